@@ -1,0 +1,38 @@
+# Only python3 (3.11 or newer), pip and make are needed: uv is fetched into .tools when it is not on the PATH.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+export UV_PYTHON_DOWNLOADS := never
+
+UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+RUN := $(UV) run --frozen
+
+.PHONY: help setup demo test check bench clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.tools/bin/uv:
+	python3 -m pip install --quiet --disable-pip-version-check --target .tools uv
+
+setup: $(filter .tools/%,$(UV)) ## Install everything into .venv and warm the caches that demo and tests use
+	$(UV) sync --frozen --quiet
+	$(RUN) python -m retrigger.cli prepare --quiet
+
+demo: setup ## Run the main job, start to finish, on this machine
+	$(RUN) retrigger demo
+
+test: setup ## Run all tests (no network but loopback)
+	$(RUN) pytest -n 2 --dist loadgroup
+
+check: $(filter .tools/%,$(UV)) ## Format, lint, types, import direction
+	$(UV) sync --frozen --quiet
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) mypy
+	$(RUN) lint-imports --no-cache
+
+bench: setup ## Print the benchmark tables
+	$(RUN) python -m tests.benchmarks all
+
+clean: ## Remove what the targets made
+	rm -rf .venv .tools build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

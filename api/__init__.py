@@ -1,0 +1,1 @@
+"""retrigger: events become machine-learning work, exactly once."""

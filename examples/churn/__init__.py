@@ -1,0 +1,1 @@
+"""The bank-churn example: a pipeline, its trigger, its environments."""

@@ -1,0 +1,1 @@
+"""The shared core: decides on one event, and launches exactly once."""

@@ -1,0 +1,1 @@
+"""Vertex AI pipeline jobs over REST: what is sent (request) and the sending (client)."""

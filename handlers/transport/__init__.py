@@ -1,0 +1,1 @@
+"""HTTP and credentials, for every adapter that speaks to a cloud."""

@@ -1,0 +1,1 @@
+"""A cloud on a laptop: one model, thin faces, one state folder."""

@@ -1,0 +1,1 @@
+"""The hosts that functions run under."""

@@ -1,0 +1,1 @@
+"""Queues (the model) and the faces through which messages come and go."""

@@ -1,0 +1,1 @@
+"""What really executes a compiled pipeline, in processes of its own."""

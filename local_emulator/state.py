@@ -1,0 +1,66 @@
+"""The one folder that holds everything the emulator knows. Deleting it forgets everything."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Paths below the state folder; each belongs to one module, named here so that no two collide."""
+
+    root: Path
+
+    @classmethod
+    def at(cls, root: Path) -> State:
+        """Open or create a state folder, readable by its owner only: it holds data and tokens."""
+        root = root.resolve()
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for sub in ("objects", "jobs", "logs"):
+            (root / sub).mkdir(exist_ok=True)
+        return cls(root)
+
+    @property
+    def process(self) -> Path:
+        """What `status` and `down` read: pid, base URL, project folder."""
+        return self.root / "emulator.json"
+
+    @property
+    def clock(self) -> Path:
+        return self.root / "clock.json"
+
+    @property
+    def ledger(self) -> Path:
+        return self.root / "ledger.sqlite3"
+
+    @property
+    def objects(self) -> Path:
+        """Object bytes, one file a generation, beside their index `objects.sqlite3`."""
+        return self.root / "objects"
+
+    @property
+    def queues(self) -> Path:
+        return self.root / "queues.sqlite3"
+
+    @property
+    def jobs(self) -> Path:
+        """One folder a pipeline job: its request, its state, its tasks' logs and outputs."""
+        return self.root / "jobs"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def compiled(self) -> Path:
+        """The compiled project that the local functions load."""
+        return self.root / "compiled.json"
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a small file so that a reader, or a crash, sees the old text or the new, never half of it."""
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

@@ -1,0 +1,1 @@
+"""Objects (the model) and the faces through which stores are spoken to."""

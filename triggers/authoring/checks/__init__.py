@@ -1,0 +1,1 @@
+"""Static checks of a whole project, one rule a module."""

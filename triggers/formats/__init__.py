@@ -1,0 +1,1 @@
+"""How events look on the wire: one module a format."""
