@@ -24,10 +24,10 @@ _PATIENCE: Final = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenSettings:
-    """`metadata` is the server's base URL. With a `credentials_file` google-auth is asked instead, as in every SDK."""
+    """`metadata` is the server's base URL. `google_auth`: ask that library first, as every SDK of Google does."""
 
     metadata: str = "http://metadata.google.internal"
-    credentials_file: str | None = None
+    google_auth: bool = False
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], endpoint: str | None = None) -> TokenSettings:
@@ -35,7 +35,7 @@ class TokenSettings:
         if endpoint is not None:
             return cls(metadata=endpoint)
         host = environ.get("GCE_METADATA_HOST") or "metadata.google.internal"
-        return cls(metadata=f"http://{host}", credentials_file=environ.get("GOOGLE_APPLICATION_CREDENTIALS") or None)
+        return cls(metadata=f"http://{host}", google_auth="GOOGLE_APPLICATION_CREDENTIALS" in environ)
 
 
 class Tokens:
@@ -65,7 +65,7 @@ class Tokens:
         self._good_until = float("-inf")
 
     def _fetch(self) -> tuple[str, float]:
-        if self._settings.credentials_file:
+        if self._settings.google_auth:
             return _from_google_auth(self._http, self._clock)
         try:
             return self._from_metadata()
