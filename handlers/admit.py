@@ -7,21 +7,17 @@ redelivery or the tick completes.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from retrigger.handlers.launch import folder_of, frozen_job, send, window_scope
-from retrigger.handlers.ledger import Claim, Ledger, Manifest, Run, Stored
+from retrigger.handlers.launch import Freezing, send
+from retrigger.handlers.ledger import Claim, Head, Ledger, Manifest, Run, Stored
+from retrigger.handlers.listing import Listing
 from retrigger.handlers.outcome import Verdict
 from retrigger.handlers.slots import GateRule, Slots, gates_of, throttles_of
 from retrigger.handlers.windows import WindowId, Windows
-from retrigger.triggers import glob, keys
-from retrigger.triggers.errors import Refused
-from retrigger.triggers.event import Event, Object
+from retrigger.triggers import keys
 from retrigger.triggers.expressions import load_expression
-from retrigger.triggers.spec import ObjectSource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +40,8 @@ class Admission:
         self.objects = objects
         self.windows = Windows(ledger)
         self.slots = Slots(ledger)
+        self.listing = Listing(ledger, catalog, objects)
+        self.freezing = Freezing(ledger, catalog, objects, self.listing)
         self._kept: set[str] = set()
 
     # a window
@@ -71,7 +69,7 @@ class Admission:
             run = self.run_of(trigger.name, window, chunk)
             if chunk and self.ledger.runs.get(run) is None and self.ledger.paused(trigger.name)[0]:
                 break  # later chunks are new grants
-            if self._advance_chunk(window, trigger, manifest, chunk, run, gates, timed=timed):
+            if self._advance_chunk(window, trigger, manifest, chunk, gates=gates, timed=timed):
                 launched.append(run)
         return launched
 
@@ -84,7 +82,9 @@ class Admission:
         if head.value.n == window.n:
             run = self.run_of(trigger.name, window, 0)
             gates = self._gates(trigger, head.value.captures)
-            cause = self._granted(gates[0], run) or self._judge(window, trigger, head.value, timed, first_ms)
+            cause = self._granted(gates[0], run) or self._judge(
+                window, trigger, head.value, timed=timed, first_ms=first_ms
+            )
             if cause is None:
                 return None
             if cause in {"reject", "empty"}:  # needs no slot: one try, on the head that was judged
@@ -100,7 +100,7 @@ class Admission:
     def _granted(self, gate: GateRule, run: str) -> Cause | None:
         return self.slots.cause(gate, run)  # type: ignore[return-value]  # only causes are written there for windows
 
-    def _judge(self, window: WindowId, trigger: Trigger, head: Any, timed: bool, first_ms: int) -> Cause | None:  # noqa: FBT001  # passed on
+    def _judge(self, window: WindowId, trigger: Trigger, head: Head, *, timed: bool, first_ms: int) -> Cause | None:
         paused, since_ms = self.ledger.paused(trigger.name)
         if paused:
             return None
@@ -111,7 +111,7 @@ class Admission:
             timed=timed,
             first_ms=first_ms,
             since_ms=since_ms,
-            listed=lambda: self.listed(trigger, head.captures),
+            listed=lambda: (name for _, name in self.listing.claimed(trigger, head.captures)),
         )
 
     def _admitted(self, trigger: Trigger, gates: tuple[GateRule, ...], run: str, cause: str) -> bool:
@@ -131,11 +131,11 @@ class Admission:
         trigger: Trigger,
         manifest: Manifest,
         chunk: int,
-        name: str,
-        gates: tuple[GateRule, ...],
         *,
+        gates: tuple[GateRule, ...],
         timed: bool,
     ) -> bool:
+        name = self.run_of(trigger.name, window, chunk)
         run = self.ledger.runs.get(name)
         if run is not None and run.value.state not in {"ready", "wait"}:
             if run.value.state == "ended":
@@ -144,7 +144,7 @@ class Admission:
         if run is None:
             if not self._admitted(trigger, gates, name, manifest.cause if chunk == 0 else "chunk"):
                 return False
-            self.ledger.runs.create(name, self._frozen(window, trigger, manifest, chunk, name, gates))
+            self.ledger.runs.create(name, self._frozen(window, trigger, manifest, chunk, gates))
             run = self.ledger.runs.get(name)
             assert run is not None
         return self._send(name, run, timed=timed)
@@ -161,16 +161,8 @@ class Admission:
         return sent is not None and sent.value.state == "launched"
 
     def _frozen(
-        self,
-        window: WindowId,
-        trigger: Trigger,
-        manifest: Manifest,
-        chunk: int,
-        name: str,
-        gates: tuple[GateRule, ...],
+        self, window: WindowId, trigger: Trigger, manifest: Manifest, chunk: int, gates: tuple[GateRule, ...]
     ) -> Run:
-        """The run record of a frozen window's chunk: ready to be sent, or ended because it must not run."""
-        now = self.ledger.now_ms()
         run = Run(
             state="ready",
             trigger=trigger.name,
@@ -179,83 +171,13 @@ class Admission:
             gates=[gate.name for gate in gates],
             retry=trigger.on_failure.retry,
             then=trigger.on_failure.then,
-            created_ms=now,
+            created_ms=self.ledger.now_ms(),
         )
-        members = {member: manifest.entries[member] for member in manifest.chunks()[chunk]}
-        verdicts = [Verdict("window", "pass", manifest.cause, f"{len(members)} members")]
-        try:
-            verdicts += self._checked(trigger, manifest, members)
-            uri = self._manifest_uri(trigger, name, members)
-            scope = window_scope(manifest, members, uri)
-            job = frozen_job(self.catalog, trigger, name, event=keys.digest(str(window)), source={}, scope=scope)
-        except Refused as error:
-            verdicts.append(Verdict("window", "stop", error.code, str(error)))
-            said = [verdict.to_json() for verdict in verdicts]
-            outcome: RunOutcome = "dead" if error.code == "bad_parameters" else "rejected"
-            if outcome == "dead":
-                self.ledger.bury(f"run:{name}", str(error), {"window": str(window), "chunk": chunk})
-            return replace(run, state="ended", outcome=outcome, error=str(error), ended_ms=now, verdicts=said)
-        self._keep_template(job["template"])
-        return replace(run, job=job, verdicts=[verdict.to_json() for verdict in verdicts])
-
-    def _checked(self, trigger: Trigger, manifest: Manifest, members: Mapping[str, Mapping[str, Any]]) -> list[Verdict]:
-        """Checks of the whole window. Raises Refused where it must not run."""
-        said = []
-        wanted = trigger.window_check.min_rows if trigger.window_check else None
-        counts = [entry["rows"] for entry in manifest.entries.values()]
-        if wanted is not None and None in counts:
-            said.append(Verdict("window", "pass", "rows_not_counted", "not every member was read to its end"))
-        elif wanted is not None and sum(counts) < wanted:
-            raise Refused(f"{sum(counts)} rows in the window, at least {wanted} are wanted", code="too_few_rows")
-        if _mentions(trigger.launch.parameters, "window.folder"):
-            said += self._folder(trigger, manifest.captures, members)
-        return said
-
-    def _folder(
-        self, trigger: Trigger, captures: Mapping[str, str], members: Mapping[str, Mapping[str, Any]]
-    ) -> list[Verdict]:
-        """A run that reads a folder reads all of it: say what else lies there, and refuse what was rejected."""
-        folder = folder_of(sorted(str(entry["uri"]) for entry in members.values()))
-        bucket = next(iter(members.values()))["bucket"]
-        prefix = folder.removeprefix(f"gs://{bucket}/")
-        marker = None if trigger.window.until is None else glob.parse(trigger.window.until).bind(captures)
-        prefixes = {self.catalog.environment.stores[s.store].prefix for s in _object_sources(trigger)}
-        mine = {entry["name"] for entry in members.values()}
-        extra = []
-        for stat in self.objects.list(bucket, prefix):
-            is_marker = marker is not None and any(
-                marker.match(stat.name.removeprefix(p)) is not None for p in prefixes
-            )
-            if stat.name not in mine and not is_marker and not stat.name.endswith("/"):
-                extra.append(stat.name)
-        rejected = {
-            event.payload.name
-            for event, name in self._listed_events(trigger, captures)
-            if isinstance(event.payload, Object)
-            and event.payload.name in extra
-            and (claim := self.ledger.claims.get(name)) is not None
-            and claim.value.state == "rejected"
-        }
-        if rejected:
-            raise Refused(
-                f"{folder} also holds {_some(sorted(rejected))}, which the data gate rejected: the run would read it. "
-                "Replace or remove it, or pass window.manifest or window.uris instead of window.folder",
-                code="folder_holds_rejected",
-            )
-        if extra:
-            return [Verdict("window", "pass", "folder_holds_more", f"{folder} also holds {_some(sorted(extra))}")]
-        return []
-
-    def _manifest_uri(self, trigger: Trigger, name: str, members: Mapping[str, Mapping[str, Any]]) -> str:
-        """Where the run finds its members as a JSON file; written only for a pipeline that asks for it."""
-        root = self.catalog.environment.pipelines[trigger.launch.pipeline].root.rstrip("/")
-        uri = f"{root}/retrigger/{name}/manifest.json"
-        if _mentions(trigger.launch.parameters, "window.manifest"):
-            fields = ("uri", "version", "size", "checksum", "rows")
-            listed = sorted(({key: entry[key] for key in fields} for entry in members.values()), key=lambda e: e["uri"])
-            bucket, _, path = uri.removeprefix("gs://").partition("/")
-            self.objects.write(bucket, path, json.dumps({"members": listed}, indent=1).encode())
-        return uri
+        name = self.run_of(trigger.name, window, chunk)
+        frozen = self.freezing.window_run(name, run, trigger, manifest)
+        if frozen.job is not None:
+            self._keep_template(frozen.job["template"])
+        return frozen
 
     def _ended(self, trigger: Trigger, window: WindowId, manifest: Manifest) -> Run:
         reason = {
@@ -273,41 +195,6 @@ class Admission:
             created_ms=now,
             ended_ms=now,
         )
-
-    # what a marker's window must hold
-
-    def listed(self, trigger: Trigger, captures: Mapping[str, str]) -> Iterator[str]:
-        """Claim names of the objects that lie under the filled-in `match` of the trigger's sources."""
-        for _, name in self._listed_events(trigger, captures):
-            yield name
-
-    def _listed_events(self, trigger: Trigger, captures: Mapping[str, str]) -> Iterator[tuple[Event, str]]:
-        marker = None if trigger.window.until is None else glob.parse(trigger.window.until)
-        for source in _object_sources(trigger):
-            store = self.catalog.environment.stores[source.store]
-            bound = glob.parse(source.match).bind(captures)
-            for stat in self.objects.list(store.bucket, store.prefix + bound.prefix):
-                name = stat.name.removeprefix(store.prefix)
-                found = bound.match(name)
-                if found is None or stat.name.endswith("/") or (marker is not None and marker.match(name) is not None):
-                    continue
-                payload = Object(
-                    store=store.kind,
-                    account=None,
-                    bucket=store.bucket,
-                    name=stat.name,
-                    version=stat.version,
-                    size=stat.size,
-                    checksum=stat.checksum,
-                    uri=f"gs://{store.bucket}/{stat.name}",
-                )
-                event = Event(id="", source="", type="", time=_NEVER, subject=None, payload=payload)
-                scope = {"event": event.scope(), "match": {**captures, **found}, "vars": self.catalog.environment.vars}
-                if all(
-                    load_expression(rule).evaluate(scope) is True for rule in (trigger.filter, source.filter) if rule
-                ):
-                    override = load_expression(source.key).evaluate(scope) if source.key else None
-                    yield event, self.ledger.claim_name(trigger.name, keys.identity(event, override))
 
     # a direct run
 
@@ -360,20 +247,5 @@ class Admission:
             self._kept.add(sha256)
 
 
-def _object_sources(trigger: Trigger) -> Iterator[ObjectSource]:
-    return (source for source in trigger.sources if isinstance(source, ObjectSource))
-
-
-def _mentions(value: Json | Mapping[str, Json], name: str) -> bool:
-    return name in json.dumps(value)
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
 def _text(value: Json) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-_NEVER = datetime(1970, 1, 1, tzinfo=UTC)

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from retrigger.handlers import validate
 from retrigger.handlers.launch import frozen_job
 from retrigger.handlers.ledger import MAX_TRIES, Claim, Cursor, Stored, from_ms, to_ms
 from retrigger.handlers.outcome import Outcome, Verdict
+from retrigger.handlers.validate.checks import check_message, check_object
+from retrigger.handlers.validate.gate import gate_object
 from retrigger.handlers.windows import WindowId, on_grid
 from retrigger.triggers import keys
 from retrigger.triggers.errors import ExpressionError, Refused, RetriggerError, Unavailable
@@ -114,7 +115,7 @@ class Core:
     # object events wait in a window
 
     def _object(self, arrival: Arrival) -> Outcome:
-        stop = validate.check_object(arrival.event, arrival.trigger.object_check)
+        stop = check_object(arrival.event, arrival.trigger.object_check)
         if stop is not None and stop.code == "incomplete":
             return _outcome(arrival, "ignored", stop)
         try:
@@ -155,19 +156,19 @@ class Core:
             self.ledger.bury(f"claim:{name}", reason, {"event": stored.value.event})
             verdict = Verdict("gate", "stop", "tries_exhausted", reason)
             return self._settle(name, stored, replace(stored.value, state="dead", verdicts=[verdict.to_json()]))
-        verdicts, rows = self._gate(arrival, stop)
-        bad = any(verdict.says == "stop" for verdict in verdicts)
+        verdict, rows = self._gate(arrival, stop)
+        bad = verdict.says == "stop"
         spoils = bad and arrival.trigger.window.bad_member == "reject"
         state = "rejected" if bad and not spoils else "member"
-        said = [verdict.to_json() for verdict in verdicts]
-        return self._settle(name, stored, replace(stored.value, state=state, rows=rows, verdicts=said))
+        return self._settle(name, stored, replace(stored.value, state=state, rows=rows, verdicts=[verdict.to_json()]))
 
-    def _gate(self, arrival: Arrival, stop: Verdict | None) -> tuple[list[Verdict], int | None]:
+    def _gate(self, arrival: Arrival, stop: Verdict | None) -> tuple[Verdict, int | None]:
         payload, check = arrival.event.payload, arrival.trigger.object_check
         assert isinstance(payload, Object)
-        if stop is not None or check is None:
-            return [stop] if stop else [], None
-        return validate.gate_object(self.admission.objects, payload, check)
+        if stop is not None:
+            return stop, None
+        assert check is not None  # only what is checked is claimed as open
+        return gate_object(self.admission.objects, payload, check)
 
     def _settle(self, name: str, stored: Stored[Claim], value: Claim) -> Stored[Claim]:
         return self.ledger.claims.swap(stored, value) or self._reread(name)
@@ -259,7 +260,7 @@ class Core:
 
     def _message_check(self, arrival: Arrival) -> Verdict | None:
         if isinstance(arrival.event.payload, Message) and isinstance(arrival.source, MessageSource):
-            return validate.check_message(arrival.source.schema, arrival.event)
+            return check_message(arrival.source.schema, arrival.event)
         return None
 
     def _request(self, arrival: Arrival) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os.path
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from retrigger.handlers.ledger import Ledger, Run, Stored, from_ms
 from retrigger.handlers.outcome import Verdict
@@ -18,11 +19,13 @@ from retrigger.triggers.signature import fit, read
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from retrigger.handlers.ledger import Manifest
-    from retrigger.handlers.ports import Catalog, Launcher
+    from retrigger.handlers.ledger import Manifest, RunOutcome
+    from retrigger.handlers.listing import Listing
+    from retrigger.handlers.ports import Catalog, Launcher, Objects
     from retrigger.triggers.event import Json
     from retrigger.triggers.spec import Environment, Trigger
 
+Members: TypeAlias = "Mapping[str, Mapping[str, Any]]"
 _GIVE_UP_MS = 24 * 3_600_000
 _FIRST_PAUSE_MS = 60_000
 _LONGEST_PAUSE_MS = 600_000
@@ -66,7 +69,77 @@ def frozen_job(
     return job | {"fingerprint": keys.fingerprint(job)}
 
 
-def window_scope(manifest: Manifest, members: Mapping[str, Mapping[str, Any]], manifest_uri: str) -> dict[str, object]:
+class Freezing:
+    """Makes the run record of a frozen window's chunk: ready to be sent, or ended because it must not run."""
+
+    def __init__(self, ledger: Ledger, catalog: Catalog, objects: Objects, listing: Listing) -> None:
+        self._ledger = ledger
+        self._catalog = catalog
+        self._objects = objects
+        self._listing = listing
+
+    def window_run(self, name: str, run: Run, trigger: Trigger, manifest: Manifest) -> Run:
+        """`run` with its frozen request, or ended as `rejected` (a check of the window) or `dead` (bad parameters)."""
+        assert run.window is not None
+        members = {member: manifest.entries[member] for member in manifest.chunks()[run.chunk]}
+        verdicts = [Verdict("window", "pass", manifest.cause, f"{len(members)} members")]
+        try:
+            verdicts += self._checked(trigger, manifest, members)
+            scope = _window_scope(manifest, members, self._manifest_uri(trigger, name, members))
+            event = keys.digest(run.window)
+            job = frozen_job(self._catalog, trigger, name, event=event, source={}, scope=scope)
+        except Refused as error:
+            said = [verdict.to_json() for verdict in (*verdicts, Verdict("window", "stop", error.code, str(error)))]
+            outcome: RunOutcome = "dead" if error.code == "bad_parameters" else "rejected"
+            if outcome == "dead":
+                self._ledger.bury(f"run:{name}", str(error), {"window": run.window, "chunk": run.chunk})
+            now = self._ledger.now_ms()
+            return replace(run, state="ended", outcome=outcome, error=str(error), ended_ms=now, verdicts=said)
+        return replace(run, job=job, verdicts=[verdict.to_json() for verdict in verdicts])
+
+    def _checked(self, trigger: Trigger, manifest: Manifest, members: Members) -> list[Verdict]:
+        """Checks of the whole window. Raises Refused where it must not run."""
+        said = []
+        wanted = trigger.window_check.min_rows if trigger.window_check else None
+        counts = [entry["rows"] for entry in manifest.entries.values()]
+        if wanted is not None and None in counts:
+            said.append(Verdict("window", "pass", "rows_not_counted", "not every member was read to its end"))
+        elif wanted is not None and sum(counts) < wanted:
+            raise Refused(f"{sum(counts)} rows in the window, at least {wanted} are wanted", code="too_few_rows")
+        if _mentions(trigger.launch.parameters, "window.folder"):
+            said += self._folder(trigger, manifest, members)
+        return said
+
+    def _folder(self, trigger: Trigger, manifest: Manifest, members: Members) -> list[Verdict]:
+        """A run that reads a folder reads all of it: say what else lies there, and refuse what was turned away."""
+        bucket = str(next(iter(members.values()))["bucket"])
+        folder = folder_of(sorted(str(entry["uri"]) for entry in members.values()))
+        mine = {str(entry["name"]) for entry in members.values()}
+        extra = self._listing.others(trigger, bucket, folder.removeprefix(f"gs://{bucket}/"), mine)
+        rejected = self._listing.rejected(trigger, manifest.captures, extra)
+        if rejected:
+            raise Refused(
+                f"{folder} also holds {_some(rejected)}, which the data gate rejected: the run would read it. "
+                "Replace or remove it, or pass window.manifest or window.uris instead of window.folder",
+                code="folder_holds_rejected",
+            )
+        if extra:
+            return [Verdict("window", "pass", "folder_holds_more", f"{folder} also holds {_some(extra)}")]
+        return []
+
+    def _manifest_uri(self, trigger: Trigger, name: str, members: Members) -> str:
+        """Where the run finds its members as a JSON file; written only for a pipeline that asks for it."""
+        root = self._catalog.environment.pipelines[trigger.launch.pipeline].root.rstrip("/")
+        uri = f"{root}/retrigger/{name}/manifest.json"
+        if _mentions(trigger.launch.parameters, "window.manifest"):
+            fields = ("uri", "version", "size", "checksum", "rows")
+            listed = sorted(({key: entry[key] for key in fields} for entry in members.values()), key=_by_uri)
+            bucket, _, path = uri.removeprefix("gs://").partition("/")
+            self._objects.write(bucket, path, json.dumps({"members": listed}, indent=1).encode())
+        return uri
+
+
+def _window_scope(manifest: Manifest, members: Members, manifest_uri: str) -> dict[str, object]:
     """The variables `window` and `match` of a window's run."""
     uris = sorted(str(entry["uri"]) for entry in members.values())
     rows = [entry["rows"] for entry in members.values()]
@@ -87,8 +160,8 @@ def window_scope(manifest: Manifest, members: Mapping[str, Mapping[str, Any]], m
 
 
 def folder_of(uris: Sequence[str]) -> str:
-    """The members' common prefix up to the last `/`."""
-    return os.path.commonprefix(list(uris)).rpartition("/")[0] + "/"
+    """The common prefix up to the last `/`, of URIs in order: the first and the last say it all."""
+    return os.path.commonprefix([uris[0], uris[-1]]).rpartition("/")[0] + "/"  # noqa: RUF071  # of URIs, not of paths
 
 
 def job_of(name: str, run: Run) -> Job:
@@ -155,3 +228,15 @@ def _labels(environment: Environment, trigger: Trigger, run: str, event: str) ->
 def _label(text: str) -> str:
     """A name as a label value: `[a-z0-9_-]{0,63}`."""
     return "".join(char if char.isascii() and (char.isalnum() or char in "_-") else "-" for char in text.lower())[:63]
+
+
+def _mentions(parameters: Mapping[str, Json], name: str) -> bool:
+    return name in json.dumps(dict(parameters))
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(sorted(names)[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _by_uri(entry: Mapping[str, Any]) -> str:
+    return str(entry["uri"])

@@ -308,7 +308,7 @@ class Ledger:
         return content if isinstance(content, dict) else None
 
     def bury(self, what: str, reason: str, body: Mapping[str, Json]) -> None:
-        """Write a dead letter: create-only and named by what died, so that trying again writes it once a day at most."""
+        """Write a dead letter: create-only, named by what died, so that trying again adds at most one a day."""
         now = self.records.now()
         name = f"d/{now:%Y-%m-%d}/{keys.digest(what)}"
         self.records.create(name, {"what": what, "reason": reason, "at_ms": to_ms(now), **body})

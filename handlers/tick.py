@@ -1,4 +1,4 @@
-"""The tick: does what is due, asks the platform about runs, ends them. Twice, late, or on two machines: no difference."""
+"""The tick: does what is due, asks the platform about runs, ends them. Twice, late or in two places: no difference."""
 
 from __future__ import annotations
 
