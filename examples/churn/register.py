@@ -61,11 +61,13 @@ def register_model(
             },
             **({"parentModel": wanted} if call("GET", wanted) else {"modelId": model_name}),
         }
-        operation, deadline = call("POST", f"{parent}/models:upload", upload), time.monotonic() + 600
+        operation = call("POST", f"{parent}/models:upload", upload)
+        pause, deadline = 0.1, time.monotonic() + 600
         while not operation.get("done"):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{operation['name']}: the upload is not done after 10 minutes")
-            time.sleep(2)
+                raise TimeoutError(f"{operation['name']}: the upload is not done after 10 minutes. Look at it there.")
+            time.sleep(pause)
+            pause = min(2 * pause, 10)
             operation = call("GET", operation["name"])
         if "error" in operation:
             raise RuntimeError(f"{wanted}: the upload failed: {operation['error']}")
