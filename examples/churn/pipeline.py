@@ -56,6 +56,7 @@ def churn_training(
     min_auc: float = 0.9,
     model_name: str = "churn",
     min_rows: int = 1000,
+    max_null_ratio: float = 0.02,
     test_fraction: float = 0.25,
     seed: int = 7,
 ) -> None:
@@ -65,6 +66,7 @@ def churn_training(
         table=tables.outputs["table"],
         as_of=as_of,
         min_rows=min_rows,
+        max_null_ratio=max_null_ratio,
         numbers=NUMBERS,
         categories=CATEGORIES,
         target=TARGET,

@@ -63,6 +63,7 @@ def validate(
     table: Input[Dataset],
     as_of: str,
     min_rows: int,
+    max_null_ratio: float,
     numbers: list[str],
     categories: dict[str, list[str]],
     target: str,
@@ -73,6 +74,7 @@ def validate(
     """Refuses a table that no model should learn from; writes numbers only, the answer (0 or 1) in the last column.
 
     A text column becomes a column for each of its values, so that every run and every client has the same features.
+    Rows with an empty cell are left out, as long as no column has more than `max_null_ratio` of them.
     """
     import csv
     import math
@@ -80,22 +82,24 @@ def validate(
     from pathlib import Path
 
     allowed = {**categories, target: classes}
-    expected = [*numbers, *sorted(categories), target]
+    expected = [target, *numbers, *sorted(categories)]
 
-    def wrong(column: str, text: str) -> bool:
+    def wrong(column: str, text: str) -> str:
+        if not text:
+            return "empty"
         if column in allowed:
-            return text not in allowed[column]
+            return "" if text in allowed[column] else f"none of {', '.join(allowed[column])}"
         try:
-            return not math.isfinite(float(text))
+            return "" if math.isfinite(float(text)) else "not a number"
         except ValueError:
-            return True
+            return "not a number"
 
     try:
         date.fromisoformat(as_of)
     except ValueError as error:
         raise ValueError(f"as_of: {as_of!r} is not a date. Give it as YYYY-MM-DD.") from error
 
-    faults: dict[str, list[int]] = {}  # column -> the first row where it is wrong, in how many rows it is
+    faults: dict[tuple[str, str], list[int]] = {}  # column, what is wrong -> first row, number of rows
     counts = [0, 0]
     with (
         Path(table.path).open(encoding="utf-8", newline="") as source,
@@ -110,27 +114,33 @@ def validate(
             raise ValueError(f"the columns are not those of this pipeline: {', '.join(problems)}. Mend the export.")
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow([*numbers, *(f"{c}={value}" for c in sorted(categories) for value in categories[c]), target])
+        at = 0
         for at, cells in enumerate(reader, start=1):
             row = dict(zip(header, cells, strict=False))
-            faulty = [c for c in expected if wrong(c, row[c])] if len(cells) == len(header) else ["number of cells"]
-            for column in faulty:
-                faults.setdefault(column, [at, 0])[1] += 1
-            if not faulty:
+            found = [(c, what) for c in expected if (what := wrong(c, row.get(c, "")))]
+            if len(cells) != len(header):
+                found = [("number of cells", f"not {len(header)}")]
+            for fault in found:
+                faults.setdefault(fault, [at, 0])[1] += 1
+            if not found:
                 answer = classes.index(row[target])
                 dummies = [int(row[c] == value) for c in sorted(categories) for value in categories[c]]
                 writer.writerow([*(float(row[c]) for c in numbers), *dummies, answer])
                 counts[answer] += 1
 
     # Rows are counted from 1 under the header. A reason names row and column, never the cell: it may be personal data.
-    for column, (row_number, count) in faults.items():
-        kind = "is not a number" if column in numbers else f"is none of {allowed.get(column, [len(header)])}"
-        problems.append(f"{column} {kind} in row {row_number} ({count} of such rows)")
+    for (column, what), (first, count) in faults.items():
+        if what != "empty" or count > max_null_ratio * at:
+            problems.append(f"{column} is {what} in row {first}" + (f" and {count - 1} more" if count > 1 else ""))
+    if len(problems) > 6:
+        problems[5:] = [f"{len(problems) - 5} more"]
     if not problems and sum(counts) < min_rows:
         problems = [f"there are {sum(counts)} rows where at least {min_rows} are needed"]
     if not problems and min(counts) < 10:
         problems = [f"{target} has {counts[0]} of {classes[0]} and {counts[1]} of {classes[1]} where 10 are needed"]
     if problems:
         raise ValueError(f"the table is not fit for training: {'; '.join(problems)}. Mend the export.")
+    print(f"{at} rows read, {sum(counts)} used")
     clean.metadata.update({"rows": sum(counts), "positive": counts[1]})
 
 

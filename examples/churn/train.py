@@ -61,7 +61,7 @@ def train_xgb(train: Input[Dataset], seed: int, model: Output[Model]) -> None:
 
     folder = Path(model.path)
     folder.mkdir(parents=True, exist_ok=True)
-    booster.save_model(folder / "model.bst")
+    (folder / "model.bst").write_bytes(booster.save_raw("ubj"))
     (folder / "features.json").write_text(json.dumps(features), encoding="utf-8")
     model.metadata["framework"] = "xgboost"
     model.metadata["containerSpec"] = {"imageUri": "us-docker.pkg.dev/vertex-ai/prediction/xgboost-cpu.2-1:latest"}

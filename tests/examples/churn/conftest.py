@@ -1,4 +1,4 @@
-"""The three services that the components call, on loopback: objects to read, tokens, and a model registry."""
+"""The services that the components call, on loopback: objects to read, and a model registry."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-MODELS = "/v1/projects/acme-dev/locations/europe-west4/models"
 
 
 @dataclass
@@ -37,8 +35,6 @@ class Cloud:
             self.failing.remove(end)
             return 503, {"error": {"code": 503, "status": "UNAVAILABLE"}}
         match method, path.split("/")[1]:
-            case "POST", "token":
-                return 200, {"access_token": "t", "expires_in": 3600, "token_type": "Bearer"}
             case "GET", "storage":
                 return self._objects(path, parse_qs(urlsplit(target).query))
             case _:
@@ -59,9 +55,9 @@ class Cloud:
     def _models(self, method: str, path: str, body: Any) -> tuple[int, Any]:
         name = path.removeprefix("/v1/")
         match method:
-            case "POST" if path == f"{MODELS}:upload":
+            case "POST" if path.endswith("/models:upload"):
                 self.uploads.append(body)
-                model = body.get("parentModel") or f"{MODELS.removeprefix('/v1/')}/{body['modelId']}"
+                model = body.get("parentModel") or f"{name.removesuffix(':upload')}/{body['modelId']}"
                 number = str(len({v["versionId"] for v in self.versions.values()}) + 1)
                 version = {**body["model"], "name": model, "versionId": number}
                 for alias in [number, *body["model"]["versionAliases"]]:
@@ -137,14 +133,15 @@ def cloud(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cloud]:
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", cloud.url)
     monkeypatch.setenv("RETRIGGER_VERTEX_ENDPOINT", cloud.url)
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "acme-dev")
-    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(_service_account(tmp_path, f"{cloud.url}/token")))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(_service_account(tmp_path)))
     yield cloud
     server.shutdown()
     thread.join()
     server.server_close()
 
 
-def _service_account(folder: Path, token_uri: str) -> Path:
+def _service_account(folder: Path) -> Path:
+    """Credentials that sign their own tokens: those of any universe but Google's own do, and ask no server for them."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -155,7 +152,8 @@ def _service_account(folder: Path, token_uri: str) -> Path:
         "private_key_id": "k",
         "private_key": key.decode(),
         "client_email": "churn@acme-dev.iam.gserviceaccount.com",
-        "token_uri": token_uri,
+        "token_uri": "http://127.0.0.1:1/never-asked",
+        "universe_domain": "universe.test",
     }
     path.write_text(json.dumps(account), encoding="utf-8")
     return path

@@ -25,6 +25,7 @@ def test_the_pipeline_takes_what_the_trigger_gives() -> None:
         "min_auc": {"parameterType": "NUMBER_DOUBLE", "defaultValue": 0.9, "isOptional": True},
         "model_name": {"parameterType": "STRING", "defaultValue": "churn", "isOptional": True},
         "min_rows": {"parameterType": "NUMBER_INTEGER", "defaultValue": 1000, "isOptional": True},
+        "max_null_ratio": {"parameterType": "NUMBER_DOUBLE", "defaultValue": 0.02, "isOptional": True},
         "test_fraction": {"parameterType": "NUMBER_DOUBLE", "defaultValue": 0.25, "isOptional": True},
         "seed": {"parameterType": "NUMBER_INTEGER", "defaultValue": 7, "isOptional": True},
     }
