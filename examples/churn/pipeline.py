@@ -61,10 +61,9 @@ def churn_training(
     seed: int = 7,
 ) -> None:
     # The same address may hold other rows tomorrow: what was read from it is never taken from the cache.
-    tables = read_tables(data=data).set_caching_options(enable_caching=False)
+    tables = read_tables(data=data, as_of=as_of).set_caching_options(enable_caching=False)
     valid = validate(
         table=tables.outputs["table"],
-        as_of=as_of,
         min_rows=min_rows,
         max_null_ratio=max_null_ratio,
         numbers=NUMBERS,

@@ -11,13 +11,20 @@ from .requirements import BASE_IMAGE, REQUIREMENTS
 
 
 @dsl.component(base_image=BASE_IMAGE, packages_to_install=REQUIREMENTS)
-def read_tables(data: str, table: Output[Dataset]) -> None:
+def read_tables(data: str, as_of: str, table: Output[Dataset]) -> None:
     """Joins every .csv object under the folder `gs://bucket/prefix/`, or takes the object `gs://bucket/name.csv`."""
     import csv
+    from datetime import date
     from pathlib import Path
 
     from google.cloud import storage
 
+    try:
+        day = date.fromisoformat(as_of).isoformat()
+    except ValueError:
+        day = None
+    if as_of != day:
+        raise ValueError(f"as_of: {as_of!r} is not a date. Give it as YYYY-MM-DD.")
     bucket, _, name = data.removeprefix("gs://").partition("/")
     if not data.startswith("gs://") or not bucket or not (name.endswith(".csv") or data.endswith("/")):
         raise ValueError(f"data: {data!r} is neither gs://BUCKET/FOLDER/ nor gs://BUCKET/NAME.csv. Name one of them.")
@@ -55,13 +62,12 @@ def read_tables(data: str, table: Output[Dataset]) -> None:
                     writer.writerow(row)
                     rows += 1
             print(f"{uri}: rows {before + 1} to {rows}")
-    table.metadata.update({"source": data, "objects": len(found), "rows": rows})
+    table.metadata.update({"source": data, "as_of": as_of, "objects": len(found), "rows": rows})
 
 
 @dsl.component(base_image=BASE_IMAGE, packages_to_install=REQUIREMENTS)
 def validate(
     table: Input[Dataset],
-    as_of: str,
     min_rows: int,
     max_null_ratio: float,
     numbers: list[str],
@@ -78,7 +84,6 @@ def validate(
     """
     import csv
     import math
-    from datetime import date
     from pathlib import Path
 
     allowed = {**categories, target: classes}
@@ -93,11 +98,6 @@ def validate(
             return "" if math.isfinite(float(text)) else "not a number"
         except ValueError:
             return "not a number"
-
-    try:
-        date.fromisoformat(as_of)
-    except ValueError as error:
-        raise ValueError(f"as_of: {as_of!r} is not a date. Give it as YYYY-MM-DD.") from error
 
     faults: dict[tuple[str, str], list[int]] = {}  # column, what is wrong -> first row, number of rows
     counts = [0, 0]

@@ -30,9 +30,9 @@ def full(tmp_path: Path) -> Path:
     return path
 
 
-def joined(data: str, path: Path) -> Dataset:
+def joined(data: str, path: Path, as_of: str = "2026-01-31") -> Dataset:
     target = Dataset(uri=str(path))
-    read_tables.python_func(data=data, table=target)
+    read_tables.python_func(data=data, as_of=as_of, table=target)
     return target
 
 
@@ -49,7 +49,7 @@ def test_a_folder_is_read_part_after_part_without_its_markers(full: Path, tmp_pa
     target = joined(f"gs://{LANDING}/", tmp_path / "table")
 
     assert read(target.path) == read(full)
-    assert target.metadata == {"source": f"gs://{LANDING}/", "objects": 3, "rows": 200}
+    assert target.metadata == {"source": f"gs://{LANDING}/", "as_of": "2026-01-31", "objects": 3, "rows": 200}
 
 
 def test_one_object_is_read_with_byte_order_mark_quotes_and_empty_lines(tmp_path: Path, cloud: Cloud) -> None:
@@ -81,11 +81,17 @@ def test_what_cannot_be_read_as_one_table_is_named(
         joined(data, tmp_path / "table")
 
 
-def clean(source: Path, *, as_of: str = "2026-01-31", min_rows: int = 100) -> Dataset:
+@pytest.mark.parametrize("as_of", ["", "yesterday", "2026-02-30", "31.01.2026", "20260131", "2026-W05-6"])
+def test_the_day_must_be_a_date(tmp_path: Path, as_of: str) -> None:
+    with pytest.raises(ValueError, match="is not a date") as caught:
+        joined(f"gs://{LANDING}/", tmp_path / "table", as_of)
+    assert str(caught.value) == f"as_of: {as_of!r} is not a date. Give it as YYYY-MM-DD."
+
+
+def clean(source: Path, *, min_rows: int = 100) -> Dataset:
     target = Dataset(uri=str(source.with_name("clean")))
     validate.python_func(
         table=Dataset(uri=str(source)),
-        as_of=as_of,
         min_rows=min_rows,
         max_null_ratio=0.02,
         numbers=NUMBERS,
@@ -98,9 +104,9 @@ def clean(source: Path, *, as_of: str = "2026-01-31", min_rows: int = 100) -> Da
     return target
 
 
-def refused(source: Path, *, as_of: str = "2026-01-31", min_rows: int = 100) -> str:
+def refused(source: Path, *, min_rows: int = 100) -> str:
     with pytest.raises(ValueError, match=r"\.$") as caught:
-        clean(source, as_of=as_of, min_rows=min_rows)
+        clean(source, min_rows=min_rows)
     return str(caught.value)
 
 
@@ -212,11 +218,6 @@ def test_a_table_needs_enough_rows_and_both_classes(full: Path) -> None:
     )
     assert "there are 0 rows" in refused(rewritten(full, [header]))
     assert "Customer_Age is missing" in refused(rewritten(full, []))
-
-
-@pytest.mark.parametrize("as_of", ["", "yesterday", "2026-02-30", "31.01.2026"])
-def test_the_day_must_be_a_date(full: Path, as_of: str) -> None:
-    assert refused(full, as_of=as_of) == f"as_of: {as_of!r} is not a date. Give it as YYYY-MM-DD."
 
 
 def test_both_sides_of_the_split_have_the_same_share_of_leavers_and_no_row_in_common(full: Path) -> None:
