@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, cast
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, cast, get_args
 
 from retrigger.triggers import glob
 from retrigger.triggers.event import Message, Object, Schedule
@@ -25,8 +26,11 @@ if TYPE_CHECKING:
 MARKER: Final = -1
 """The source index of a marker."""
 
-Heading: TypeAlias = Literal["prefix", "suffix", "segment", "segment_prefix", "segment_suffix"]
-"""Of the whole name, or of one of its segments."""
+Heading: TypeAlias = Literal["segment", "folder", "prefix", "suffix", "segment_prefix", "segment_suffix"]
+"""What a text is to a name: a whole segment, or how it or one of its segments begins or ends. `folder` ends in a slash.
+
+A name offers few segments and folders. Of the others it offers one for each length that is filed, so these come last.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,9 @@ class Match:
     role: Literal["source", "marker"]
     source: int
     captures: Mapping[str, str]
+
+
+_HEADINGS: Final[tuple[Heading, ...]] = get_args(Heading)
 
 
 class _Entry(NamedTuple):
@@ -58,7 +65,7 @@ class _Key(NamedTuple):
 
 
 _Texts: TypeAlias = "list[tuple[int, dict[str, list[_Entry]]]]"
-"""Length of a text, text -> entries."""
+"""Length of the texts (0: any), text -> entries."""
 _Filed: TypeAlias = "dict[Heading, _Texts]"
 _Objects: TypeAlias = "dict[str, _Filed]"
 """Kind and bucket of a store -> its entries."""
@@ -164,8 +171,9 @@ def _filed(entries: list[_Entry]) -> _Filed:
     shared = Counter(key for keys in offered for key in keys)
     filed: dict[Heading, dict[int, dict[str, list[_Entry]]]] = {}
     for entry, keys in zip(entries, offered, strict=True):
-        best = min(keys, key=lambda key: (shared[key], -len(key.text)))
-        texts = filed.setdefault(best.heading, {}).setdefault(len(best.text), {})
+        best = min(keys, key=lambda key: (shared[key], _HEADINGS.index(key.heading), -len(key.text)))
+        length = 0 if best.heading in ("segment", "folder") else len(best.text)
+        texts = filed.setdefault(best.heading, {}).setdefault(length, {})
         texts.setdefault(best.text, []).append(entry)
     return {heading: list(by_length.items()) for heading, by_length in filed.items()}
 
@@ -173,7 +181,10 @@ def _filed(entries: list[_Entry]) -> _Filed:
 def _keys(entry: _Entry) -> Iterator[_Key]:
     """Every literal by which the names of an entry can be looked up; a prefix, if only an empty one, always."""
     parsed = glob.parse(entry.glob)
-    yield _Key("prefix", entry.base + parsed.prefix)
+    prefix = entry.base + parsed.prefix
+    yield _Key("prefix", prefix)
+    if "/" in prefix:
+        yield _Key("folder", prefix[: prefix.rindex("/") + 1])
     if parsed.suffix:
         yield _Key("suffix", parsed.suffix)
     for segment in parsed.segments:
@@ -197,7 +208,9 @@ def _candidates(filed: _Filed, name: str) -> Iterator[_Entry]:
                 case "suffix":
                     offered = (name[-length:],)
                 case "segment":
-                    offered = {segment for segment in segments if len(segment) == length}
+                    offered = set(segments)
+                case "folder":
+                    offered = (f"{folder}/" for folder in accumulate(segments[:-1], "{}/{}".format))
                 case "segment_prefix":
                     offered = {segment[:length] for segment in segments}
                 case "segment_suffix":
