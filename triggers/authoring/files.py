@@ -1,0 +1,138 @@
+"""What a project's files hold: bounded reading, inside the project only. Templates and message schemas."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+import jsonschema_rs
+
+from retrigger.triggers import signature
+from retrigger.triggers.authoring import yaml
+from retrigger.triggers.errors import Problem, ProjectError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from retrigger.triggers.event import Json
+
+MAX_TEXT = 1 << 20
+MAX_TEMPLATE = 32 << 20
+
+
+class Unfit(Exception):
+    """What a file that another file names lacks. `code` and the text become a problem where it is named."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A compiled pipeline. `sha` is the SHA-256 of `text`, its JSON with sorted keys."""
+
+    path: str
+    text: str
+    sha: str
+    signature: signature.Signature
+
+
+def read_text(root: Path, name: str, limit: int = MAX_TEXT) -> str:
+    """A file of the project as text. Unfit if it is not there, too large, not UTF-8, or outside of the project."""
+    path = root / name
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise Unfit("outside_project", f"`{name}` is outside of the project: put the file below {root.name}/")
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise Unfit("missing_file", f"`{name}` cannot be read ({error.strerror})") from error
+    if len(data) > limit:
+        raise Unfit("file_too_large", f"`{name}` is larger than {limit >> 20} MiB")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Unfit("not_utf8", f"`{name}` is not UTF-8 at byte {error.start}: save it as UTF-8") from error
+
+
+def read_document(root: Path, name: str) -> yaml.Document:
+    """A YAML file of the project, with places. ProjectError if it cannot be read."""
+    try:
+        text = read_text(root, name)
+    except Unfit as error:
+        raise ProjectError((Problem(name, 0, 0, error.code, f"{error}."),)) from error
+    return yaml.parse(text, name)
+
+
+def read_template(root: Path, name: str) -> Template:
+    """A pipeline compiled by KFP, JSON or YAML. Unfit with the next step if it is none."""
+    try:
+        data = _data(root, name, MAX_TEMPLATE)
+    except Unfit as error:
+        if error.code != "missing_file":
+            raise
+        raise Unfit("missing_template", f"{error}: compile the pipeline to this path") from error
+    if not isinstance(data, dict):
+        raise Unfit("bad_template", f"`{name}` holds no mapping: compile the pipeline with kfp")
+    try:
+        told = signature.read(data)
+    except ValueError as error:
+        raise Unfit("bad_template", f"`{name}` is no compiled pipeline: {error}") from error
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    return Template(name, text, hashlib.sha256(text.encode()).hexdigest(), told)
+
+
+def read_schema(root: Path, name: str) -> Json:
+    """A JSON Schema. Unfit if it is none, or refers to another place than itself."""
+    schema = _data(root, name, MAX_TEXT)
+    if not isinstance(schema, dict | bool):
+        raise Unfit("bad_schema", f"`{name}` holds no JSON Schema: write an object")
+    for reference in _references(schema):
+        if not reference.startswith("#"):
+            raise Unfit("remote_ref", f"`{name}` refers to `{reference}`: copy what it means below `$defs`")
+    try:
+        jsonschema_rs.validator_for(schema, retriever=_nothing, pattern_options=jsonschema_rs.RegexOptions())
+    except (ValueError, jsonschema_rs.ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise Unfit("bad_schema", f"`{name}` is no JSON Schema: {reason}") from error
+    return schema
+
+
+def _data(root: Path, name: str, limit: int) -> Json:
+    text = read_text(root, name, limit)
+    if not name.endswith(".json"):
+        try:
+            return yaml.parse(text, name).data
+        except ProjectError as error:
+            raise Unfit(error.problems[0].code, f"`{name}` cannot be read: {error.problems[0]}") from error
+    try:
+        return json.loads(text, parse_constant=_no_number)  # type: ignore[no-any-return]  # JSON is what loads gives
+    except json.JSONDecodeError as error:
+        told = f"{error.msg} in line {error.lineno}, column {error.colno}"
+        raise Unfit("bad_json", f"`{name}` is not JSON: {told}") from error
+    except (ValueError, RecursionError) as error:
+        raise Unfit("bad_json", f"`{name}` is not JSON: {error}") from error
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no JSON number")
+
+
+def _references(schema: Json) -> Iterator[str]:
+    match schema:
+        case dict():
+            for key, value in schema.items():
+                if key in ("$ref", "$dynamicRef", "$recursiveRef") and isinstance(value, str):
+                    yield value
+                yield from _references(value)
+        case list():
+            for value in schema:
+                yield from _references(value)
+
+
+def _nothing(uri: str) -> NoReturn:
+    raise ValueError(f"{uri} is not fetched")
