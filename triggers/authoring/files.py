@@ -50,7 +50,7 @@ def read_text(root: Path, name: str, limit: int = MAX_TEXT) -> str:
         with path.open("rb") as file:
             data = file.read(limit + 1)
     except OSError as error:
-        raise Unfit("missing_file", f"`{name}` cannot be read ({error.strerror})") from error
+        raise Unfit("missing_file", f"`{name}` cannot be read ({error.strerror}): check the path") from error
     if len(data) > limit:
         raise Unfit("file_too_large", f"`{name}` is larger than {limit >> 20} MiB")
     try:
@@ -75,15 +75,16 @@ def read_template(root: Path, name: str) -> Template:
     except Unfit as error:
         if error.code != "missing_file":
             raise
-        raise Unfit("missing_template", f"{error}: compile the pipeline to this path") from error
+        told = f"`{name}` is not there: compile the pipeline to this path"
+        raise Unfit("missing_template", told) from error
     if not isinstance(data, dict):
         raise Unfit("bad_template", f"`{name}` holds no mapping: compile the pipeline with kfp")
     try:
-        told = signature.read(data)
+        takes = signature.read(data)
     except ValueError as error:
         raise Unfit("bad_template", f"`{name}` is no compiled pipeline: {error}") from error
     text = json.dumps(data, sort_keys=True, separators=(",", ":"))
-    return Template(name, text, hashlib.sha256(text.encode()).hexdigest(), told)
+    return Template(name, text, hashlib.sha256(text.encode()).hexdigest(), takes)
 
 
 def read_schema(root: Path, name: str) -> Json:

@@ -33,22 +33,23 @@ def of_event(source: Source, environment: Environment) -> dict[str, str]:
     """For a filter, a key, and the parameters of a direct launch."""
     match source:
         case ObjectSource():
-            captures = _captures(glob.parse(source.match).captures)
-            return {**EVENT_VARIABLES["object"], **captures, **of_vars(environment)}
+            captures = glob.parse(source.match).captures
+            return {**EVENT_VARIABLES["object"], **_captures(captures), **of_vars(environment)}
         case MessageSource():
             return {**EVENT_VARIABLES["message"], **of_vars(environment)}
         case ScheduleSource():
             return {**EVENT_VARIABLES["schedule"], **of_vars(environment)}
 
 
-def of_window(rule: WindowRule, environment: Environment) -> dict[str, str]:
+def of_window(rule: WindowRule, source: ObjectSource, environment: Environment) -> dict[str, str]:
     """For the parameters of a windowed launch: only what is the same for all of its members."""
-    return {**of_key(rule, environment), **WINDOW_VARIABLES}
+    return {**of_key(rule, source, environment), **WINDOW_VARIABLES}
 
 
-def of_key(rule: WindowRule, environment: Environment) -> dict[str, str]:
+def of_key(rule: WindowRule, source: ObjectSource, environment: Environment) -> dict[str, str]:
     """For the concurrency key of windows: what is known of one before its members are."""
-    return {**_captures(fixed(rule.key)), **of_vars(environment)}
+    captures = fixed(rule.key).intersection(glob.parse(source.match).captures)
+    return {**_captures(captures), **of_vars(environment)}
 
 
 def of_marker(until: str, environment: Environment) -> dict[str, str]:

@@ -60,7 +60,7 @@ def closest(name: str, known: Iterable[str]) -> str:
 
 def _problem(model: type[BaseModel], document: Document, detail: ErrorDetails) -> Problem:
     at, bare = _settle(document, detail["loc"])
-    last = str(at[-1]) if at else document.path
+    last = _called(at) or document.path
     match detail["type"]:
         case "extra_forbidden":
             hint = closest(last, _keys(model, detail["loc"][:-1]))
@@ -82,6 +82,17 @@ def _problem(model: type[BaseModel], document: Document, detail: ErrorDetails) -
             return document.problem(at, kind, f"`{last}` {detail['msg']}.", on=on)
         case _:
             return document.problem(at, "bad_value", f"`{last}`: {detail['msg'][:1].lower()}{detail['msg'][1:]}.")
+
+
+def _called(at: At) -> str:
+    """The last key, with the indices below it: `change[0]`."""
+    match at:
+        case (*rest, int(number)):
+            return f"{_called(tuple(rest))}[{number}]"
+        case (*_, key):
+            return str(key)
+        case _:
+            return ""
 
 
 def _settle(document: Document, location: At) -> tuple[At, object]:

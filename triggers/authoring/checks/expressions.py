@@ -27,24 +27,23 @@ def check(project: Project, environment: Environment) -> Iterator[Problem]:
             for place, expression, variables, result in _expressions(one, at, source, environment):
                 problem = _wrong(expression, variables, result)
                 if problem:
-                    yield one.document.problem(place, problem.code, f"{problem}")
+                    yield one.document.problem(place, problem.code, f"`{place[-1]}`: {problem}.")
 
 
 def _expressions(one: Authored, at: At, source: Source, environment: Environment) -> Iterator[_Expression]:
     trigger, event = one.trigger, scope.of_event(source, environment)
-    windowed = isinstance(source, ObjectSource)
     if source.filter is not None:
         yield (*at, "filter"), source.filter, event, "bool"
     if trigger.filter is not None:
         yield ("filter",), trigger.filter, event, "bool"
     if not isinstance(source, ScheduleSource) and source.key is not None:
         yield (*at, "key"), source.key, event, None
-    if windowed and trigger.window.key is not None:
+    if isinstance(source, ObjectSource) and trigger.window.key is not None:
         until = trigger.window.until
         known = event if until is None else scope.of_marker(until, environment)
         yield ("admit", "window", "key"), trigger.window.key, known, None
     if trigger.concurrency.key is not None:
-        known = scope.of_key(trigger.window, environment) if windowed else event
+        known = scope.of_key(trigger.window, source, environment) if isinstance(source, ObjectSource) else event
         yield ("admit", "concurrency", "key"), trigger.concurrency.key, known, None
 
 

@@ -1,4 +1,7 @@
-"""What a run or the ledger writes must not wake a trigger: that would be a loop that costs money."""
+"""What a run or the ledger writes must not wake the trigger that made it: that would be a loop that costs money.
+
+A pipeline that writes where *another* trigger listens is a chain, and fine, unless the chain comes back.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +12,53 @@ from retrigger.triggers.authoring.settle import store
 from retrigger.triggers.spec import ObjectSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from retrigger.triggers.authoring.project import Project
+    from retrigger.triggers.authoring.project import Authored, Project
+    from retrigger.triggers.authoring.yaml import At
     from retrigger.triggers.errors import Problem
     from retrigger.triggers.spec import Environment, Store
 
 
 def check(project: Project, environment: Environment) -> Iterator[Problem]:
-    written = {f"The root of pipeline `{name}`": it.root for name, it in environment.pipelines.items()}
-    written["The ledger"] = environment.ledger
+    roots = {name: pipeline.root for name, pipeline in environment.pipelines.items()}
+    woken = {address: list(_woken(project, environment, address)) for address in {*roots.values(), environment.ledger}}
+    next_roots = {
+        address: {roots[one.trigger.launch.pipeline] for one, _ in those if one.trigger.launch.pipeline in roots}
+        for address, those in woken.items()
+    }
+    for one, at in woken[environment.ledger]:
+        yield _problem(one, at, f"the ledger of environment `{environment.name}` ({environment.ledger})")
+    for name, address in roots.items():
+        for one, at in woken[address]:
+            launched = roots.get(one.trigger.launch.pipeline)
+            if launched is not None and address in _reached(launched, next_roots):
+                yield _problem(one, at, f"pipeline `{name}` in environment `{environment.name}` ({address})")
+
+
+def _problem(one: Authored, at: At, writer: str) -> Problem:
+    told = f"This source listens where its own launches make {writer} write: write elsewhere, or narrow the glob."
+    return one.document.problem((*at, "match"), "loop", told)
+
+
+def _woken(project: Project, environment: Environment, address: str) -> Iterator[tuple[Authored, At]]:
+    """The sources that an object written below `address` may wake."""
+    written = store(address)
     for one in project.authored:
         for at, source in one.sources:
             listened = environment.stores.get(source.store) if isinstance(source, ObjectSource) else None
-            if not isinstance(source, ObjectSource) or listened is None:
-                continue
-            for what, address in written.items():
-                if may_match(listened, source.match, store(address)):
-                    told = f"{what} in environment `{environment.name}` ({address}) is where this source listens: "
-                    step = "write elsewhere, or listen to a narrower glob."
-                    yield one.document.problem((*at, "match"), "loop", told + step)
+            if isinstance(source, ObjectSource) and listened and may_match(listened, source.match, written):
+                yield one, at
+
+
+def _reached(start: str, next_roots: Mapping[str, set[str]]) -> set[str]:
+    """Every root that is written to in the end, once `start` is."""
+    reached, waiting = {start}, [start]
+    while waiting:
+        new = next_roots[waiting.pop()] - reached
+        reached |= new
+        waiting.extend(new)
+    return reached
 
 
 def may_match(listened: Store, match: str, written: Store) -> bool:

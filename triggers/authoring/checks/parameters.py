@@ -67,7 +67,7 @@ class _Combination:
     @property
     def names(self) -> dict[str, str]:
         if isinstance(self.source, ObjectSource):
-            return scope.of_window(self.one.trigger.window, self.environment)
+            return scope.of_window(self.one.trigger.window, self.source, self.environment)
         return scope.of_event(self.source, self.environment)
 
     def wrong_expressions(self) -> Iterator[Problem]:
@@ -76,14 +76,14 @@ class _Combination:
             try:
                 check_value(value, names)
             except ExpressionError as error:
-                yield self.problem(name, error.code, f"{error}{self._why(error)}")
+                yield self.problem(name, error.code, f"`{name}`: {error}{self._why(error)}.")
 
     def _why(self, error: ExpressionError) -> str:
         if error.code != "unknown_name":
             return ""
         if isinstance(self.source, ObjectSource):
-            return ": a windowed launch knows `window.*`, `vars.*`, and the `match.*` that the window's key fixes"
-        return f": source {self.at[1]} launches directly and knows `event.*` and `vars.*`, no window"
+            return "; a windowed launch may use `window.*`, `vars.*`, and the `match.*` that the window's key fixes"
+        return f"; source {self.at[1]} ({self.at[2]}) launches directly: it may use `event.*` and `vars.*`"
 
     def misfits(self, wanted: Signature) -> list[signature.Misfit]:
         """An expression that is wrong is told as that: here it is taken for a value of any type."""
