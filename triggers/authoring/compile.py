@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from retrigger.triggers import compiled
 from retrigger.triggers.authoring import checks
 from retrigger.triggers.authoring.project import PROJECT_FILE, read_project
-from retrigger.triggers.authoring.validation import closest
+from retrigger.triggers.authoring.wording import closest
 from retrigger.triggers.errors import Problem, ProjectError
 from retrigger.triggers.match import Index
 

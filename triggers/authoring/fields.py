@@ -121,7 +121,7 @@ Identifier = Annotated[
 ]
 Expression = Annotated[str, StringConstraints(min_length=1)]
 Glob = Annotated[str, StringConstraints(min_length=1, max_length=1024), AfterValidator(_glob)]
-FilePath = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+FilePath = Annotated[str, Text(r"[^\x00-\x1f]{1,1024}", "a path from the project's root")]
 """Relative to the project's root, and inside it."""
 Count = Annotated[int, Field(ge=0)]
 AtLeastOne = Annotated[int, Field(ge=1)]

@@ -14,7 +14,7 @@ from retrigger.triggers.authoring import yaml
 from retrigger.triggers.errors import Problem, ProjectError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from retrigger.triggers.event import Json
@@ -44,13 +44,15 @@ class Template:
 def read_text(root: Path, name: str, limit: int = MAX_TEXT) -> str:
     """A file of the project as text. Unfit if it is not there, too large, not UTF-8, or outside of the project."""
     path = root / name
-    if not path.resolve().is_relative_to(root.resolve()):
-        raise Unfit("outside_project", f"`{name}` is outside of the project: put the file below {root.name}/")
     try:
+        if not path.resolve().is_relative_to(root.resolve()):
+            raise Unfit("outside_project", f"`{name}` is outside of the project: put the file below its root")
+        if not path.is_file():
+            raise Unfit("missing_file", f"`{name}` is no file: check the path")
         with path.open("rb") as file:
             data = file.read(limit + 1)
-    except OSError as error:
-        raise Unfit("missing_file", f"`{name}` cannot be read ({error.strerror}): check the path") from error
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
+        raise Unfit("missing_file", f"`{name}` cannot be read ({error}): check the path") from error
     if len(data) > limit:
         raise Unfit("file_too_large", f"`{name}` is larger than {limit >> 20} MiB")
     try:
@@ -111,12 +113,34 @@ def _data(root: Path, name: str, limit: int) -> Json:
         except ProjectError as error:
             raise Unfit(error.problems[0].code, f"`{name}` cannot be read: {error.problems[0]}") from error
     try:
-        return json.loads(text, parse_constant=_no_number)  # type: ignore[no-any-return]  # JSON is what loads gives
+        data: Json = json.loads(text, parse_constant=_no_number)
     except json.JSONDecodeError as error:
         told = f"{error.msg} in line {error.lineno}, column {error.colno}"
         raise Unfit("bad_json", f"`{name}` is not JSON: {told}") from error
     except (ValueError, RecursionError) as error:
         raise Unfit("bad_json", f"`{name}` is not JSON: {error}") from error
+    if _levels(data) > yaml.MAX_DEPTH:
+        raise Unfit("bad_json", f"`{name}` is nested deeper than {yaml.MAX_DEPTH}")
+    return data
+
+
+def _levels(data: Json) -> int:
+    """How deep it is nested, found without recursion."""
+    level, depth = [data], 0
+    while level:
+        depth += 1
+        level = [child for item in level for child in _children(item)]
+    return depth
+
+
+def _children(data: Json) -> Iterable[Json]:
+    match data:
+        case dict():
+            return data.values()
+        case list():
+            return data
+        case _:
+            return ()
 
 
 def _no_number(text: str) -> NoReturn:
@@ -124,15 +148,11 @@ def _no_number(text: str) -> NoReturn:
 
 
 def _references(schema: Json) -> Iterator[str]:
-    match schema:
-        case dict():
-            for key, value in schema.items():
-                if key in ("$ref", "$dynamicRef", "$recursiveRef") and isinstance(value, str):
-                    yield value
-                yield from _references(value)
-        case list():
-            for value in schema:
-                yield from _references(value)
+    if isinstance(schema, dict):
+        references = (schema.get(key) for key in ("$ref", "$dynamicRef", "$recursiveRef"))
+        yield from (reference for reference in references if isinstance(reference, str))
+    for child in _children(schema):
+        yield from _references(child)
 
 
 def _nothing(uri: str) -> NoReturn:

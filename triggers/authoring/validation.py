@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from retrigger.triggers.authoring.wording import closest
 from retrigger.triggers.errors import ProjectError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from pydantic_core import ErrorDetails
 
@@ -50,12 +50,6 @@ def validate(model: type[_M], document: Document) -> _M:
     except ValidationError as error:
         details = error.errors(include_url=False)
         raise ProjectError(tuple(_problem(model, document, detail) for detail in details)) from None
-
-
-def closest(name: str, known: Iterable[str]) -> str:
-    """` (did you mean `x`?)`, or nothing where nothing is near."""
-    near = difflib.get_close_matches(name, list(known), 1)
-    return f" (did you mean `{near[0]}`?)" if near else ""
 
 
 def _problem(model: type[BaseModel], document: Document, detail: ErrorDetails) -> Problem:

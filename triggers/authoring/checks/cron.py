@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from retrigger.triggers import schedule
+from retrigger.triggers.authoring.wording import said_of
 from retrigger.triggers.spec import ScheduleSource
 
 if TYPE_CHECKING:
@@ -21,14 +22,14 @@ def check(project: Project) -> Iterator[Problem]:
                 continue
             zone, cron = _reason("* * * * *", source.timezone), _reason(source.cron, "UTC")
             if zone:
-                yield one.document.problem((*at, "timezone"), "bad_timezone", f"`{source.timezone}`: {zone}.")
+                yield one.document.problem((*at, "timezone"), "bad_timezone", said_of("timezone", zone))
             if cron:
-                yield one.document.problem((*at, "cron"), "bad_cron", f"`{source.cron}`: {cron}.")
+                yield one.document.problem((*at, "cron"), "bad_cron", said_of("cron", cron))
 
 
 def _reason(cron: str, timezone: str) -> str | None:
     try:
         schedule.validate(cron, timezone)
     except ValueError as error:
-        return str(error).rstrip(".")
+        return str(error)
     return None

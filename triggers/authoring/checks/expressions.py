@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from retrigger.triggers.authoring import scope
+from retrigger.triggers.authoring.wording import said_of
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.expressions import compile_expression
 from retrigger.triggers.spec import ObjectSource, ScheduleSource
@@ -25,9 +26,10 @@ def check(project: Project, environment: Environment) -> Iterator[Problem]:
     for one in project.authored:
         for at, source in one.sources:
             for place, expression, variables, result in _expressions(one, at, source, environment):
-                problem = _wrong(expression, variables, result)
-                if problem:
-                    yield one.document.problem(place, problem.code, f"`{place[-1]}`: {problem}.")
+                error = _wrong(expression, variables, result)
+                if error:
+                    hint = "; write the expression without `${{ }}`" if "${{" in expression else ""
+                    yield one.document.problem(place, error.code, said_of(place[-1], f"{error}{hint}"))
 
 
 def _expressions(one: Authored, at: At, source: Source, environment: Environment) -> Iterator[_Expression]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from retrigger.triggers.authoring.validation import closest
+from retrigger.triggers.authoring.wording import closest
 from retrigger.triggers.spec import MessageSource, ObjectSource
 
 if TYPE_CHECKING:

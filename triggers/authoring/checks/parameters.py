@@ -5,17 +5,17 @@ A source's parameters override the launch's, so every source is a combination of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from retrigger.triggers import signature
 from retrigger.triggers.authoring import scope
+from retrigger.triggers.authoring.wording import said_of
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.expressions import check_value, expressions_in
 from retrigger.triggers.spec import ObjectSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from retrigger.triggers.authoring.project import Authored, Project
     from retrigger.triggers.authoring.yaml import At
@@ -29,79 +29,61 @@ def check(project: Project, environment: Environment) -> Iterator[Problem]:
     for one in project.authored:
         pipeline = environment.pipelines.get(one.trigger.launch.pipeline)
         template = project.templates.get(pipeline.template) if pipeline else None
-        lacking: dict[str, list[_Combination]] = {}
-        combinations = [_Combination(one, at, source, environment) for at, source in one.sources]
-        for combination in combinations:
-            yield from combination.wrong_expressions()
-            for misfit in combination.misfits(template.signature) if template else ():
-                if misfit.code == "missing_parameter":
-                    lacking.setdefault(misfit.message, []).append(combination)
+        lacking: dict[str, list[At]] = {}
+        for at, source in one.sources:
+            for problem in _combination(one, at, source, environment, template.signature if template else None):
+                if isinstance(problem, str):
+                    lacking.setdefault(problem, []).append(at)
                 else:
-                    yield combination.problem(misfit.parameter, misfit.code, misfit.message)
-        for message, those in lacking.items():
-            yield from _lacking(one, message, those, everywhere=len(those) == len(combinations))
+                    yield problem
+        for message, places in lacking.items():
+            # A parameter that no source has is missing in the launch; else it is missing where it is not.
+            everywhere = len(places) == len(one.trigger.sources)
+            for at in [("launch", "parameters")] if everywhere else places:
+                yield one.document.problem(at, "missing_parameter", message, on="key")
 
 
-def _lacking(one: Authored, message: str, those: list[_Combination], *, everywhere: bool) -> Iterator[Problem]:
-    """A parameter that no source has is missing in the launch; else it is missing where it is not."""
-    if everywhere:
-        yield one.document.problem(("launch", "parameters"), "missing_parameter", message, on="key")
-        return
-    for combination in those:
-        yield one.document.problem(combination.at, "missing_parameter", message, on="key")
+def _combination(
+    one: Authored, at: At, source: Source, environment: Environment, wanted: Signature | None
+) -> Iterator[Problem | str]:
+    """What is wrong with the launch's parameters under those of one source; of a missing one only the message."""
+    names = _names(one, source, environment)
+    types: dict[str, str] = {}
+    literals: dict[str, Json] = {}
+    for name, value in {**one.trigger.launch.parameters, **source.parameters}.items():
+        try:
+            told = check_value(value, names)
+        except ExpressionError as error:
+            types[name] = "dyn"
+            reason = said_of(name, f"{error}{_why(at, source, error)}")
+            yield one.document.problem(_place(at, source, name), error.code, reason)
+            continue
+        if any(expressions_in(value)):
+            types[name] = told
+        else:
+            literals[name] = value
+    for misfit in signature.check(wanted, types, literals) if wanted else ():
+        reason = said_of(misfit.parameter, misfit.message)
+        if misfit.code == "missing_parameter":
+            yield reason
+        else:
+            yield one.document.problem(_place(at, source, misfit.parameter), misfit.code, reason)
 
 
-@dataclass(frozen=True, slots=True)
-class _Combination:
-    """The launch's parameters under those of one source."""
+def _names(one: Authored, source: Source, environment: Environment) -> dict[str, str]:
+    if isinstance(source, ObjectSource):
+        return scope.of_window(one.trigger.window, source, environment)
+    return scope.of_event(source, environment)
 
-    one: Authored
-    at: At
-    source: Source
-    environment: Environment
 
-    @property
-    def values(self) -> Mapping[str, Json]:
-        return {**self.one.trigger.launch.parameters, **self.source.parameters}
+def _why(at: At, source: Source, error: ExpressionError) -> str:
+    if error.code != "unknown_name":
+        return ""
+    if isinstance(source, ObjectSource):
+        return "; a windowed launch may use `window.*`, `vars.*`, and the `match.*` that the window's key fixes"
+    return f"; source {at[1]} ({at[2]}) launches directly: it may use `event.*` and `vars.*`"
 
-    @property
-    def names(self) -> dict[str, str]:
-        if isinstance(self.source, ObjectSource):
-            return scope.of_window(self.one.trigger.window, self.source, self.environment)
-        return scope.of_event(self.source, self.environment)
 
-    def wrong_expressions(self) -> Iterator[Problem]:
-        names = self.names
-        for name, value in self.values.items():
-            try:
-                check_value(value, names)
-            except ExpressionError as error:
-                yield self.problem(name, error.code, f"`{name}`: {error}{self._why(error)}.")
-
-    def _why(self, error: ExpressionError) -> str:
-        if error.code != "unknown_name":
-            return ""
-        if isinstance(self.source, ObjectSource):
-            return "; a windowed launch may use `window.*`, `vars.*`, and the `match.*` that the window's key fixes"
-        return f"; source {self.at[1]} ({self.at[2]}) launches directly: it may use `event.*` and `vars.*`"
-
-    def misfits(self, wanted: Signature) -> list[signature.Misfit]:
-        """An expression that is wrong is told as that: here it is taken for a value of any type."""
-        types: dict[str, str] = {}
-        literals: dict[str, Json] = {}
-        names = self.names
-        for name, value in self.values.items():
-            try:
-                told = check_value(value, names)
-                computed = any(expressions_in(value))
-            except ExpressionError:
-                told, computed = "dyn", True
-            if computed:
-                types[name] = told
-            else:
-                literals[name] = value
-        return signature.check(wanted, types, literals)
-
-    def problem(self, name: str, code: str, message: str) -> Problem:
-        at = self.at if name in self.source.parameters else ("launch",)
-        return self.one.document.problem((*at, "parameters", name), code, message)
+def _place(at: At, source: Source, name: str) -> At:
+    holder: At = at if name in source.parameters else ("launch",)
+    return (*holder, "parameters", name)
