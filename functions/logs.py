@@ -25,7 +25,7 @@ class JsonLines(logging.Formatter):
 
 
 def configure() -> None:
-    """Write retrigger's records to standard output, where functions' logs are collected; other loggers are left alone."""
+    """Write retrigger's records to standard output, where functions' logs are collected; leave other loggers alone."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonLines())
     logger = logging.getLogger("retrigger")

@@ -61,7 +61,7 @@ class App:
 
 
 def build(settings: Settings) -> App:
-    """Put a function together. Opens the ledger; sends nothing. Raises RetriggerError if it cannot work as configured."""
+    """Put a function together. Opens the ledger, sends nothing. Raises RetriggerError where it is misconfigured."""
     try:
         text = settings.compiled.read_text(encoding="utf-8")
     except OSError as error:
