@@ -51,6 +51,16 @@ class Call:
             raise Invalid(f"Invalid value for {parameter}: {text[:40]!r} is not a whole number of 64 bits.")
         return int(text)
 
+    def boolean(self, parameter: str) -> bool:
+        """False if absent. The official client writes `True`, others `true`. Errors: Invalid."""
+        match self.query.get(parameter, "false").lower():
+            case "true":
+                return True
+            case "false":
+                return False
+            case text:
+                raise Invalid(f"Invalid value for {parameter}: {text[:40]!r} is neither true nor false.")
+
     def preconditions(self, infix: str = "") -> Preconditions:
         """The four of them; with infix "Source" those of a copy's source."""
         return Preconditions(
@@ -162,9 +172,11 @@ def error_response(error: StoreError) -> Response:
 
 
 def parse_json(text: bytes) -> dict[str, object]:
-    """Errors: Invalid, for anything but a JSON object; RecursionError is what a bomb of brackets gives."""
+    """Errors: Invalid, for anything but a JSON object that can be written back."""
     try:
         value = json.loads(text)
+        # Half a surrogate pair and NaN can be read but not stored; RecursionError is what a bomb of brackets gives.
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as error:
         raise Invalid("Parse Error: the body is not JSON.") from error
     if not isinstance(value, dict):

@@ -238,7 +238,7 @@ def _list_query(call: Call) -> Query:
     for parameter in ("matchGlob", "filter"):
         if parameter in call.query:
             raise NotEmulated(f"The emulator does not know {parameter}; list by prefix and filter what comes.")
-    if call.query.get("softDeleted") == "true":
+    if call.boolean("softDeleted"):
         raise NotEmulated("The emulator deletes at once: it has no soft-deleted objects to list.")
     limit = call.integer("maxResults")
     if limit is not None and limit < 1:
@@ -248,8 +248,8 @@ def _list_query(call: Call) -> Query:
         delimiter=call.query.get("delimiter", ""),
         start=call.query.get("startOffset", ""),
         end=call.query.get("endOffset", ""),
-        versions=call.query.get("versions") == "true",
-        include_trailing_delimiter=call.query.get("includeTrailingDelimiter") == "true",
+        versions=call.boolean("versions"),
+        include_trailing_delimiter=call.boolean("includeTrailingDelimiter"),
         limit=min(limit or MOST, MOST),
         token=call.query.get("pageToken") or None,
     )
