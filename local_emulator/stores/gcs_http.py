@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 JSON_LIMIT = 1024 * 1024
-# How much of a refused upload is still read, so that its sender sees the refusal and not a reset connection.
+# How much of a body that nobody wants is still read, so that its sender sees the answer and not a reset connection.
 DRAIN_LIMIT = 64 * 1024 * 1024
 _LARGEST = 2**63 - 1
 
@@ -148,10 +148,11 @@ class RawRoute(BaseRoute):
 
     async def _answer(self, scope: Scope, body: Body) -> Response:
         try:
-            return await self._respond(_call(scope), body)
+            response = await self._respond(_call(scope), body)
         except StoreError as error:
-            await body.drain()
-            return error_response(error)
+            response = error_response(error)
+        await body.drain()
+        return response
 
 
 def json_response(content: Mapping[str, object], status: int = 200) -> Response:

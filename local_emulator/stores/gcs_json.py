@@ -1,7 +1,8 @@
 """Cloud Storage's JSON API over the emulator's objects: buckets, objects, downloads, uploads, batches.
 
 Reference: https://cloud.google.com/storage/docs/json_api/v1. Not emulated: access control, holds and retention, soft
-delete, notification configurations (the emulator delivers changes itself) and `fields` (an answer is always whole).
+delete, notification configurations (the emulator delivers changes itself), `fields` (an answer is always whole), and
+unpacking an object whose contentEncoding is gzip for a client that does not take it.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def routes(objects: Objects) -> list[BaseRoute]:
     face = JsonFace(objects)
     uploads = Uploads(objects)
 
-    async def call(call: Call, body: Body) -> Response:
+    async def single(call: Call, body: Body) -> Response:
         whole = replace(call, body=await body.read(JSON_LIMIT))
         return await run_in_threadpool(face.answer, whole)
 
@@ -61,7 +62,7 @@ def routes(objects: Objects) -> list[BaseRoute]:
     return [
         RawRoute(r"(/resumable)?/upload/storage/v1/.*", uploads.respond),
         RawRoute(r"/batch/storage/v1", batch),
-        RawRoute(r"(/download)?/storage/v1/.*", call),
+        RawRoute(r"(/download)?/storage/v1/.*", single),
     ]
 
 

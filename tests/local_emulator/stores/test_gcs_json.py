@@ -367,6 +367,7 @@ def test_a_resumable_upload_goes_on_where_it_was(store: Store) -> None:
     assert (last.status, last.json()["size"]) == (200, str(len(data)))
     # And lost that answer too.
     assert store.put(session, f"bytes */{len(data)}").json() == last.json()
+    assert store.put(session, f"bytes 0-{len(data) - 1}/{len(data)}", data).json() == last.json()
     assert store.send("GET", f"{OBJECTS}/a?alt=media").body == data
     assert len(store.announced) == 1
 
