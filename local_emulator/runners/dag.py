@@ -17,7 +17,7 @@ from retrigger.local_emulator.runners.errors import PipelineError
 from retrigger.local_emulator.runners.placeholders import fill
 from retrigger.local_emulator.runners.record import Finished, Record, TaskRecord, TaskState
 from retrigger.local_emulator.runners.tasks import ContainerTask, Job
-from retrigger.local_emulator.runners.values import Artifact, Values, as_text, with_defaults
+from retrigger.local_emulator.runners.values import Artifact, Values, as_text, require, with_defaults
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping, Sequence
@@ -41,17 +41,16 @@ class Graph:
             name: (Artifact("", name, uri, definitions[name]["artifactType"]),)
             for name, uri in request.artifacts.items()
         }
-        return await self.run_dag(request.spec["root"], Values(request.parameters, artifacts), None)
+        return await self.run_dag(request.spec["root"], _Scope(self, Values(request.parameters, artifacts)))
 
-    async def run_dag(self, component: Mapping[str, Any], inputs: Values, parent: TaskRecord | None) -> Finished:
+    async def run_dag(self, component: Mapping[str, Any], scope: _Scope) -> Finished:
         dag = component["dag"]
-        scope = _Scope(self, inputs, parent)
         running: dict[str, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as group:
             for name in _order(dag["tasks"]):
                 task = dag["tasks"][name]
                 upstream = [running[producer] for producer in task.get("dependentTasks", ())]
-                record = self.record.add(name, parent)
+                record = self.record.add(name, scope.parent)
                 running[name] = group.create_task(scope.run_task(record, task, upstream))
         failed = {name: done.error for name, done in scope.finished.items() if done.state is TaskState.FAILED}
         if failed:
@@ -72,11 +71,12 @@ def _order(tasks: Mapping[str, Any]) -> list[str]:
 
 @dataclass(slots=True)
 class _Scope:
-    """One run of one graph: its inputs, and how its tasks ended."""
+    """One run of one graph: its inputs, the task it is the inside of, and how its own tasks ended."""
 
     graph: Graph
     inputs: Values
-    parent: TaskRecord | None
+    parent: TaskRecord | None = None
+    outer: _Scope | None = None
     finished: dict[str, Finished] = field(default_factory=dict)
 
     async def run_task(
@@ -133,11 +133,12 @@ class _Scope:
     async def _component(
         self, record: TaskRecord, task: Mapping[str, Any], component: Mapping[str, Any], inputs: Values
     ) -> Finished:
-        inputs = with_defaults(component, inputs)
         job = self.graph.job
+        inputs = with_defaults(component, inputs)
         if "dag" in component:
             record.running(inputs)
-            return await self.graph.run_dag(component, inputs, record)
+            return await self.graph.run_dag(component, _Scope(self.graph, inputs, record, self))
+        require(component, inputs)
         executor = job.request.spec["deploymentSpec"]["executors"][component["executorLabel"]]
         match executor:
             case {"importer": importer}:
@@ -171,8 +172,7 @@ class _Scope:
                 case {"taskOutputParameter": {"producerTask": producer, "outputParameterKey": key}}:
                     parameters[name] = self.finished[producer].outputs.parameters.get(key)
                 case {"componentInputParameter": key}:
-                    given = self.inputs.parameters.get(key)
-                    parameters[name] = select(given, source.get("parameterExpressionSelector", ""))
+                    parameters[name] = select(self._given(key), source.get("parameterExpressionSelector", ""))
                 case {"taskFinalStatus": {"producerTask": producer}}:
                     parameters[name] = self._final_status(producer)
                 case _:
@@ -189,6 +189,18 @@ class _Scope:
             if found is not None:
                 artifacts[name] = found
         return Values({name: value for name, value in parameters.items() if value is not None}, artifacts)
+
+    def _given(self, key: str) -> Any:
+        """Look a graph's own parameter up, then in the graphs around it.
+
+        The compiler (kfp 2.17) declares the item of an outer loop in the innermost graph only.
+        """
+        scope: _Scope | None = self
+        while scope is not None:
+            if key in scope.inputs.parameters:
+                return scope.inputs.parameters[key]
+            scope = scope.outer
+        return None
 
     def _filled(self, value: Any, parameters: Mapping[str, Any], task: str) -> Any:
         """Fill the placeholders of a constant. Only the compiler writes those: a caller's value is never filled."""

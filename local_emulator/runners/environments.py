@@ -176,11 +176,16 @@ def main() -> int:
     """Create one environment, for a job: the recipe, [installs, kfp, python], is the only argument."""
     installs, kfp, python = json.loads(sys.argv[1])
     try:
-        create(Requirements(tuple(map(tuple, installs)), kfp), python, lambda line: sys.stderr.write(f"{line}\n"))
+        create(Requirements(tuple(map(tuple, installs)), kfp), python, _say)
     except PipelineError as error:
-        sys.stdout.write(f"{error}\n")
+        _say(str(error))
         return 1
     return 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -149,18 +149,21 @@ def bind(spec: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_defaults(component: Mapping[str, Any], values: Values) -> Values:
-    """Return a component's inputs: typed, defaults filled in, absent optional ones left out."""
-    definitions = component.get("inputDefinitions", {})
+    """Return a component's inputs: typed, defaults filled in, absent ones left out."""
     parameters = {}
-    for name, definition in definitions.get("parameters", {}).items():
+    for name, definition in component.get("inputDefinitions", {}).get("parameters", {}).items():
         value = values.parameters.get(name)
         if value is None:
             value = definition.get("defaultValue")
         if value is not None:
             parameters[name] = convert(value, parameter_type(definition))
-        elif not definition.get("isOptional"):
-            raise PipelineError(f"input parameter {name!r} has no value: the task it comes from gave none")
-    for name, definition in definitions.get("artifacts", {}).items():
-        if name not in values.artifacts and not definition.get("isOptional"):
-            raise PipelineError(f"input artifact {name!r} has no value: the task it comes from gave none")
     return Values(parameters, values.artifacts)
+
+
+def require(component: Mapping[str, Any], values: Values) -> None:
+    """Errors: PipelineError if an input has no value and is not optional: a branch not taken upstream gave none."""
+    definitions = component.get("inputDefinitions", {})
+    for kind, given in (("parameters", values.parameters), ("artifacts", values.artifacts)):
+        for name, definition in definitions.get(kind, {}).items():
+            if name not in given and not definition.get("isOptional"):
+                raise PipelineError(f"input {name!r} has no value: the task it comes from gave none")
