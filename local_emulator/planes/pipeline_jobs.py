@@ -45,11 +45,12 @@ class PipelineJobs:
         self._clock = clock
 
     def recover(self) -> None:
-        """After a start: run what was accepted but never reached the runner, then let the runner look at the rest."""
+        """After a start: let the runner look at what it knows, then hand it what was accepted but never reached it."""
+        self._processes.recover()
         for collection in self._resources.collections("pipelineJobs"):
             for resource in self._resources.all(collection):
-                self._processes.submit(_key(resource.name), self._request(resource.name, resource.body))
-        self._processes.recover()
+                if not self._processes.knows(_key(resource.name)):
+                    self._processes.submit(_key(resource.name), self._request(resource.name, resource.body))
 
     def create(self, call: Call) -> Body:
         """`pipelineJobId` makes a repeated create an ALREADY_EXISTS; without it every create is a new job."""
@@ -202,7 +203,7 @@ def _task_detail(parent: str, task: Mapping[str, Any]) -> Body:
     detail |= {key: task[key] for key in ("createTime", "startTime", "endTime") if task[key]}
     if task["error"]:
         detail["error"] = {"code": 9, "message": task["error"]}
-    if task["startTime"] or task["endTime"]:
+    if task["state"] not in ("PENDING", "NOT_TRIGGERED"):
         detail["execution"] = {
             "name": f"{parent}/metadataStores/default/executions/{detail['taskId']}",
             "displayName": task["taskName"],

@@ -177,8 +177,8 @@ class _Scope:
                     parameters[name] = self._final_status(producer)
                 case _:
                     raise PipelineError(f"input {name!r} of task {record.name!r} comes from nowhere: {list(source)}")
-        for name, value in constants.items():
-            parameters[name] = self._filled(value, parameters, record.name)
+        parameters = {name: value for name, value in parameters.items() if value is not None}
+        parameters |= {name: self._filled(value, parameters, record.name) for name, value in constants.items()}
         artifacts = {}
         for name, source in wanted.get("artifacts", {}).items():
             match source:
@@ -188,7 +188,7 @@ class _Scope:
                     found = self.inputs.artifacts.get(source["componentInputArtifact"])
             if found is not None:
                 artifacts[name] = found
-        return Values({name: value for name, value in parameters.items() if value is not None}, artifacts)
+        return Values(parameters, artifacts)
 
     def _given(self, key: str) -> Any:
         """Look a graph's own parameter up, then in the graphs around it.

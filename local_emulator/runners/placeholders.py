@@ -51,7 +51,9 @@ def fill(
 def _refer(reference: re.Match[str], executor_input: Mapping[str, Any], local_path: Callable[[str], str]) -> Any:
     side, kind, key = reference["side"], reference["kind"], reference["key"]
     if (side, kind) == ("inputs", "parameters"):
-        value = executor_input["inputs"]["parameterValues"].get(key)
+        if key not in executor_input["inputs"]["parameterValues"]:
+            raise PipelineError(f"placeholder of parameter {key!r}, which has no value")
+        value = executor_input["inputs"]["parameterValues"][key]
         return value[reference["field"]] if reference["field"] else value
     if (side, kind) == ("outputs", "parameters"):
         return executor_input["outputs"]["parameters"][key]["outputFile"]

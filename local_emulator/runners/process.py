@@ -59,11 +59,14 @@ class JobProcesses:
                 case state if not state.terminal and not _lives(folder):
                     self._settle(folder, JobState.FAILED, ORPHANED)
 
+    def knows(self, key: str) -> bool:
+        return JobRequest.is_in(self._folder / key)
+
     def submit(self, key: str, request: JobRequest) -> None:
         """Queue a job; it is on disk when this returns. A key that is known already is left as it is."""
-        folder = self._folder / key
-        if JobRequest.is_in(folder):
+        if self.knows(key):
             return
+        folder = self._folder / key
         folder.mkdir(parents=True, exist_ok=True)
         write_state(folder, {"state": JobState.PENDING, "tasks": []})
         request.write(folder)
@@ -93,7 +96,8 @@ class JobProcesses:
 
     def delete(self, key: str) -> None:
         """Forget a finished job and everything it wrote."""
-        shutil.rmtree(self._folder / key, ignore_errors=True)
+        with self._lock:
+            shutil.rmtree(self._folder / key, ignore_errors=True)
 
     def close(self) -> None:
         """End every job and wait until their processes are gone; what had not begun stays PENDING."""
@@ -108,7 +112,7 @@ class JobProcesses:
         """Start one job and wait for its end, in a thread of the pool."""
         folder = self._folder / key
         with self._lock:
-            if self._closed or not JobRequest.is_in(folder) or self._state_of(folder) is not JobState.PENDING:
+            if self._closed or not self.knows(key) or self._state_of(folder) is not JobState.PENDING:
                 return
             with (folder / _LOG).open("ab") as log:
                 process = self._running[key] = subprocess.Popen(

@@ -129,7 +129,8 @@ class ContainerTask:
         component = environments.lightweight(command, self.job.request.spec.get("sdkVersion", ""))
         if component is not None:
             python = await self._interpreter(component.requirements, log)
-            runner = f"{shlex.quote(python)} -P {shlex.quote(str(_COMPONENT_MAIN))}"
+            # `exec`: the component itself leads its process group, and gets the signals.
+            runner = f"exec {shlex.quote(python)} -P {shlex.quote(str(_COMPONENT_MAIN))}"
             program = [word.replace("python3 -m kfp.dsl.executor_main", runner) for word in component.program]
             return program + self._filled(args, executor_input), python
         program = self._filled(command + args, executor_input)
