@@ -1,0 +1,149 @@
+"""What the core needs of the world: a place for records, a platform that launches, and objects to look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import datetime
+
+    from retrigger.triggers.event import Json
+    from retrigger.triggers.spec import Environment, Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A stored body. `version` changes with every write; `time` is the store's, when this version was written."""
+
+    key: str
+    version: str
+    time: datetime
+    body: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A listed record, without its body."""
+
+    key: str
+    version: str
+    time: datetime
+
+
+class Records(Protocol):
+    """Mechanism only: the protocol above it is written once. Linearizable per key.
+
+    Every method raises Unavailable if the store did nothing, and Unknown if it may have done it.
+    """
+
+    def get(self, key: str) -> Record | None: ...
+
+    def create(self, key: str, body: Mapping[str, Json]) -> Record | None:
+        """Write a new key; None if it exists."""
+
+    def swap(self, old: Record, body: Mapping[str, Json]) -> Record | None:
+        """Replace exactly the version that was read; None if it changed."""
+
+    def list(self, prefix: str, limit: int | None = None) -> Iterable[Entry]:
+        """Entries in key order; holds everything that was created before the call."""
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Unconditional and idempotent: only for keys that are never used again."""
+
+    def now(self) -> datetime:
+        """The store's clock: never ahead of the times that it stamps."""
+
+
+JobState = Literal["running", "succeeded", "failed", "cancelled", "lost"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What to launch, frozen in the run record before it is sent: names, values and hashes, no secrets.
+
+    `id` fits `[a-z][-a-z0-9]{0,126}`. `template` is the SHA-256 under which the ledger keeps the compiled pipeline.
+    """
+
+    id: str
+    display_name: str
+    pipeline: str
+    template: str
+    root: str
+    service_account: str | None
+    caching: bool | None
+    parameters: Mapping[str, Json]
+    labels: Mapping[str, str]
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStatus:
+    """What the platform says of a job. `metrics` is flat; `error` is the platform's own first line."""
+
+    state: JobState
+    error: str | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    tasks: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Exactly what would be sent: `explain` prints it."""
+
+    method: str
+    url: str
+    body: Mapping[str, Json]
+
+
+class Launcher(Protocol):
+    """A platform that accepts our id, so that a second submission of the same job changes nothing."""
+
+    def request(self, job: Job, template: Mapping[str, Json]) -> Request:
+        """Pure: what `submit` would send."""
+
+    def submit(self, job: Job, template: Mapping[str, Json]) -> Literal["created", "adopted", "conflict"]:
+        """Launch. `adopted`: a job of this id and fingerprint exists; `conflict`: of this id, but another fingerprint.
+
+        Raises Refused (permanent), Unavailable (it did not happen) or Unknown (the answer was lost).
+        """
+
+    def status(self, job_id: str) -> JobStatus: ...
+
+    def cancel(self, job_id: str) -> None:
+        """Ask the platform to stop it; idempotent, and no promise that it has stopped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectStat:
+    """An object that a listing names. `size` in bytes."""
+
+    name: str
+    version: str
+    size: int
+    checksum: str | None = None
+
+
+class Objects(Protocol):
+    """Reads objects of a bucket, and writes manifests."""
+
+    def read(self, bucket: str, name: str, *, version: str | None = None, limit: int) -> Iterator[bytes]:
+        """Chunks of the object's first `limit` bytes. Raises Refused with code `object_gone` if it is not there."""
+
+    def list(self, bucket: str, prefix: str) -> Iterator[ObjectStat]: ...
+
+    def write(self, bucket: str, name: str, data: bytes) -> None:
+        """Create; writing the same name again with the same bytes changes nothing."""
+
+
+class Catalog(Protocol):
+    """What was compiled: the environment, its triggers by name, and the pipelines' templates by hash."""
+
+    @property
+    def environment(self) -> Environment: ...
+
+    def trigger(self, name: str) -> Trigger | None:
+        """None: no such trigger (any more)."""
+
+    def template(self, sha256: str) -> Mapping[str, Json]: ...

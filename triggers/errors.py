@@ -1,0 +1,77 @@
+"""The error tree. Every error has a stable `code` and says whether doing the same again may help.
+
+RetriggerError
+├── Malformed            the event cannot be read; redelivery cannot mend it
+├── ProjectError         trigger files, project file or templates are wrong: a list of problems with places
+├── ExpressionError      an expression is wrong, or failed on this event
+├── Refused              the platform said no for good (400, 403, 404, an actAs denial)
+└── Unavailable          the ledger, a store or the platform did not answer (retriable)
+    └── Unknown          it may or may not have happened (retriable, after looking)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class RetriggerError(Exception):
+    """Root of every error raised on purpose. `code` is stable and machine-readable; `str()` is for people."""
+
+    retriable = False
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Malformed(RetriggerError):
+    """The bytes are no event of the format that they came as."""
+
+
+class ExpressionError(RetriggerError):
+    """An expression does not compile (`column` is 1-based, 0 if unknown), or gave no usable value."""
+
+    def __init__(self, message: str, *, code: str, column: int = 0) -> None:
+        super().__init__(message, code=code)
+        self.column = column
+
+
+class Refused(RetriggerError):
+    """A platform or store refused for good: doing the same again gives the same answer."""
+
+
+class Unavailable(RetriggerError):
+    """Nothing durable is known to have happened. `retry_after` is in seconds, None if the other side named none."""
+
+    retriable = True
+
+    def __init__(self, message: str, *, code: str, retry_after: float | None = None) -> None:
+        super().__init__(message, code=code)
+        self.retry_after = retry_after
+
+
+class Unknown(Unavailable):
+    """The answer was lost: the change may have been made. Look before doing it again."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One mistake in an author's file. `line` and `column` are 1-based; 0 where there is no such place."""
+
+    path: str
+    line: int
+    column: int
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.path, self.line, self.column) if part)
+        return f"{place}: {self.code}: {self.message}"
+
+
+class ProjectError(RetriggerError):
+    """All problems of a project at once, in file order."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems), code="invalid_project")
+        self.problems = problems
