@@ -221,9 +221,9 @@ def test_a_lane_keeps_its_order_through_refusals_and_blocks_nobody_else(tmp_path
     ):
         for body in (b"a1", b"a2", b"b1", b"a3"):
             delivery.submit("s", {}, body, lane=body[:1].decode(), now=clock.now())
-        endpoint.wait_for(2)
+        assert delivery.wait_idle(SOON)
         clock.advance(timedelta(seconds=10))
-        endpoint.wait_for(5)
+        assert delivery.wait_idle(SOON)
     bodies = [request.body for request in endpoint.requests]
     assert [body for body in bodies if body != b"b1"] == [b"a1", b"a1", b"a2", b"a3"]
     assert bodies.index(b"b1") < bodies.index(b"a2")
