@@ -159,7 +159,8 @@ class Delivery:
     def wait_idle(self, timeout: timedelta) -> bool:
         """Wait until nothing is due, in flight or waiting for its host. Backoffs still to come do not count."""
         with self._settled:
-            return self._settled.wait_for(self._is_idle, timeout.total_seconds())
+            self._settled.wait_for(lambda: self._closed or self._is_idle(), timeout.total_seconds())
+            return not self._closed and self._is_idle()
 
     def is_waiting(self, subscription: str) -> bool:
         """Whether an item of this subscription is accepted and not yet on its way."""
@@ -185,8 +186,6 @@ class Delivery:
             self._work.notify_all()
 
     def _is_idle(self) -> bool:
-        if self._closed:
-            return True
         return not (self._in_flight or self._unreached or self._backlog.due(self._clock.now()))
 
     def _deliver(self) -> None:
