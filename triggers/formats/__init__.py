@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from retrigger.triggers.errors import Malformed
-from retrigger.triggers.event import Lifecycle, Message, Object, Schedule
+from retrigger.triggers.event import Message, Object, Schedule
 from retrigger.triggers.formats import cloudevents, pubsub, schedule, sniff, storage
 from retrigger.triggers.formats.wire import MAX_BODY, Request, json_bytes, json_value, whole
 
@@ -49,10 +49,10 @@ def encode(event: Event, form: Form) -> tuple[dict[str, str], bytes]:
     cannot carry.
     """
     match form, event.payload:
-        case "cloudevent-binary", Object() | Message() | Schedule():
-            return cloudevents.write_binary(event, _data(event))
-        case "cloudevent-structured", Object() | Message() | Schedule():
-            return cloudevents.write_structured(event, _data(event))
+        case "cloudevent-binary", (Object() | Message() | Schedule()) as payload:
+            return cloudevents.write_binary(event, _data(event, payload))
+        case "cloudevent-structured", (Object() | Message() | Schedule()) as payload:
+            return cloudevents.write_structured(event, _data(event, payload))
         case "pubsub-push", Message() as message:
             return _push(event, _envelope(event, message, subscription=message.channel))
         case "storage-notification", Object() as stored:
@@ -115,16 +115,14 @@ def _event(envelope: cloudevents.Envelope, now: datetime | None) -> Event:
     return read(envelope, now)
 
 
-def _data(event: Event) -> Json:
-    match event.payload:
-        case Object() as stored:
-            return storage.resource(stored)
-        case Message() as message:
-            return _envelope(event, message, subscription=None)
-        case Schedule() as wake_up:
-            return schedule.data(wake_up)
-        case Lifecycle():
-            raise ValueError("lifecycle events have no CloudEvent form yet")
+def _data(event: Event, payload: Object | Message | Schedule) -> dict[str, Json]:
+    match payload:
+        case Object():
+            return storage.resource(payload)
+        case Message():
+            return _envelope(event, payload, subscription=None)
+        case Schedule():
+            return schedule.data(payload)
 
 
 def _envelope(event: Event, message: Message, *, subscription: str | None) -> dict[str, Json]:

@@ -149,10 +149,10 @@ def occurred(*times: datetime | None) -> datetime:
 
 def base64_bytes(value: str, where: str) -> bytes:
     """Standard base64, padded, with nothing else in it."""
-    try:
-        return base64.b64decode(value, validate=True)
-    except ValueError as exc:
-        raise Malformed(f"{where} is not padded standard base64; correct the sender.", code="malformed_base64") from exc
+    if len(value) % 4 == 0:  # "AAAA=" passes the decoder
+        with suppress(ValueError):
+            return base64.b64decode(value, validate=True)
+    raise Malformed(f"{where} is not padded standard base64; correct the sender.", code="malformed_base64")
 
 
 def whole(value: str, where: str) -> str:
