@@ -17,6 +17,11 @@ from retrigger.local_emulator.eventarc import object_event
 from retrigger.local_emulator.hosts.functions_framework import Function, FunctionsHost
 from retrigger.local_emulator.messaging import pubsub
 from retrigger.local_emulator.messaging.queues import PushSubscription, Queues
+from retrigger.local_emulator.planes import vertex
+from retrigger.local_emulator.planes.models import Models
+from retrigger.local_emulator.planes.pipeline_jobs import PipelineJobs
+from retrigger.local_emulator.planes.resources import Resources
+from retrigger.local_emulator.runners.process import JobProcesses
 from retrigger.local_emulator.scheduler import Scheduler
 from retrigger.local_emulator.stores import gcs_json
 from retrigger.local_emulator.stores.errors import Conflict
@@ -95,13 +100,7 @@ class Emulator:
         self._shutdown = threading.Event()
         self.clock = WoundClock(state.clock)
         self.delivery = Delivery(state.queues, self.clock)
-        environment = self._environment() | {"RETRIGGER_COMPILED": str(state.compiled)}
-        function = Function(
-            source=settings.function_source,
-            target=settings.function_target,
-            environment={**environment, **settings.function_environment},
-        )
-        self.functions = FunctionsHost(function, state.logs / "functions.log")
+        self.functions = FunctionsHost(self._function(), state.logs / "functions.log")
         self.delivery.register(self._to_functions(_OBJECTS))
         self.queues = Queues(state.queues, self.delivery, self.clock.now)
         self.scheduler = Scheduler(
@@ -113,6 +112,14 @@ class Emulator:
             copies=settings.copies,
         )
         self.objects = Objects(state.objects, self.clock.now, self._announce)
+        self._resources = Resources(state.resources)
+        self._processes = JobProcesses(
+            state.jobs, env=self._environment(), now=self.clock.now, limit=settings.jobs_at_once
+        )
+        self.jobs = PipelineJobs(
+            self._resources, self._processes, self.clock.now, cache=state.results, clock=state.clock
+        )
+        self.models = Models(self._resources, self.clock.now)
 
     @property
     def url(self) -> str:
@@ -127,6 +134,7 @@ class Emulator:
             self._make_places()
             self.functions.start()
             self._claim.serve(self._routes())
+            self.jobs.recover()
             self.functions.wait_ready(_READY_WITHIN_S)
             self.delivery.start()
             self.scheduler.start()
@@ -147,9 +155,11 @@ class Emulator:
         self.scheduler.stop()
         self.delivery.stop()
         self.functions.stop()
+        self._processes.close()
         self._claim.release()
         self.queues.close()
         self.objects.close()
+        self._resources.close()
 
     def status(self) -> Mapping[str, Json]:
         now = self.clock.now()
@@ -212,6 +222,12 @@ class Emulator:
                 )
             )
 
+    def _function(self) -> Function:
+        it = self._settings
+        compiled = {"RETRIGGER_COMPILED": str(self._claim.state.compiled)}
+        environment = {**self._environment(), **compiled, **it.function_environment}
+        return Function(source=it.function_source, target=it.function_target, environment=environment)
+
     def _environment(self) -> dict[str, str]:
         inherited = {k: v for k, v in self._settings.environment.items() if k not in _NOT_INHERITED}
         return {**inherited, **self.environment_variables()}
@@ -222,5 +238,6 @@ class Emulator:
             *control.routes(self),
             *gcs_json.routes(self.objects),
             *pubsub.routes(self.queues),
+            *vertex.routes(self.jobs, self.models),
             *metadata.routes(metadata.Identity(it.project, it.location)),
         ]

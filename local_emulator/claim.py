@@ -50,7 +50,7 @@ class Claim:
     @classmethod
     def take(cls, state: State, port: int = 0) -> Self:
         """Errors: InUse. The lock goes with the process, however it ends."""
-        lock = (state.root / "lock").open("w")
+        lock = state.lock.open("w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             faces = Router()
