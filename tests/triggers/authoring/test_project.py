@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from retrigger.triggers.authoring import files
 from retrigger.triggers.authoring.environments import ProjectFile
 from retrigger.triggers.authoring.models import TriggerFile
 from retrigger.triggers.authoring.project import find_root, load_project
@@ -249,3 +250,31 @@ def test_a_file_that_is_no_mapping_is_told(write: Write, text: str) -> None:
 def test_both_files_have_a_json_schema_for_editors() -> None:
     for model in (TriggerFile, ProjectFile):
         assert model.model_json_schema()["additionalProperties"] is False
+
+
+def test_a_project_file_that_cannot_be_read_hides_no_trigger(write: Write) -> None:
+    assert places(write({"retrigger.yaml": "a: [", "triggers/churn.yaml": "name: 1"})) == [
+        ("retrigger.yaml", 2, 1, "yaml_syntax"),
+        ("triggers/churn.yaml", 1, 1, "missing_key"),
+        ("triggers/churn.yaml", 1, 1, "missing_key"),
+        ("triggers/churn.yaml", 1, 7, "wrong_type"),
+    ]
+
+
+def test_a_file_that_is_too_large_is_not_read_to_its_end(write: Write) -> None:
+    root = write({"triggers/churn.yaml": "#" * (files.MAX_TEXT + 1)})
+    assert places(root) == [("triggers/churn.yaml", 0, 0, "file_too_large")]
+
+
+def test_a_loop_of_links_is_told(write: Write) -> None:
+    root = write({})
+    (root / "pipelines" / "train.json").unlink()
+    (root / "pipelines" / "train.json").symlink_to(root / "pipelines" / "train.json")
+    assert places(root) == [("retrigger.yaml", 10, 35, "unreadable_file")]
+
+
+def test_a_mistake_in_a_yaml_template_is_told_where_it_is_named(write: Write) -> None:
+    root = write({"pipelines/train.yaml": "a: [\n"})
+    project = root / "retrigger.yaml"
+    project.write_text(project.read_text(encoding="utf-8").replace("train.json", "train.yaml"), encoding="utf-8")
+    assert places(root) == [("retrigger.yaml", 10, 35, "yaml_syntax")]
