@@ -29,27 +29,27 @@ _AND = re.compile(r"\s+(?:AND|and)\s+|\s*$")
 
 
 class ResourceError(Exception):
-    """Root of what a caller can do wrong: AlreadyExists, NotFound, Conflict, Precondition, Invalid."""
+    """Root of what a caller can do wrong."""
 
 
-class AlreadyExists(ResourceError):  # noqa: N818 (the platforms' own word for it)
-    pass
+class AlreadyExists(ResourceError):
+    """There is a resource of this name."""
 
 
-class NotFound(ResourceError):  # noqa: N818 (the platforms' own word for it)
-    pass
+class NotFound(ResourceError):
+    """There is no resource of this name."""
 
 
-class Conflict(ResourceError):  # noqa: N818 (an etag that is not the present one)
-    pass
+class Conflict(ResourceError):
+    """The resource changed since it was read."""
 
 
-class Precondition(ResourceError):  # noqa: N818 (the resource is not in a state that allows it)
-    pass
+class Precondition(ResourceError):
+    """The resource is not in a state that allows this."""
 
 
-class Invalid(ResourceError):  # noqa: N818 (the platforms' own word for it)
-    pass
+class Invalid(ResourceError):
+    """The request itself is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
