@@ -112,7 +112,8 @@ class World:
         index = Index.build([scene.trigger], scene.environment)
         self.cores = []
         for _ in range(3):  # three processes, each with its own idea of which windows are open
-            admission = Admission(Ledger(HostileRecords(self), "sim"), catalog, self.platform, HostileObjects(self))
+            ledger = Ledger(HostileRecords(self), "sim", nonce=lambda: f"{self.random.getrandbits(32):08x}")
+            admission = Admission(ledger, catalog, self.platform, HostileObjects(self))
             self.cores.append(core(admission, index, lambda _: self.edge()))
 
     # the scheduler
