@@ -67,11 +67,11 @@ class Compiled:
         """The triggers' names, sorted."""
         return tuple(self._trigger_texts)
 
-    def trigger(self, name: str) -> Trigger:
-        """KeyError if there is no trigger of that name."""
-        if name not in self._triggers:
+    def trigger(self, name: str) -> Trigger | None:
+        """None if there is no trigger of that name: the ledger may remember one that has been removed."""
+        if name not in self._triggers and name in self._trigger_texts:
             self._triggers[name] = _read(Trigger, json.loads(self._trigger_texts[name]))
-        return self._triggers[name]
+        return self._triggers.get(name)
 
     def template(self, sha: str) -> Mapping[str, Json]:
         """The compiled pipeline whose JSON text has this SHA-256. KeyError if no trigger launches it."""

@@ -1,0 +1,102 @@
+"""A pipeline job as Vertex AI describes it -> what the ledger keeps: state, error, tasks, metrics.
+
+The resource: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.pipelineJobs#PipelineJobDetail
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from retrigger.handlers.ports import JobState, JobStatus
+from retrigger.handlers.transport.google import first_line
+from retrigger.triggers.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_STATES: Final[Mapping[str, JobState]] = {
+    "PIPELINE_STATE_UNSPECIFIED": "running",
+    "PIPELINE_STATE_QUEUED": "running",
+    "PIPELINE_STATE_PENDING": "running",
+    "PIPELINE_STATE_RUNNING": "running",
+    "PIPELINE_STATE_PAUSED": "running",
+    "PIPELINE_STATE_CANCELLING": "running",
+    "PIPELINE_STATE_SUCCEEDED": "succeeded",
+    "PIPELINE_STATE_FAILED": "failed",
+    "PIPELINE_STATE_CANCELLED": "cancelled",
+}
+_TASK_STATES: Final[Mapping[str, str]] = {
+    "STATE_UNSPECIFIED": "pending",
+    "CANCEL_PENDING": "running",
+    "CANCELLING": "running",
+}
+_METRICS: Final = frozenset({"system.Metrics", "system.ClassificationMetrics"})
+
+# The platform's JSON, of which only the fields named below are looked at.
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Metric:
+    """One number, with every name that may tell it from its namesakes: shortest first."""
+
+    names: tuple[str, str, str]
+    value: float
+
+
+def job_status(job: Document) -> JobStatus:
+    """Raises Unavailable for a state that is not known here: neither running nor ended may be claimed of it."""
+    name = job.get("state", "PIPELINE_STATE_UNSPECIFIED")
+    state = _STATES.get(name)
+    if state is None:
+        raise Unavailable(f"Vertex AI reports the state {name!r}; a newer retrigger may know it", code="unknown_state")
+    details = job.get("jobDetail", {}).get("taskDetails", [])
+    tasks = _named(details)
+    return JobStatus(
+        state=state,
+        error=first_line(job["error"].get("message", "")) or None if "error" in job else None,
+        metrics=_shortest_names(list(_metrics(tasks))),
+        tasks={name: _task_state(task.get("state", "STATE_UNSPECIFIED")) for name, task in tasks.items()},
+    )
+
+
+def _named(details: list[Document]) -> dict[str, Document]:
+    """Iterations of a loop share their task's name: the second is `name#2`."""
+    seen: Counter[str] = Counter()
+    tasks = {}
+    for task in details:
+        name = task.get("taskName") or str(task.get("taskId", "task"))
+        seen[name] += 1
+        tasks[name if seen[name] == 1 else f"{name}#{seen[name]}"] = task
+    return tasks
+
+
+def _task_state(state: str) -> str:
+    return _TASK_STATES.get(state, state.lower())
+
+
+def _metrics(tasks: Mapping[str, Document]) -> Iterator[_Metric]:
+    """Numbers in the metadata of metric artifacts. A graph hands on its tasks' artifacts: each counts once."""
+    seen = set()
+    for task, detail in tasks.items():
+        for output, listed in detail.get("outputs", {}).items():
+            for artifact in listed.get("artifacts", []):
+                resource = artifact.get("name")
+                if artifact.get("schemaTitle") not in _METRICS or resource in seen:
+                    continue
+                if resource:
+                    seen.add(resource)
+                for name, value in artifact.get("metadata", {}).items():
+                    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+                        yield _Metric((name, f"{task}.{name}", f"{task}.{output}.{name}"), float(value))
+
+
+def _shortest_names(metrics: list[_Metric]) -> dict[str, float]:
+    """Each metric under the first of its names that no other has."""
+    uses = Counter(name for metric in metrics for name in metric.names)
+    return {
+        next((name for name in metric.names if uses[name] == 1), metric.names[-1]): metric.value for metric in metrics
+    }

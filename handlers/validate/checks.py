@@ -1,0 +1,85 @@
+"""What can be said of an event without reading anything: does the message fit its schema, is the object ready."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from retrigger.handlers.outcome import Verdict
+from retrigger.triggers.errors import Refused
+from retrigger.triggers.event import Message, Object
+
+if TYPE_CHECKING:
+    from retrigger.triggers.event import Event, Json
+    from retrigger.triggers.spec import ObjectCheck
+
+_MOST_REASONS: Final = 10
+_POINTER: Final = 200
+
+
+def check_message(schema: Json, event: Event) -> Verdict | None:
+    """None if the message fits the JSON Schema, or if there is none. Reasons name the place and the rule, no values.
+
+    Raises Refused with code `invalid_schema` for a schema that is wrong itself, or that refers to another document.
+    """
+    if schema is None or not isinstance(event.payload, Message):
+        return None
+    message = event.payload
+    if message.json is None and message.body.strip() != b"null":
+        return Verdict("check", "stop", "not_json", "the message body is no JSON, and its source names a schema")
+    validator = _validator(json.dumps(schema, sort_keys=True))
+    try:
+        errors = list(islice(validator.iter_errors(message.json), _MOST_REASONS + 1))
+    except (ValueError, RecursionError):
+        return Verdict("check", "stop", "too_deep", "the message is nested too deeply to be checked")
+    if not errors:
+        return None
+    reasons = [_reason(error) for error in errors[:_MOST_REASONS]]
+    more = ["and more"] if len(errors) > _MOST_REASONS else []
+    return Verdict("check", "stop", "schema", "; ".join([*reasons, *more]))
+
+
+def check_object(event: Event, check: ObjectCheck | None = None) -> Verdict | None:
+    """None if the object is ready to be read, as far as the event announces it."""
+    if not isinstance(event.payload, Object):
+        return None
+    it = event.payload
+    if not it.complete:
+        return Verdict("check", "stop", "incomplete", "a folder marker, or announced before it is written")
+    if check is not None and check.max_bytes is not None and it.size is not None and it.size > check.max_bytes:
+        reason = f"the object has {it.size:,} bytes; at most {check.max_bytes:,} are allowed"
+        return Verdict("check", "stop", "too_large", reason)
+    return None
+
+
+@lru_cache(maxsize=64)
+def _validator(schema: str) -> Any:
+    """By content, for the life of the process. Patterns run in linear time, and no `$ref` leaves the document."""
+    import jsonschema_rs
+
+    try:
+        return jsonschema_rs.validator_for(
+            json.loads(schema), offline=True, pattern_options=jsonschema_rs.RegexOptions()
+        )
+    except (jsonschema_rs.ValidationError, ValueError) as exc:
+        raise Refused(
+            "the JSON Schema of a message source cannot be used: it is no valid schema, refers to another document, "
+            "or has a pattern with look-around; run `retrigger check`",
+            code="invalid_schema",
+        ) from exc
+
+
+def _reason(error: Any) -> str:
+    """`/items/0/price: breaks the rule /properties/items/items/properties/price/minimum`."""
+    place = _pointer(error.instance_path) or "the message"
+    missing = f" ({error.kind.property} is missing)" if error.kind.name == "required" else ""
+    return f"{place}: breaks the rule {_pointer(error.schema_path)}{missing}"
+
+
+def _pointer(path: list[str | int]) -> str:
+    """A JSON pointer (RFC 6901), printable and bounded: names in it may be the sender's."""
+    text = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    printable = "".join(char if char.isprintable() else "?" for char in text[: _POINTER + 1])
+    return printable if len(printable) <= _POINTER else printable[:_POINTER] + "…"
