@@ -12,11 +12,15 @@ from retrigger.triggers.errors import Refused
 from retrigger.triggers.event import Message, Object
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from retrigger.triggers.event import Event, Json
     from retrigger.triggers.spec import ObjectCheck
 
 _MOST_REASONS: Final = 10
 _POINTER: Final = 200
+# jsonschema-rs recurses natively: some ten thousand levels end the process.
+_DEEPEST: Final = 64
 
 
 def check_message(schema: Json, event: Event) -> Verdict | None:
@@ -29,11 +33,10 @@ def check_message(schema: Json, event: Event) -> Verdict | None:
     message = event.payload
     if message.json is None and message.body.strip() != b"null":
         return Verdict("check", "stop", "not_json", "the message body is no JSON, and its source names a schema")
+    if _deeper_than(_DEEPEST, message.json):
+        return Verdict("check", "stop", "too_deep", f"the message is nested more than {_DEEPEST} levels deep")
     validator = _validator(json.dumps(schema, sort_keys=True))
-    try:
-        errors = list(islice(validator.iter_errors(message.json), _MOST_REASONS + 1))
-    except (ValueError, RecursionError):
-        return Verdict("check", "stop", "too_deep", "the message is nested too deeply to be checked")
+    errors = list(islice(validator.iter_errors(message.json), _MOST_REASONS + 1))
     if not errors:
         return None
     reasons = [_reason(error) for error in errors[:_MOST_REASONS]]
@@ -69,6 +72,25 @@ def _validator(schema: str) -> Any:
             "or has a pattern with look-around; run `retrigger check`",
             code="invalid_schema",
         ) from exc
+
+
+def _deeper_than(limit: int, value: Json) -> bool:
+    level = [value]
+    for _ in range(limit):
+        level = [child for item in level for child in _children(item)]
+        if not level:
+            return False
+    return True
+
+
+def _children(value: Json) -> Iterable[Json]:
+    match value:
+        case dict():
+            return value.values()
+        case list():
+            return value
+        case _:
+            return ()
 
 
 def _reason(error: Any) -> str:
