@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import socket
+import ssl
 import threading
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +14,8 @@ from retrigger.handlers.transport.http import Http, HttpSettings, Response
 from retrigger.triggers.errors import Refused, Unavailable, Unknown
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.handlers.conftest import Loopback
 
 
@@ -201,3 +207,51 @@ class trickling:  # noqa: N801  # used as a context manager, like contextlib's o
         self._stop.set()
         self._thread.join()
         self._socket.close()
+
+
+def test_a_certificate_is_checked_against_the_named_authority(tmp_path: Path) -> None:
+    authority = self_signed(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"https://127.0.0.1:{listening.getsockname()[1]}/"
+        thread = threading.Thread(target=answer_over_tls, args=(listening, authority, 2))
+        thread.start()
+        with pytest.raises(Unavailable, match="is not trusted; name your CA's file in SSL_CERT_FILE") as caught:
+            Http(HttpSettings()).request("POST", url, headers={}, write=True)
+        trusting = Http(HttpSettings(ca_bundle=str(authority)))
+        assert trusting.request("POST", url, headers={}, write=True).body == b"hi"
+        thread.join(10)
+    assert (type(caught.value), caught.value.code) == (Unavailable, "certificate")
+
+
+def answer_over_tls(listening: socket.socket, authority: Path, times: int) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority)
+    for _ in range(times):
+        peer, _ = listening.accept()
+        with contextlib.suppress(OSError), context.wrap_socket(peer, server_side=True) as tls:
+            tls.recv(65536)
+            tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+        peer.close()
+
+
+def self_signed(tmp_path: Path) -> Path:
+    """A certificate for 127.0.0.1 and its key, in one PEM file."""
+    x509 = pytest.importorskip("cryptography.x509")
+    forms = pytest.importorskip("cryptography.hazmat.primitives.serialization")
+    curves = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.ec")
+    hashes = pytest.importorskip("cryptography.hazmat.primitives.hashes")
+    key = curves.generate_private_key(curves.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "loopback")])
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2100, 1, 1, tzinfo=UTC))
+        .add_extension(address, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path / "loopback.pem"
+    private = key.private_bytes(forms.Encoding.PEM, forms.PrivateFormat.PKCS8, forms.NoEncryption())
+    path.write_bytes(private + certificate.public_bytes(forms.Encoding.PEM))
+    return path
