@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from retrigger.triggers.event import Json
+    from retrigger.triggers.spec import Environment, Trigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,3 +135,15 @@ class Objects(Protocol):
 
     def write(self, bucket: str, name: str, data: bytes) -> None:
         """Create; writing the same name again with the same bytes changes nothing."""
+
+
+class Catalog(Protocol):
+    """What was compiled: the environment, its triggers by name, and the pipelines' templates by hash."""
+
+    @property
+    def environment(self) -> Environment: ...
+
+    def trigger(self, name: str) -> Trigger | None:
+        """None: no such trigger (any more)."""
+
+    def template(self, sha256: str) -> Mapping[str, Json]: ...

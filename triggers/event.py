@@ -6,7 +6,7 @@ import base64
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,8 +72,12 @@ class Lifecycle:
     properties: Mapping[str, Json] = field(default_factory=dict)
 
 
+FIRED = "dev.retrigger.schedule.fired.v1"
+"""The type of a schedule event that names one due time; any other schedule event is a wake-up."""
+
 Payload: TypeAlias = Object | Message | Schedule | Lifecycle
 _KINDS: dict[type, Kind] = {Object: "object", Message: "message", Schedule: "schedule", Lifecycle: "lifecycle"}
+_CLASSES: dict[Kind, Any] = {kind: cls for cls, kind in _KINDS.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +132,21 @@ class Event:
             self.kind: payload,
         }
 
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Event:
+        """The inverse of `to_json`, for events that a ledger kept."""
+        kind = _CLASSES[value["kind"]]
+        payload = kind(**{name: _typed(name, field) for name, field in value[value["kind"]].items()})
+        return cls(
+            id=value["id"],
+            source=value["source"],
+            type=value["type"],
+            time=datetime.fromisoformat(value["time"]),
+            subject=value["subject"],
+            payload=payload,
+            attempt=value["attempt"],
+        )
+
 
 def rfc3339(time: datetime) -> str:
     """UTC with `Z`; fractions of a second only where there are any."""
@@ -136,6 +155,15 @@ def rfc3339(time: datetime) -> str:
 
 def _present(values: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _typed(name: str, value: Json) -> Any:
+    """A payload's field from its JSON form: only times and bodies have another."""
+    if value is None:
+        return None
+    if name in {"published", "scheduled_for"}:
+        return datetime.fromisoformat(str(value))
+    return base64.b64decode(str(value)) if name == "body" else value
 
 
 def _plain(value: object) -> Json:

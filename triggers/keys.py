@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,8 +37,14 @@ def payload_hash(event: Event) -> str:
     return fingerprint(content)
 
 
+def captures_in(expression: str, captures: Mapping[str, str]) -> dict[str, str]:
+    """Those captures that an expression fixes by naming them as `match.NAME`."""
+    named = set(re.findall(r"\bmatch\.(\w+)", expression))
+    return {name: value for name, value in captures.items() if name in named}
+
+
 def run_id(environment: str, trigger: str, *parts: str) -> str:
-    """A job id valid on every platform (`[a-z][-a-z0-9]{0,126}`): the trigger's name for people, a hash for truth."""
+    """A job id valid on every platform, and as a label (63 characters): a name for people, a hash for truth."""
     readable = "".join(char if char.isalnum() and char.isascii() else "-" for char in trigger.lower()).strip("-")
-    prefix = readable[:60] if readable[:1].isalpha() else f"t-{readable[:58]}"
+    prefix = readable[:30] if readable[:1].isalpha() else f"t-{readable[:28]}"
     return f"{prefix}-{digest(environment, trigger, *parts)}"

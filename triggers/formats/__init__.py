@@ -1,1 +1,145 @@
-"""How events look on the wire: one module a format."""
+"""Wire formats: how an event looks when it arrives, and when the emulator or a test sends it.
+
+`parse` never raises anything but Malformed, whatever the bytes and headers; its codes stand in `wire`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from retrigger.triggers.errors import Malformed
+from retrigger.triggers.event import FIRED, Message, Object, Schedule
+from retrigger.triggers.formats import cloudevents, pubsub, schedule, sniff, storage
+from retrigger.triggers.formats.wire import MAX_BODY, Request, json_bytes, json_value, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from retrigger.triggers.event import Event, Json
+
+Form: TypeAlias = Literal["cloudevent-binary", "cloudevent-structured", "pubsub-push", "storage-notification"]
+
+
+def parse(
+    headers: Mapping[str, str], body: bytes, route: str | None = None, *, now: datetime | None = None
+) -> list[Event]:
+    """The events of one request.
+
+    `route` chooses the format: `events` (the default: CloudEvents, else told by the body), `pubsub[/<channel>]`,
+    `storage` (notifications alone), `schedule/<trigger>`. `now`, the time of receipt (aware UTC), stands in where the
+    wire carries no time. A batch with one bad member is refused as a whole.
+    """
+    if len(body) > MAX_BODY:
+        raise Malformed(f"The body is over {MAX_BODY} bytes; put the data into a store.", code="too_large")
+    head, _, place = (route or "events").partition("/")
+    reader = _ROUTES.get(head)
+    if reader is None:
+        message = f"No format is read under the route {head[:40]!r}; take one of {', '.join(_ROUTES)}."
+        raise Malformed(message, code="unknown_route")
+    lower = {name.lower(): value for name, value in headers.items()}
+    return reader(Request(headers=lower, body=body, place=whole(place, "The route"), now=now))
+
+
+def encode(event: Event, form: Form) -> tuple[dict[str, str], bytes]:
+    """The headers and the body of a request that carries `event`; `parse` gives the event back.
+
+    What the form has no place for is lost. A push names the channel as its subscription, and has one time, that of
+    publishing; an object's CloudEvent and a schedule's have no attempt. A message whose attributes are a storage
+    notification's comes back as the object event that it is. Raises ValueError for an event that the form cannot carry.
+    """
+    match form, event.payload:
+        case "cloudevent-binary", (Object(store="gcs") | Message() | Schedule()) as payload:
+            return cloudevents.write_binary(event, _data(event, payload))
+        case "cloudevent-structured", (Object(store="gcs") | Message() | Schedule()) as payload:
+            return cloudevents.write_structured(event, _data(event, payload))
+        case "pubsub-push", Message() as message:
+            return _push(event, _envelope(event, message, subscription=message.channel))
+        case "storage-notification", Object(store="gcs") as stored:
+            attributes, body = storage.notification(event, stored)
+            envelope = pubsub.push(
+                message_id=event.id, attributes=attributes, body=body, published=event.time, attempt=event.attempt
+            )
+            return _push(event, envelope)
+        case _:
+            raise ValueError(f"{form} carries no {event.kind} event")
+
+
+def _events(request: Request) -> list[Event]:
+    if cloudevents.is_cloudevent(request.headers):
+        return [_event(envelope, request.now) for envelope in cloudevents.read(request)]
+    value = json_value(request.body, "The body")
+    match sniff.shape(value):
+        case "cloudevent":
+            return [_event(cloudevents.structured(value, request.headers), request.now)]
+        case "batch":
+            return [_event(envelope, request.now) for envelope in cloudevents.batch(value, request.headers)]
+        case "push":
+            return [pubsub.from_push(value, request)]
+
+
+def _pubsub(request: Request) -> list[Event]:
+    return [pubsub.read(request)]
+
+
+def _storage(request: Request) -> list[Event]:
+    event = pubsub.read(request)
+    if not isinstance(event.payload, Object):
+        message = "The message is no storage notification; send other messages to the route pubsub."
+        raise Malformed(message, code="unsupported_type")
+    return [event]
+
+
+def _schedule(request: Request) -> list[Event]:
+    return [schedule.read(request)]
+
+
+_ROUTES: Mapping[str, Callable[[Request], list[Event]]] = {
+    "events": _events,
+    "pubsub": _pubsub,
+    "storage": _storage,
+    "schedule": _schedule,
+}
+_TYPES: Mapping[str, Callable[[cloudevents.Envelope, datetime | None], Event]] = {
+    **dict.fromkeys(storage.CHANGES, storage.from_cloudevent),
+    pubsub.TYPE: pubsub.from_cloudevent,
+    schedule.TYPE: schedule.from_cloudevent,
+    FIRED: schedule.from_cloudevent,
+}
+
+
+def _event(envelope: cloudevents.Envelope, now: datetime | None) -> Event:
+    read = _TYPES.get(envelope.type)
+    if read is None:
+        message = f"CloudEvents of type {envelope.type[:100]!r} are not read; narrow the subscription."
+        raise Malformed(message, code="unsupported_type")
+    return read(envelope, now)
+
+
+def _data(event: Event, payload: Object | Message | Schedule) -> dict[str, Json]:
+    match payload:
+        case Object():
+            return storage.resource(payload)
+        case Message():
+            return _envelope(event, payload, subscription=None)
+        case Schedule():
+            return schedule.data(payload)
+
+
+def _envelope(event: Event, message: Message, *, subscription: str | None) -> dict[str, Json]:
+    return pubsub.push(
+        message_id=message.id,
+        attributes=message.attributes,
+        body=message.body,
+        published=message.published or event.time,
+        ordering_key=message.ordering_key,
+        subscription=subscription,
+        attempt=event.attempt,
+    )
+
+
+def _push(event: Event, envelope: dict[str, Json]) -> tuple[dict[str, str], bytes]:
+    headers = {"content-type": "application/json"}
+    if event.traceparent is not None:
+        headers["traceparent"] = event.traceparent
+    return headers, json_bytes(envelope)

@@ -1,0 +1,134 @@
+"""Records in one SQLite file: the ledger of a laptop, safe for many processes of one machine.
+
+Write-ahead log with `synchronous=FULL`: what was answered survives the machine's power, not only the process.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from retrigger.handlers.ports import Entry, Record
+from retrigger.triggers.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from retrigger.triggers.event import Json
+
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS kv (key TEXT PRIMARY KEY, ver INTEGER, time INTEGER, body TEXT) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS clock (id INTEGER PRIMARY KEY, ver INTEGER, last INTEGER, wound INTEGER)",
+    "INSERT OR IGNORE INTO clock VALUES (0, 0, 0, 0)",
+)
+_BUSY_S = 30.0  # writers queue for the file; WAL is unfair, waits of half a second are normal under load
+_PAGE = 1_000
+
+
+class SqliteRecords:
+    """Versions come from one counter that never repeats; times are microseconds since the epoch, never going back."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._local = threading.local()
+        with self._failing_as_unavailable():
+            connection = self._connection()
+            connection.execute("PRAGMA journal_mode=WAL")
+            with self._writing() as cursor:
+                for statement in _SCHEMA:
+                    cursor.execute(statement)
+
+    def get(self, key: str) -> Record | None:
+        with self._failing_as_unavailable():
+            row = self._connection().execute("SELECT ver, time, body FROM kv WHERE key = ?", (key,)).fetchone()
+        return row and Record(key, str(row[0]), _datetime(row[1]), json.loads(row[2]))
+
+    def create(self, key: str, body: Mapping[str, Json]) -> Record | None:
+        with self._failing_as_unavailable(), self._writing() as cursor:
+            if cursor.execute("SELECT 1 FROM kv WHERE key = ?", (key,)).fetchone():
+                return None
+            return self._write(cursor, "INSERT INTO kv (ver, time, body, key) VALUES (?, ?, ?, ?)", key, body)
+
+    def swap(self, old: Record, body: Mapping[str, Json]) -> Record | None:
+        with self._failing_as_unavailable(), self._writing() as cursor:
+            found = cursor.execute("SELECT ver FROM kv WHERE key = ?", (old.key,)).fetchone()
+            if found is None or str(found[0]) != old.version:
+                return None
+            return self._write(cursor, "UPDATE kv SET ver = ?, time = ?, body = ? WHERE key = ?", old.key, body)
+
+    def list(self, prefix: str, limit: int | None = None) -> Iterator[Entry]:
+        """Pages of 1,000, so that a backlog of any length is walked in constant memory."""
+        after, left = prefix, limit
+        query = "SELECT key, ver, time FROM kv WHERE key {} ? AND key < ? ORDER BY key LIMIT ?"
+        start = query.format(">=")
+        while left is None or left > 0:
+            page = _PAGE if left is None else min(_PAGE, left)
+            with self._failing_as_unavailable():
+                rows = self._connection().execute(start, (after, prefix + "\U0010ffff", page)).fetchall()
+            yield from (Entry(key, str(version), _datetime(time)) for key, version, time in rows)
+            if len(rows) < page:
+                return
+            after, start = rows[-1][0], query.format(">")
+            left = None if left is None else left - len(rows)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        with self._failing_as_unavailable(), self._writing() as cursor:
+            cursor.executemany("DELETE FROM kv WHERE key = ?", ((key,) for key in keys))
+
+    def now(self) -> datetime:
+        with self._failing_as_unavailable():
+            last, wound = self._connection().execute("SELECT last, wound FROM clock").fetchone()
+        return _datetime(max(_host_us() + wound, last))
+
+    def wind(self, offset: timedelta) -> None:
+        """Set how far this store's clock is ahead of the host's: only the emulator's clock can be wound."""
+        with self._failing_as_unavailable(), self._writing() as cursor:
+            cursor.execute("UPDATE clock SET wound = max(wound, ?)", (offset // timedelta(microseconds=1),))
+
+    def _write(self, cursor: sqlite3.Cursor, statement: str, key: str, body: Mapping[str, Json]) -> Record:
+        version, last, wound = cursor.execute("SELECT ver + 1, last, wound FROM clock").fetchone()
+        now = max(_host_us() + wound, last)
+        text = json.dumps(body)
+        cursor.execute("UPDATE clock SET ver = ?, last = ?", (version, now))
+        cursor.execute(statement, (version, now, text, key))
+        return Record(key, str(version), _datetime(now), json.loads(text))
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None)
+            connection.execute("PRAGMA synchronous=FULL")
+            self._local.connection = connection
+        return connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Cursor]:
+        cursor = self._connection().cursor()
+        cursor.execute("BEGIN IMMEDIATE")
+        try:
+            yield cursor
+        except BaseException:
+            cursor.execute("ROLLBACK")
+            raise
+        cursor.execute("COMMIT")
+
+    @contextmanager
+    def _failing_as_unavailable(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            message = f"the ledger {self._path} cannot be used: {error}. Is its folder there, writable, and not full?"
+            raise Unavailable(message, code="ledger_unavailable") from error
+
+
+def _host_us() -> int:
+    return int(datetime.now(UTC).timestamp() * 1_000_000)
+
+
+def _datetime(microseconds: int) -> datetime:
+    return datetime.fromtimestamp(microseconds // 1_000_000, UTC) + timedelta(microseconds=microseconds % 1_000_000)

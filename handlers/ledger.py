@@ -1,0 +1,335 @@
+"""The ledger's records over Records: what each holds, and typed access to it. `docs/ledger.md` draws the transitions.
+
+Five rules that all callers keep:
+R1 acknowledge if and only if there is a terminal record, or a note that a tick will list;
+R2 a claim names its window before the member is written; a late writer decides from the frozen manifest alone;
+R3 what is granted is rolled forward, never released;
+R4 only keys that are never used again are deleted, everything else is swapped in place;
+R5 only the tick judges time, and by the store's clock.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
+
+from retrigger.triggers import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from retrigger.handlers.ports import Entry, Record, Records
+    from retrigger.triggers.event import Json
+
+MAX_CARRIES: Final = 3
+MAX_TRIES: Final = 5
+NOTE_SHARDS: Final = 8
+
+ClaimState = Literal["open", "member", "marker", "run", "rejected", "dead"]
+Cause = Literal["quiet", "marker", "settle", "idle", "max_wait", "reject", "empty", "expired"]
+NoteKind = Literal["window", "run", "carry", "claim", "schedule"]
+RunState = Literal["ready", "wait", "launched", "cancelling", "carrying", "ended"]
+RunOutcome = Literal["succeeded", "failed", "cancelled", "lost", "rejected", "empty", "dead"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What every record can hold: fields that a newer version of retrigger wrote, kept as they came."""
+
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim(Body):
+    """`c/`: one per (trigger, identity). `event` is canonical JSON; `job` is set for what launches directly."""
+
+    state: ClaimState
+    trigger: str
+    event: dict[str, Any]
+    payload: str
+    window: str | None = None
+    run: str | None = None
+    job: dict[str, Any] | None = None
+    rows: int | None = None
+    tries: int = 0
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head(Body):
+    """`w/`: the open window of a key. `live == n` says that window n has its note; `prev` is the last one sealed."""
+
+    trigger: str
+    key: str
+    captures: dict[str, str]
+    nonce: str
+    n: int = 1
+    live: int = 0
+    until: dict[str, int] | None = None
+    prev: dict[str, Any] | None = None
+
+    @property
+    def marked(self) -> bool:
+        return self.until is not None and self.until["n"] == self.n
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest(Body):
+    """`f/`: create-only. `own`: claims that were members here. `entries`: member -> object, what its run gets."""
+
+    state: Literal["frozen", "rejected", "empty", "dead"]
+    trigger: str
+    captures: dict[str, str]
+    cause: Cause
+    until: bool
+    own: list[str]
+    refs: list[str]
+    entries: dict[str, dict[str, Any]]
+    first_ms: int = 0
+    last_ms: int = 0
+    max_members: int = 1
+
+    def chunks(self) -> list[list[str]]:
+        """Members of each run, in a fixed order; one empty chunk where nothing may run."""
+        members = sorted(self.entries) if self.state == "frozen" else []
+        return [members[at : at + self.max_members] for at in range(0, len(members), self.max_members)] or [[]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate(Body):
+    """`g/`: who holds a slot, and why: run -> cause. A successor that finds a grant does not judge again."""
+
+    holds: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grants(Body):
+    """`t/`: launches under a throttle, as [run, store time in ms], pruned as they leave the period."""
+
+    grants: list[list[Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run(Body):
+    """`r/`: one run and its state. `job` is the frozen request; `gates` are the slots that it holds."""
+
+    state: RunState
+    trigger: str
+    job: dict[str, Any] | None = None
+    window: str | None = None
+    chunk: int = 0
+    claim: str | None = None
+    gates: list[str] = field(default_factory=list)
+    epoch: int = 0
+    retry: int = 0
+    then: Literal["carry_over", "dead"] = "dead"
+    tries: int = 0
+    not_before_ms: int = 0
+    carried: int | None = None
+    outcome: RunOutcome | None = None
+    error: str | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    tasks: dict[str, str] = field(default_factory=dict)
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
+    created_ms: int = 0
+    launched_ms: int = 0
+    ended_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor(Body):
+    """`s/`: up to where a schedule has been looked at (ms), and the times found due but not yet claimed."""
+
+    at_ms: int
+    pending_ms: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause(Body):
+    """`p/`: swapped, never deleted. Clocks of a window run from the later of its own start and `at`."""
+
+    paused: bool
+    at_ms: int
+    reason: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """`due/`: work that a tick must not forget. `first_ms`: when it was first written; `polls`: how often looked at."""
+
+    key: str
+    at_ms: int
+    kind: NoteKind
+    id: str
+    trigger: str
+    first_ms: int
+    polls: int = 0
+
+
+T = TypeVar("T", bound=Body)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored(Generic[T]):
+    """A typed value and the very record that it was read from."""
+
+    record: Record
+    value: T
+
+
+class Table(Generic[T]):
+    """Typed access to the records under one prefix. Fields that a newer version wrote are kept in `extra`."""
+
+    def __init__(self, records: Records, prefix: str, kind: type[T]) -> None:
+        self._records = records
+        self._prefix = prefix
+        self._kind = kind
+        self._names = frozenset(item.name for item in fields(kind)) - {"extra"}
+
+    def get(self, name: str) -> Stored[T] | None:
+        return self._stored(self._records.get(self._prefix + name))
+
+    def create(self, name: str, value: T) -> Stored[T] | None:
+        return self._stored(self._records.create(self._prefix + name, self._body(value)))
+
+    def swap(self, old: Stored[T], value: T) -> Stored[T] | None:
+        return self._stored(self._records.swap(old.record, self._body(value)))
+
+    def update(self, name: str, change: Callable[[T], T | None], first: T | None = None) -> T | None:
+        """Swap until `change` (pure, decides from content) was applied, or answers None: nothing to do."""
+        while True:
+            old = self.get(name)
+            if old is None:
+                if first is None:
+                    return None
+                self.create(name, first)
+                continue
+            value = change(old.value)
+            if value is None or self.swap(old, value) is not None:
+                return value
+
+    def list(self) -> Iterator[Stored[T]]:
+        for entry in self._records.list(self._prefix):
+            stored = self._stored(self._records.get(entry.key))
+            if stored is not None:
+                yield stored
+
+    def name(self, stored: Stored[T]) -> str:
+        return stored.record.key.removeprefix(self._prefix)
+
+    def _body(self, value: T) -> dict[str, Json]:
+        return {name: getattr(value, name) for name in self._names} | value.extra
+
+    def _stored(self, record: Record | None) -> Stored[T] | None:
+        if record is None:
+            return None
+        known = {name: value for name, value in record.body.items() if name in self._names}
+        extra = {name: value for name, value in record.body.items() if name not in self._names}
+        return Stored(record, self._kind(**known, extra=extra))
+
+
+class Ledger:
+    """All records of one environment."""
+
+    def __init__(self, records: Records, environment: str) -> None:
+        self.records = records
+        self.environment = environment
+        self.claims = Table(records, "c/", Claim)
+        self.heads = Table(records, "w/", Head)
+        self.manifests = Table(records, "f/", Manifest)
+        self.gates = Table(records, "g/", Gate)
+        self.throttles = Table(records, "t/", Grants)
+        self.runs = Table(records, "r/", Run)
+        self.cursors = Table(records, "s/", Cursor)
+        self.pauses = Table(records, "p/", Pause)
+
+    def now_ms(self) -> int:
+        return to_ms(self.records.now())
+
+    def claim_name(self, trigger: str, identity: str) -> str:
+        name = keys.digest(trigger, identity)
+        return f"{name[:2]}/{name}"
+
+    def paused(self, trigger: str) -> tuple[bool, int]:
+        """(is it paused, since when clocks may run in ms)."""
+        stored = self.pauses.get(trigger)
+        return (stored.value.paused, stored.value.at_ms) if stored else (False, 0)
+
+    def _write(self, note: Note) -> None:
+        body: dict[str, Json] = {
+            "kind": note.kind,
+            "id": note.id,
+            "trigger": note.trigger,
+            "first_ms": note.first_ms,
+            "polls": note.polls,
+        }
+        self.records.create(note.key, body)
+
+    def note(self, kind: NoteKind, subject: str, trigger: str, at_ms: int) -> None:
+        """Write the first note of a piece of work: it is listed from now on, and due at `at_ms`."""
+        self._write(Note(_note_key(kind, subject, at_ms), at_ms, kind, subject, trigger, first_ms=at_ms))
+
+    def reschedule(self, note: Note, at_ms: int) -> None:
+        """Create the later note, then delete this one. Two ticks that agree on `at_ms` leave one note, not two."""
+        if at_ms > note.at_ms:
+            self._write(replace(note, key=_note_key(note.kind, note.id, at_ms), at_ms=at_ms, polls=note.polls + 1))
+            self.records.delete([note.key])
+
+    def due_notes(self, now_ms: int, shard: int) -> Iterator[Note]:
+        """Notes of a shard that are due, earliest first. Costs one list, whatever the backlog."""
+        for entry in self.records.list(f"due/{shard}/"):
+            if int(entry.key.split("/")[2].split(".")[0]) > now_ms:
+                return
+            note = self.read_note(entry)
+            if note is not None:
+                yield note
+
+    def read_note(self, entry: Entry) -> Note | None:
+        record = self.records.get(entry.key)
+        if record is None:
+            return None  # another tick has finished it
+        at_ms = int(entry.key.split("/")[2].split(".")[0])
+        body: Mapping[str, Any] = record.body
+        return Note(entry.key, at_ms, body["kind"], body["id"], body["trigger"], body["first_ms"], body["polls"])
+
+    def finish(self, note: Note) -> None:
+        self.records.delete([note.key])
+
+    def keep_template(self, template: str, content: Mapping[str, Json]) -> None:
+        """Keep a compiled pipeline under its hash, so that a frozen request outlives the deployment that froze it."""
+        self.records.create(f"q/{template}", {"template": dict(content)})
+
+    def template(self, template: str) -> Mapping[str, Json] | None:
+        record = self.records.get(f"q/{template}")
+        content = record.body["template"] if record else None
+        return content if isinstance(content, dict) else None
+
+    def bury(self, what: str, reason: str, body: Mapping[str, Json]) -> None:
+        """Write a dead letter: create-only, named by what died, so that trying again adds at most one a day."""
+        now = self.records.now()
+        name = f"d/{now:%Y-%m-%d}/{keys.digest(what)}"
+        self.records.create(name, {"what": what, "reason": reason, "at_ms": to_ms(now), **body})
+
+
+def to_ms(time: datetime) -> int:
+    return (time - _EPOCH) // timedelta(milliseconds=1)
+
+
+def from_ms(value: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=value)
+
+
+def new_nonce() -> str:
+    """Tells the windows of a new ledger from those of an old one in the same project."""
+    return secrets.token_hex(4)
+
+
+def _note_key(kind: NoteKind, subject: str, at_ms: int) -> str:
+    shard = int(keys.digest(subject)[:2], 16) % NOTE_SHARDS
+    return f"due/{shard}/{at_ms:014d}.{kind}.{subject}"
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,0 +1,92 @@
+"""What lies in a store under the filled-in `match` of a trigger, as the events that announced it would name it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from retrigger.triggers import glob, keys
+from retrigger.triggers.event import Event, Object
+from retrigger.triggers.expressions import load_expression
+from retrigger.triggers.spec import ObjectSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from retrigger.handlers.ledger import Ledger
+    from retrigger.handlers.ports import Catalog, Objects
+    from retrigger.triggers.spec import Trigger
+
+_UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Listing:
+    """Compares what a store holds with what a ledger has claimed."""
+
+    def __init__(self, ledger: Ledger, catalog: Catalog, objects: Objects) -> None:
+        self._ledger = ledger
+        self._catalog = catalog
+        self._objects = objects
+
+    def claimed(self, trigger: Trigger, captures: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        """(object name, claim name) of each object that the trigger would take: after match, filter, pure checks."""
+        environment = self._catalog.environment
+        for source in _object_sources(trigger):
+            store = environment.stores[source.store]
+            bound = glob.parse(source.match).bind(captures)
+            for stat in self._objects.list(store.bucket, store.prefix + bound.prefix):
+                name = stat.name.removeprefix(store.prefix)
+                found = bound.match(name)
+                if found is None or _is_folder(stat.name) or _is_marker(trigger, name):
+                    continue
+                payload = Object(
+                    store=store.kind,
+                    account=None,
+                    bucket=store.bucket,
+                    name=stat.name,
+                    version=stat.version,
+                    size=stat.size,
+                    checksum=stat.checksum,
+                    uri=f"gs://{store.bucket}/{stat.name}",
+                )
+                event = Event(id="", source="", type="", time=_UNKNOWN_TIME, subject=None, payload=payload)
+                scope = {"event": event.scope(), "match": {**captures, **found}, "vars": environment.vars}
+                rules = [rule for rule in (trigger.filter, source.filter) if rule is not None]
+                if all(load_expression(rule).evaluate(scope) is True for rule in rules):
+                    override = load_expression(source.key).evaluate(scope) if source.key else None
+                    yield stat.name, self._ledger.claim_name(trigger.name, keys.identity(event, override))
+
+    def others(self, trigger: Trigger, bucket: str, folder: str, members: set[str]) -> list[str]:
+        """Names in a folder (a prefix ending in `/`) that are neither members nor markers nor folder markers."""
+        prefixes = {self._catalog.environment.stores[source.store].prefix for source in _object_sources(trigger)}
+        names = [stat.name for stat in self._objects.list(bucket, folder)]
+        return [
+            name
+            for name in names
+            if name not in members
+            and not _is_folder(name)
+            and not any(_is_marker(trigger, name.removeprefix(prefix)) for prefix in prefixes)
+        ]
+
+    def rejected(self, trigger: Trigger, captures: Mapping[str, str], names: list[str]) -> list[str]:
+        """Those of `names` that a check has turned away."""
+        wanted = set(names)
+        found = []
+        for name, claim_name in self.claimed(trigger, captures) if wanted else ():
+            if name in wanted:
+                claim = self._ledger.claims.get(claim_name)
+                if claim is not None and claim.value.state == "rejected":
+                    found.append(name)
+        return found
+
+
+def _object_sources(trigger: Trigger) -> Iterator[ObjectSource]:
+    return (source for source in trigger.sources if isinstance(source, ObjectSource))
+
+
+def _is_folder(name: str) -> bool:
+    return name.endswith("/")
+
+
+def _is_marker(trigger: Trigger, name: str) -> bool:
+    return trigger.window.until is not None and glob.parse(trigger.window.until).match(name) is not None

@@ -1,0 +1,139 @@
+"""What every Records store promises; one suite, every adapter."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from retrigger.handlers.adapters.memory import MemoryRecords
+from retrigger.handlers.adapters.sqlite import SqliteRecords
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from retrigger.handlers.ports import Record, Records
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def records(request: pytest.FixtureRequest, tmp_path: Path) -> Records:
+    if request.param == "memory":
+        return MemoryRecords(lambda: datetime.now(UTC))
+    return SqliteRecords(tmp_path / "ledger.sqlite3")
+
+
+def test_a_missing_key_is_none(records: Records) -> None:
+    assert records.get("c/none") is None
+
+
+def test_what_was_created_is_read_back(records: Records) -> None:
+    body = {"text": "é ☃ %2F", "list": [1, 2.5, None, True], "nested": {"a": {}}}
+    created = records.create("c/1", body)
+    assert created is not None
+    assert records.get("c/1") == created
+    assert created.body == body
+
+
+def test_creating_what_exists_changes_nothing(records: Records) -> None:
+    first = records.create("c/1", {"n": 1})
+    assert records.create("c/1", {"n": 2}) is None
+    assert records.get("c/1") == first
+
+
+def test_a_swap_needs_the_version_that_was_read(records: Records) -> None:
+    first = records.create("c/1", {"n": 1})
+    assert first is not None
+    second = records.swap(first, {"n": 2})
+    assert second is not None
+    assert records.swap(first, {"n": 3}) is None
+    assert records.get("c/1") == second
+
+
+def test_a_version_does_not_come_back_with_the_content(records: Records) -> None:
+    first = records.create("c/1", {"n": 1})
+    assert first is not None
+    second = records.swap(first, {"n": 2})
+    assert second is not None
+    third = records.swap(second, {"n": 1})
+    assert third is not None
+    assert records.swap(first, {"n": 9}) is None
+
+
+def test_a_key_created_again_after_deletion_has_a_new_version(records: Records) -> None:
+    first = records.create("due/1", {"n": 1})
+    assert first is not None
+    records.delete(["due/1", "due/never"])
+    records.create("due/1", {"n": 1})
+    assert records.swap(first, {"n": 9}) is None
+
+
+def test_lists_are_in_key_order_within_the_prefix(records: Records) -> None:
+    for key in ("due/1/b", "due/1/a", "due/10/a", "due/2/a", "due/1/é", "e"):
+        records.create(key, {})
+    assert [entry.key for entry in records.list("due/1/")] == ["due/1/a", "due/1/b", "due/1/é"]
+    assert [entry.key for entry in records.list("due/", limit=2)] == ["due/1/a", "due/1/b"]
+
+
+def test_a_list_longer_than_a_page_is_whole(records: Records) -> None:
+    for number in range(2_050):
+        records.create(f"m/{number:05}", {})
+    assert [entry.key for entry in records.list("m/")] == [f"m/{number:05}" for number in range(2_050)]
+    assert len(list(records.list("m/", limit=1_500))) == 1_500
+
+
+def test_times_are_the_stores_and_never_ahead_of_its_now(records: Records) -> None:
+    first = records.create("a", {})
+    second = records.create("b", {})
+    assert first is not None
+    assert second is not None
+    assert first.time <= second.time <= records.now()
+    assert [entry.time for entry in records.list("")] == [first.time, second.time]
+
+
+def test_of_many_who_create_one_wins(records: Records) -> None:
+    wins: list[Record] = []
+
+    def race(number: int) -> None:
+        won = records.create("c/race", {"n": number})
+        if won is not None:
+            wins.append(won)
+
+    _run_together(race)
+    assert [records.get("c/race")] == wins
+
+
+def test_of_many_who_count_none_is_lost(records: Records) -> None:
+    records.create("g/count", {"n": 0})
+
+    def add(_: int) -> None:
+        while True:
+            old = records.get("g/count")
+            assert old is not None
+            assert isinstance(old.body["n"], int)
+            if records.swap(old, {"n": old.body["n"] + 1}) is not None:
+                return
+
+    _run_together(add)
+    counted = records.get("g/count")
+    assert counted is not None
+    assert counted.body == {"n": 16}
+
+
+def test_the_clock_of_sqlite_is_wound_for_every_process(tmp_path: Path) -> None:
+    one, other = SqliteRecords(tmp_path / "l"), SqliteRecords(tmp_path / "l")
+    before = other.now()
+    one.wind(timedelta(hours=2))
+    stamped = other.create("a", {})
+    assert stamped is not None
+    assert before + timedelta(hours=2) <= stamped.time <= one.now()
+
+
+def _run_together(work: object) -> None:
+    assert callable(work)
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

@@ -1,0 +1,165 @@
+"""Random scenes: what producers do, from single files to many batches with early, late and missing markers."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal
+
+from retrigger.triggers.event import Event, Message, Object
+from retrigger.triggers.spec import (
+    Column,
+    Concurrency,
+    Environment,
+    Launch,
+    Limits,
+    MessageSource,
+    ObjectCheck,
+    ObjectSource,
+    OnFailure,
+    Pipeline,
+    Store,
+    Throttle,
+    Trigger,
+    WindowRule,
+)
+from tests.handlers.protocol.world import BAD, GOOD, START, Scene
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Style = Literal["mixed", "honest", "tight", "quiet"]
+
+
+def environment(*, running: int | None = None) -> Environment:
+    return Environment(
+        name="sim",
+        cloud="gcp",
+        project="p",
+        location="l",
+        ledger="memory",
+        stores={"landing": Store(kind="gcs", bucket="landing")},
+        channels={"requests": "topics/requests"},
+        pipelines={"train": Pipeline(template="sha", root="gs://root")},
+        limits=Limits(running=running),
+    )
+
+
+def landed(name: str, at_ms: int) -> Event:
+    return Event(
+        id=name,
+        source="//storage",
+        type="finalized",
+        time=START + timedelta(milliseconds=at_ms),
+        subject=None,
+        payload=Object(
+            store="gcs", account=None, bucket="landing", name=name, version="1", size=6, uri=f"gs://landing/{name}"
+        ),
+    )
+
+
+def message(name: str) -> Event:
+    payload = Message(channel="topics/requests", id=name, json={"what": name})
+    return Event(id=name, source="//pubsub", type="message", time=START, subject=None, payload=payload)
+
+
+def trigger(rule: WindowRule, *, gated: bool = False, **parts: object) -> Trigger:
+    return Trigger(
+        name="t",
+        sources=(
+            ObjectSource(store="landing", match="{k}/*.csv"),
+            MessageSource(channel="requests", parameters={"what": "${{ event.message.json.what }}"}),
+        ),
+        launch=Launch(pipeline="train", parameters={"what": "${{ match.k }}"}),
+        window=rule,
+        object_check=ObjectCheck(columns={"n": Column(type="int")}) if gated else None,
+        **parts,  # type: ignore[arg-type]
+    )
+
+
+def scene(seed: int, style: Style) -> Scene:
+    """A scene of a style: `honest` batches land before their marker; `tight` is hard on carry-over."""
+    chance = random.Random(f"scene {seed}")
+    rule = _rule(chance, style)
+    gated = chance.random() < 0.5
+    made = trigger(
+        rule,
+        gated=gated,
+        concurrency=Concurrency(limit=chance.choice([1, 1, 2])),
+        throttle=Throttle(limit=2, per=timedelta(minutes=10)) if chance.random() < 0.2 else None,
+        on_failure=OnFailure(
+            retry=0 if style == "tight" else chance.choice([0, 0, 1]),
+            then="carry_over" if style == "tight" else chance.choice(["carry_over", "carry_over", "dead"]),
+        ),
+    )
+    objects: dict[str, tuple[int, bytes]] = {}
+    events: list[tuple[int, Event]] = []
+    for key in ["a", "b"][: chance.choice([1, 1, 2])]:
+        _batches(chance, style, key, objects, events, gated=gated, marked=rule.until is not None)
+    if style != "honest":
+        events += [(chance.randint(0, 200_000), message(f"m{number}")) for number in range(chance.choice([0, 0, 1, 3]))]
+    return Scene(
+        trigger=made,
+        environment=environment(running=2 if chance.random() < 0.2 else None),
+        deliveries=_at_least_once(chance, events),
+        objects=objects,
+        pauses=_pauses(chance) if style == "mixed" and chance.random() < 0.3 else [],
+    )
+
+
+def _rule(chance: random.Random, style: Style) -> WindowRule:
+    short = style == "tight"
+    marked = style == "honest" or (style != "quiet" and chance.random() < 0.7)
+    return WindowRule(
+        key="match.k",
+        until="{k}/*_DONE" if marked else None,
+        quiet=timedelta() if marked or style != "quiet" else timedelta(seconds=chance.choice([0, 20, 200])),
+        max_wait=timedelta(seconds=36_000 if style == "honest" else chance.choice([30, 150, 900 if short else 2_500])),
+        settle=timedelta(seconds=7_200 if style == "honest" else chance.choice([30, 300])),
+        max_members=100 if style == "honest" else chance.choice([1, 2] if short else [1, 2, 100, 100]),
+        at_max_wait="reject" if style == "honest" else chance.choice(["reject", "launch"]),
+        bad_member="drop" if style == "honest" else chance.choice(["drop", "drop", "reject"]),
+    )
+
+
+def _batches(
+    chance: random.Random,
+    style: Style,
+    key: str,
+    objects: dict[str, tuple[int, bytes]],
+    events: list[tuple[int, Event]],
+    *,
+    gated: bool,
+    marked: bool,
+) -> None:
+    now = chance.randint(0, 20_000)
+    for batch in range({"honest": 1, "tight": 5}.get(style, chance.choice([1, 2, 3]))):
+        first = now
+        for number in range(chance.randint(1 if style == "honest" else 0, 4)):
+            now += chance.randint(0, 3_000)
+            name = f"{key}/{batch}-{number}.csv"
+            objects[name] = (now, BAD if gated and chance.random() < 0.2 else GOOD)
+            events.append((now, landed(name, now)))
+        early = style != "honest" and chance.random() < 0.2
+        if marked and (style == "honest" or chance.random() < 0.8):
+            at_ms = chance.randint(first, now) if early else now + chance.randint(0, 2_000)
+            name = f"{key}/{batch}_DONE"
+            objects[name] = (at_ms, b"")
+            events.append((at_ms, landed(name, at_ms)))
+        now += chance.randint(0, 30_000 if style == "tight" else 300_000)
+
+
+def _at_least_once(chance: random.Random, events: Sequence[tuple[int, Event]]) -> list[tuple[int, Event]]:
+    return [
+        (at_ms + chance.randint(0, chance.choice([500, 40_000])), event)
+        for at_ms, event in events
+        for _ in range(chance.choice([1, 1, 2, 3]))
+    ]
+
+
+def _pauses(chance: random.Random) -> list[tuple[int, bool]]:
+    at_ms, pauses = chance.randint(0, 50_000), []
+    for _ in range(chance.choice([1, 2])):
+        pauses += [(at_ms, True), (at_ms + chance.randint(5_000, 200_000), False)]
+        at_ms = pauses[-1][0] + chance.randint(1_000, 80_000)
+    return pauses

@@ -1,0 +1,391 @@
+"""A world in which the real core, ledger, windows, slots, admission and tick run under a hostile scheduler.
+
+Workers are greenlets: each operation on the store, the platform or the objects hands control back to the scheduler,
+which picks who goes on with rarely changing priorities (so that some become zombies), kills workers, loses responses
+(the operation happened, its worker dies), redelivers what was not acknowledged and runs two ticks at once. Time belongs
+to the store: a step moves it a little, an idle world jumps to what is due next.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+import greenlet
+
+from retrigger.handlers.adapters.memory import MemoryRecords
+from retrigger.handlers.admit import Admission
+from retrigger.handlers.core import Core
+from retrigger.handlers.ledger import MAX_CARRIES, Ledger, Pause, to_ms
+from retrigger.handlers.ports import JobStatus, ObjectStat, Request
+from retrigger.handlers.tick import Tick
+from retrigger.triggers import keys
+from retrigger.triggers.errors import Unavailable, Unknown
+from retrigger.triggers.event import Event, Message, Object
+from retrigger.triggers.match import Index
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from retrigger.handlers.ledger import Run
+    from retrigger.handlers.ports import Entry, Job, Record
+    from retrigger.triggers.event import Json
+    from retrigger.triggers.spec import Environment, Trigger
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+TEMPLATE: dict[str, Any] = {
+    "schemaVersion": "2.1.0",
+    "pipelineInfo": {"name": "p"},
+    "root": {"inputDefinitions": {"parameters": {"what": {"parameterType": "STRING"}}}},
+}
+GOOD, BAD = b"n\n1\n2\n", b"n\nmany\n"
+
+
+class Violation(AssertionError):
+    """What must never be, was."""
+
+
+@dataclass(frozen=True)
+class Chances:
+    """Probabilities per operation; `fail` per job."""
+
+    crash: float = 0.0
+    lose: float = 0.0
+    unavailable: float = 0.0
+    fail: float = 0.0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A trigger, its environment, deliveries [(time in ms, event)], objects and when they land, pauses."""
+
+    trigger: Trigger
+    environment: Environment
+    deliveries: list[tuple[int, Event]]
+    objects: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    pauses: list[tuple[int, bool]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class OneTrigger:
+    """A catalog of one trigger and one template."""
+
+    environment: Environment
+    only: Trigger
+
+    def trigger(self, name: str) -> Trigger | None:
+        return self.only if name == self.only.name else None
+
+    def template(self, sha256: str) -> Mapping[str, Json]:
+        assert sha256 == "sha"
+        return TEMPLATE
+
+
+@dataclass
+class Worker:
+    kind: Literal["event", "tick", "control"]
+    what: Any
+    let: greenlet.greenlet
+    began_ms: int
+    priority: float
+    lost: bool = False
+
+
+class World:
+    def __init__(self, scene: Scene, seed: int, chances: Chances, core: type[Core] = Core) -> None:
+        self.scene = scene
+        self.random = random.Random(seed)
+        self.chances = chances
+        self.ms = 0
+        self.scheduler = greenlet.getcurrent()
+        self.worker: Worker | None = None
+        self.workers: list[Worker] = []
+        self.queue = list(scene.deliveries)
+        self.commands = list(scene.pauses)
+        self.plain = MemoryRecords(lambda: START + timedelta(milliseconds=self.ms))
+        self.ledger = Ledger(self.plain, "sim")
+        self.platform = Platform(self)
+        catalog = OneTrigger(scene.environment, scene.trigger)
+        index = Index.build([scene.trigger], scene.environment)
+        self.cores = []
+        for _ in range(3):  # three processes, each with its own idea of which windows are open
+            admission = Admission(Ledger(HostileRecords(self), "sim"), catalog, self.platform, HostileObjects(self))
+            self.cores.append(core(admission, index, lambda _: self.edge()))
+
+    # the scheduler
+
+    def run(self, most_steps: int = 100_000) -> None:
+        """Until the world is at rest: nothing to deliver, no worker, no note. Raises Violation."""
+        for _ in range(most_steps):
+            self.ms += self.random.randint(1, 40)
+            self._spawn()
+            self.platform.progress()
+            if self.workers:
+                self._go_on()
+            elif self.queue or self.commands or self._notes():
+                self._jump()
+            else:
+                return
+        raise Violation("STUCK: the world does not come to rest")
+
+    def _notes(self) -> list[int]:
+        return [int(entry.key.split("/")[2].split(".")[0]) - to_ms(START) for entry in self.plain.list("due/")]
+
+    def _spawn(self) -> None:
+        kinds = Counter(worker.kind for worker in self.workers)
+        if self.commands and self.commands[0][0] <= self.ms and not kinds["control"]:
+            on = self.commands.pop(0)[1]
+            self._start("control", on, lambda: self._pause(on=on))
+        ready = [index for index, (at_ms, _) in enumerate(self.queue) if at_ms <= self.ms]
+        if ready and kinds["event"] < 5 and self.random.random() < 0.3:
+            event = self.queue.pop(self.random.choice(ready))[1]
+            core = self.random.choice(self.cores)
+            self._start("event", event, lambda: core.handle(event))
+        if kinds["tick"] < 2 and self.random.random() < 0.04:
+            self._start("tick", None, Tick(self.random.choice(self.cores)).run)
+
+    def _start(self, kind: Any, what: object, work: Callable[[], object]) -> None:
+        self.workers.append(Worker(kind, what, greenlet.greenlet(work), self.ms, self.random.random()))
+
+    def _go_on(self) -> None:
+        if self.random.random() < 0.08:
+            self.random.choice(self.workers).priority = self.random.random()
+        first = max(self.workers, key=lambda worker: worker.priority)
+        worker = first if self.random.random() < 0.7 else self.random.choice(self.workers)
+        if self.random.random() < self.chances.crash:
+            self._dies(worker)
+            return
+        self.worker = worker
+        try:
+            worker.let.switch()
+        except Unavailable:  # a handler that does not acknowledge, a tick or a command that failed
+            worker.lost = True
+        if worker.lost:
+            self._dies(worker)
+        elif worker.let.dead:
+            self.workers.remove(worker)
+
+    def _dies(self, worker: Worker) -> None:
+        """What it was doing was not acknowledged: it comes again."""
+        self.workers.remove(worker)
+        if worker.kind == "event":
+            self.queue.append((self.ms + self.random.choice([0, 500, 20_000]), worker.what))
+        if worker.kind == "control":
+            self.commands.insert(0, (self.ms, worker.what))
+
+    def _jump(self) -> None:
+        """Nobody is at work: go to when the next thing happens, or a little further."""
+        soon = [at_ms for at_ms, _ in (*self.queue, *self.commands[:1])] + self._notes()
+        self.ms = max(self.ms, min(soon)) + self.random.choice([0, 0, 100, 30_000])
+
+    def edge(self) -> None:
+        """Between two operations: the scheduler decides who goes on, and whether the store is there."""
+        self.scheduler.switch()
+        if self.random.random() < self.chances.unavailable:
+            raise Unavailable("the store is away", code="ledger_unavailable")
+
+    def answer(self, value: Any) -> Any:
+        """The operation happened; its answer may be lost together with the worker that waits for it."""
+        if self.random.random() < self.chances.lose:
+            assert self.worker is not None
+            self.worker.lost = True
+            self.scheduler.switch()
+        return value
+
+    def _pause(self, *, on: bool) -> None:
+        ledger = self.cores[0].ledger
+        ledger.pauses.update(
+            self.scene.trigger.name,
+            lambda pause: None if pause.paused == on else Pause(paused=on, at_ms=ledger.now_ms()),
+            Pause(paused=False, at_ms=0),
+        )
+
+
+class HostileRecords:
+    """MemoryRecords with an edge before each operation and an answer that may be lost after it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def get(self, key: str) -> Record | None:
+        self._world.edge()
+        return self._world.plain.get(key)
+
+    def create(self, key: str, body: Mapping[str, Json]) -> Record | None:
+        self._world.edge()
+        return self._world.answer(self._world.plain.create(key, body))  # type: ignore[no-any-return]
+
+    def swap(self, old: Record, body: Mapping[str, Json]) -> Record | None:
+        self._world.edge()
+        done = self._world.plain.swap(old, body)
+        if done is not None and old.key.startswith("g/"):
+            self._granted_while_paused(old, body)
+        return self._world.answer(done)  # type: ignore[no-any-return]
+
+    def list(self, prefix: str, limit: int | None = None) -> Iterable[Entry]:
+        self._world.edge()
+        return self._world.plain.list(prefix, limit)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        self._world.edge()
+        self._world.plain.delete(list(keys))
+        self._world.answer(None)
+
+    def now(self) -> datetime:
+        return self._world.plain.now()
+
+    def _granted_while_paused(self, old: Record, body: Mapping[str, Json]) -> None:
+        before, after = old.body["holds"], body["holds"]
+        assert isinstance(before, dict)
+        assert isinstance(after, dict)
+        paused, since_ms = self._world.ledger.paused(self._world.scene.trigger.name)
+        worker = self._world.worker
+        assert worker is not None
+        if set(after) - set(before) and paused and worker.began_ms + to_ms(START) > since_ms:
+            raise Violation("GRANTED WHILE PAUSED")
+
+
+class HostileObjects:
+    """Objects that have landed by now; a read may fail before it begins."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def read(self, bucket: str, name: str, *, version: str | None = None, limit: int) -> Iterator[bytes]:
+        self._world.edge()
+        assert (bucket, version) == ("landing", "1")
+        yield self._world.scene.objects[name][1][:limit]
+
+    def list(self, bucket: str, prefix: str) -> Iterator[ObjectStat]:
+        self._world.edge()
+        assert bucket == "landing"
+        landed = [name for name, (at_ms, _) in self._world.scene.objects.items() if at_ms <= self._world.ms]
+        return iter([ObjectStat(name=name, version="1", size=6) for name in sorted(landed) if name.startswith(prefix)])
+
+    def write(self, bucket: str, name: str, data: bytes) -> None:
+        raise AssertionError((bucket, name, data))
+
+
+class Platform:
+    """Accepts our ids, drops answers after acting, and lets jobs succeed or fail in their own time."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.jobs: dict[str, Job] = {}
+        self.states: dict[str, str] = {}
+        self.most_running = 0
+
+    def request(self, job: Job, template: Mapping[str, Json]) -> Request:
+        raise AssertionError((job, template))
+
+    def submit(self, job: Job, template: Mapping[str, Json]) -> Literal["created", "adopted", "conflict"]:
+        self._world.edge()
+        assert template == TEMPLATE
+        if job.id in self.jobs:
+            return "adopted" if self.jobs[job.id].fingerprint == job.fingerprint else "conflict"
+        self.jobs[job.id] = job
+        self.states[job.id] = "running"
+        self.most_running = max(self.most_running, sum(state == "running" for state in self.states.values()))
+        if self._world.random.random() < self._world.chances.lose:
+            raise Unknown("the answer was lost", code="response_lost")
+        self._world.answer(None)
+        return "created"
+
+    def status(self, job_id: str) -> JobStatus:
+        self._world.edge()
+        state: Any = self.states.get(job_id, "lost")
+        return JobStatus(state=state, error="it failed" if state == "failed" else None)
+
+    def cancel(self, job_id: str) -> None:
+        raise AssertionError(job_id)
+
+    def progress(self) -> None:
+        for job_id, state in self.states.items():
+            if state == "running" and self._world.random.random() < 0.02:
+                failed = self._world.random.random() < self._world.chances.fail
+                self.states[job_id] = "failed" if failed else "succeeded"
+
+
+# what must be true of a world at rest
+
+
+def assert_nothing_lost_or_doubled(world: World) -> None:
+    """Each object and message has had exactly one end: it succeeded once, or a record says why it did not."""
+    ledger, trigger = world.ledger, world.scene.trigger
+    good: Counter[str] = Counter()
+    tried: Counter[str] = Counter()
+    refused: set[str] = set()
+    for run in ledger.runs.list():
+        name = ledger.runs.name(run)
+        epochs = [name if epoch == 0 else f"{name}-{epoch}" for epoch in range(run.value.epoch + 1)]
+        states = [world.platform.states.pop(epoch) for epoch in epochs if epoch in world.platform.states]
+        subjects = _subjects(world, run.value)
+        tried.update(subject for subject in subjects for _ in states)
+        if "succeeded" in states:
+            good.update(subjects)
+        if run.value.outcome in {"rejected", "dead"}:
+            refused.update(subjects)
+        _require(run.value.state == "ended", f"RUN NOT ENDED: {name} {run.value.state}")
+    _require(not world.platform.states, f"JOBS THAT NO RUN KNOWS: {world.platform.states}")
+    dead = _dead(world)
+    for manifest in ledger.manifests.list():
+        if manifest.value.state == "rejected":
+            refused.update(manifest.value.entries)
+            _require(not (manifest.value.until and manifest.value.cause == "reject"), "REJECTED WITH ITS MARKER")
+    for subject, claim in _expected(world).items():
+        if claim == "bad":
+            _require(not tried[subject], "A BAD MEMBER RAN")
+            continue
+        _require(good[subject] <= 1, f"DOUBLED: {subject}")
+        _require(not (good[subject] and subject in dead | refused), f"SUCCEEDED AND DEAD: {subject}")
+        _require(bool(good[subject]) or subject in dead | refused, f"LOST: {subject}")
+        _require(tried[subject] <= (MAX_CARRIES + 1) * (trigger.on_failure.retry + 1), f"ENDLESS CARRY: {subject}")
+    for claim in ledger.claims.list():
+        if claim.value.state == "marker":
+            assert claim.value.window is not None
+            manifest = ledger.manifests.get(claim.value.window)
+            _require(manifest is not None and manifest.value.until, "MARKER LOST")
+    for gate in ledger.gates.list():
+        ended = {name for name in gate.value.holds if (run := ledger.runs.get(name)) and run.value.state == "ended"}
+        _require(set(gate.value.holds) <= ended, f"SLOT LEAKED: {gate.value.holds}")
+    _require(world.platform.most_running <= trigger.concurrency.limit, "MORE RUNS THAN SLOTS")
+
+
+def _subjects(world: World, run: Run) -> list[str]:
+    if run.window is None:
+        assert run.claim is not None
+        return [run.claim.rsplit("/", 1)[1]]
+    manifest = world.ledger.manifests.get(run.window)
+    assert manifest is not None
+    return manifest.value.chunks()[run.chunk] if run.outcome != "empty" else []
+
+
+def _dead(world: World) -> set[str]:
+    bodies = [record.body for entry in world.plain.list("d/") if (record := world.plain.get(entry.key))]
+    subjects = {str(body["what"]).rsplit(":", 1)[1].rsplit("/", 1)[-1] for body in bodies}
+    for body in bodies:
+        what = str(body["what"])
+        if what.startswith("run:") and (run := world.ledger.runs.get(what.removeprefix("run:"))):
+            subjects.update(_subjects(world, run.value))
+    return subjects
+
+
+def _expected(world: World) -> dict[str, str]:
+    """Subject (flat claim name) -> `good` or `bad`, of every event that was delivered, markers aside."""
+    expected = {}
+    for _, event in world.scene.deliveries:
+        name = keys.digest(world.scene.trigger.name, event.identity)
+        match event.payload:
+            case Object(name=object_name) if not object_name.endswith("_DONE"):
+                expected[name] = "bad" if world.scene.objects[object_name][1] == BAD else "good"
+            case Message():
+                expected[name] = "good"
+    return expected
+
+
+def _require(holds: bool | None, what: str) -> None:  # noqa: FBT001  # reads as the sentence that it is
+    if not holds:
+        raise Violation(what)

@@ -1,0 +1,44 @@
+"""Raw requests and what becomes of them, in tests/golden/events.
+
+NAME.json is the body, NAME.headers.json its headers (none if absent), NAME.expected.json the route and the outcome.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from retrigger.triggers.errors import Malformed
+from retrigger.triggers.formats import parse
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "events"
+NAMES = sorted(path.name.removesuffix(".expected.json") for path in GOLDEN.glob("*.expected.json"))
+
+
+def outcome(name: str) -> dict[str, object]:
+    headers = GOLDEN / f"{name}.headers.json"
+    route = json.loads((GOLDEN / f"{name}.expected.json").read_text()).get("route")
+    described: dict[str, object] = {} if route is None else {"route": route}
+    try:
+        events = parse(
+            json.loads(headers.read_text()) if headers.exists() else {}, (GOLDEN / f"{name}.json").read_bytes(), route
+        )
+    except Malformed as exc:
+        return {**described, "error": exc.code}
+    return {**described, "events": [event.to_json() for event in events]}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recorded_request_gives_its_recorded_outcome(name: str) -> None:
+    assert outcome(name) == json.loads((GOLDEN / f"{name}.expected.json").read_text())
+
+
+def test_the_same_change_has_one_identity_in_every_format() -> None:
+    identities = {
+        event["identity"]
+        for name in ("storage-finalized", "storage-finalized-structured", "notification-json-api")
+        for event in json.loads((GOLDEN / f"{name}.expected.json").read_text())["events"]
+    }
+    assert len(identities) == 1

@@ -1,0 +1,291 @@
+"""Expressions: CEL, checked against typed names when a trigger is written, evaluated on an event when it fires.
+
+A trigger's author is told everything that can be known early: names, types, and what could grow without bound. At run
+time an expression sees only the fields that it names, bounded in size and depth, and gives back plain JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
+
+from retrigger.triggers import cel, expression_text
+from retrigger.triggers.errors import ExpressionError
+from retrigger.triggers.expression_text import HAS_STAND_IN, ROOTS, Hole
+from retrigger.triggers.expression_values import (
+    MAX_ITEMS_LOOPED,
+    MAX_SIZE,
+    MAX_SIZE_LOOPED,
+    Meter,
+    plain_json,
+    readable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from retrigger.triggers.expression_text import Path, Token
+    from retrigger.triggers.expression_values import Json
+
+_COMMON: dict[str, str] = {
+    "event.id": "string",
+    "event.source": "string",
+    "event.type": "string",
+    "event.time": "timestamp",
+    "event.subject": "string",
+    "event.kind": "string",
+    "event.attempt": "int",
+}
+_FIELDS: dict[str, dict[str, str]] = {
+    "object": {
+        **dict.fromkeys(("store", "account", "bucket", "name", "version", "sequencer"), "string"),
+        "size": "int",
+        **dict.fromkeys(("content_type", "checksum", "change"), "string"),
+        "complete": "bool",
+        "uri": "string",
+    },
+    "message": {
+        "channel": "string",
+        "id": "string",
+        "attributes": "map",
+        "body": "bytes",
+        "json": "dyn",
+        "ordering_key": "string",
+        "published": "timestamp",
+    },
+    "schedule": {"name": "string", "scheduled_for": "timestamp", "past_due": "bool"},
+    "lifecycle": {
+        **dict.fromkeys(("platform", "resource", "name", "version", "status"), "string"),
+        "tags": "map",
+        "properties": "map",
+    },
+}
+EVENT_VARIABLES: Final[Mapping[str, Mapping[str, str]]] = {
+    kind: {**_COMMON, **{f"event.{kind}.{name}": type_ for name, type_ in fields.items()}}
+    for kind, fields in _FIELDS.items()
+}
+"""Kind of event -> dotted name -> type: what an expression may read of it."""
+
+_TIMES: Final = {
+    ("event", "time"),
+    ("event", "message", "published"),
+    ("event", "schedule", "scheduled_for"),
+    ("window", "since"),
+    ("window", "until"),
+}
+"""The only timestamps. The runtime takes none inside a map: they are passed as text and read where they stand."""
+
+_NOTHING: Final[Mapping[str, object]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A compiled expression. `type` is its static type, "dyn" where it is known only when it is evaluated."""
+
+    source: str
+    type: str
+    _program: Any
+    _reads: tuple[tuple[str, ...], ...]
+    _loops: bool
+
+    def evaluate(self, scope: Mapping[str, object]) -> Json:
+        """The value on `scope` (the variables event, match, window, vars; times as datetimes).
+
+        Plain JSON: timestamps as RFC 3339 with `Z`, durations as `1.5s`, bytes in base64. Raise ExpressionError
+        `expression_failed` if there is none, `too_large` if what it reads or gives is.
+        """
+        bound = self._bind(scope)
+        try:
+            result = self._program.eval(data=bound)
+            value, failed = result.plain_value(), result.type().name() == "ERROR"
+        except (RuntimeError, ValueError) as exc:  # what cel-cpp cannot represent, such as half a surrogate pair
+            self._fail(str(exc), exc)
+        if failed:
+            self._fail(str(value))
+        try:
+            return plain_json(value, Meter(MAX_SIZE))
+        except ValueError as exc:
+            self._fail(str(exc), exc)
+
+    def _bind(self, scope: Mapping[str, object]) -> dict[str, object]:
+        """Only what is read, with a parent for every field, so that `has()` answers false for an absent one."""
+        meter = Meter(MAX_SIZE_LOOPED, MAX_ITEMS_LOOPED) if self._loops else Meter(MAX_SIZE)
+        bound: dict[str, object] = {root: {} for root in ROOTS}
+        for names in self._reads:
+            target, value = bound, scope
+            for name in names[:-1]:
+                inner = value.get(name, _NOTHING)
+                if not isinstance(inner, Mapping):
+                    target[name] = readable(inner, meter)
+                    break
+                target = cast("dict[str, object]", target.setdefault(name, {}))
+                value = inner
+            else:
+                if names[-1] in value:
+                    target[names[-1]] = readable(value[names[-1]], meter)
+        return bound
+
+    def _fail(self, reason: str, cause: Exception | None = None) -> NoReturn:
+        if absent := re.search(r'Key not found in map : "(.*)"', reason):
+            reason = f"{absent[1]} is absent here: guard it with has(…)"
+        reason = re.sub(r"^[A-Z_]+: | \[[A-Z_]+\]$", "", reason)[:200]
+        raise ExpressionError(f"{self.source[:200]}: {reason}", code="expression_failed") from cause
+
+
+def compile_expression(source: str, variables: Mapping[str, str], *, result: str | None = None) -> Expression:
+    """Check `source` in full against dotted names and their types, such as {"event.object.size": "int"}.
+
+    Raise ExpressionError, with the 1-based column in `source`: `syntax`, `unknown_name`, `too_complex` or `wrong_type`
+    (also if the value is not of type `result`; "dyn" passes).
+    """
+    found = expression_text.tokens(source)
+    expression_text.refuse_unbounded(found)
+    try:
+        program = cel.checker(tuple(sorted(variables.items()))).compile(_without_has(source, found))
+    except RuntimeError as exc:
+        raise cel.translated(str(exc), source, variables) from exc
+    _check_zones(found)
+    type_ = cel.type_name(program.return_type())
+    if type_ not in cel.TYPES:
+        raise ExpressionError(f"a {type_} cannot be used as a value", code="wrong_type", column=1)
+    if result is not None and type_ not in (result, "dyn"):
+        raise ExpressionError(f"this is a {type_}, a {result} is needed", code="wrong_type", column=1)
+    return replace(load_expression(source), type=type_)
+
+
+@lru_cache(maxsize=4096)
+def load_expression(source: str) -> Expression:
+    """An expression that was checked when its trigger was compiled: without the static pass, so of type "dyn"."""
+    found = expression_text.tokens(source)
+    read = expression_text.paths(found)
+    try:
+        program = cel.runtime().compile(_with_times(source, read), disable_check=True)
+    except RuntimeError as exc:
+        raise cel.translated(str(exc), source, {}) from exc
+    return Expression(source, "dyn", program, _shortest(path.names for path in read), expression_text.has_loop(found))
+
+
+def check_value(value: Json, variables: Mapping[str, str]) -> str:
+    """The static type of a value whose text may hold `${{ … }}`. Raise ExpressionError, its column in the text."""
+    match value:
+        case str():
+            return _check_text(expression_text.template(value), variables)
+        case list():
+            for item in value:
+                check_value(item, variables)
+            return "list"
+        case dict():
+            for item in value.values():
+                check_value(item, variables)
+            return "map"
+        case None:
+            return "null"
+        case bool():
+            return "bool"
+        case int():
+            return "int"
+        case float():
+            return "double"
+
+
+def expressions_in(value: Json) -> Iterator[Hole]:
+    """Every `${{ … }}` of a value, however deep. Raise ExpressionError for text that is no template."""
+    match value:
+        case str():
+            yield from (part for part in expression_text.template(value) if isinstance(part, Hole))
+        case list():
+            for item in value:
+                yield from expressions_in(item)
+        case dict():
+            for item in value.values():
+                yield from expressions_in(item)
+
+
+def render_value(value: Json, scope: Mapping[str, object]) -> Json:
+    """The value with its expressions evaluated: alone they keep their type, inside text they become text."""
+    match value:
+        case str():
+            match expression_text.template(value):
+                case (Hole() as hole,):
+                    return load_expression(hole.source).evaluate(scope)
+                case parts:
+                    return "".join(part if isinstance(part, str) else _in_text(part, scope) for part in parts)
+        case list():
+            return [render_value(item, scope) for item in value]
+        case dict():
+            return {name: render_value(item, scope) for name, item in value.items()}
+        case _:
+            return value
+
+
+def _check_text(parts: tuple[str | Hole, ...], variables: Mapping[str, str]) -> str:
+    type_ = "string"
+    for part in parts:
+        if isinstance(part, str):
+            continue
+        try:
+            type_ = compile_expression(part.source, variables).type
+        except ExpressionError as error:
+            raise ExpressionError(str(error), code=error.code, column=part.at + max(error.column, 1)) from error
+        if len(parts) > 1 and type_ in ("list", "map", "null"):
+            message = f"a {type_} has no form inside text: let it be the whole value"
+            raise ExpressionError(message, code="wrong_type", column=part.at + 1)
+    return type_ if len(parts) == 1 else "string"
+
+
+def _in_text(hole: Hole, scope: Mapping[str, object]) -> str:
+    value = load_expression(hole.source).evaluate(scope)
+    match value:
+        case str():
+            return value
+        case bool() | int() | float():
+            return json.dumps(value)
+        case _:
+            message = (
+                f"{hole.source[:200]}: {'null' if value is None else type(value).__name__} has no form inside text"
+            )
+            raise ExpressionError(message, code="expression_failed")
+
+
+def _check_zones(found: list[Token]) -> None:
+    """A zone in quotes, as the last argument of `date`, is checked at once: misspelt, it would fail on every event."""
+    from retrigger.triggers import zones
+
+    calls: list[bool] = []
+    for at, token in enumerate(found):
+        if token.text in ("(", "[", "{"):
+            calls.append(at > 0 and found[at - 1].text == "date")
+        elif token.text in (")", "]", "}") and calls.pop():
+            argument = found[at - 1]
+            if argument.kind == "string" and argument.text[0] in "\"'" and found[at - 2].text == ",":
+                try:
+                    zones.zone(argument.text.strip("\"'"))
+                except ValueError as exc:
+                    raise ExpressionError(str(exc), code="unknown_name", column=argument.at + 1) from exc
+
+
+def _without_has(source: str, found: list[Token]) -> str:
+    for at, token in enumerate(found):
+        if token.text == "has" and found[at + 1 : at + 2] and found[at + 1].text == "(":
+            source = source[: token.at] + HAS_STAND_IN + source[token.at + len(HAS_STAND_IN) :]
+    return source
+
+
+def _with_times(source: str, read: Iterable[Path]) -> str:
+    for path in sorted(read, key=lambda path: path.start, reverse=True):
+        if path.names in _TIMES and not path.guarded:
+            source = f"{source[: path.start]}timestamp({source[path.start : path.end]}){source[path.end :]}"
+    return source
+
+
+def _shortest(paths: Iterable[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
+    """Each path once, without those that lead into another's value."""
+    kept: list[tuple[str, ...]] = []
+    for names in sorted(set(paths), key=len):
+        if not any(names[: len(short)] == short for short in kept):
+            kept.append(names)
+    return tuple(kept)

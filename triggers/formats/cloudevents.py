@@ -1,0 +1,211 @@
+"""CloudEvents 1.0 over HTTP: binary, structured and batched.
+
+Sources: https://github.com/cloudevents/spec, v1.0.2, the HTTP protocol binding and the JSON event format. Attributes
+that no trigger reads (dataschema, extensions) are not checked: Google and Azure both send names that the
+specification forbids.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
+
+from retrigger.triggers.errors import Malformed
+from retrigger.triggers.event import rfc3339
+from retrigger.triggers.formats.wire import (
+    base64_bytes,
+    json_bytes,
+    json_value,
+    mapping,
+    optional_instant,
+    required,
+    text,
+    whole,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from retrigger.triggers.event import Event, Json
+    from retrigger.triggers.formats.wire import Request
+
+STRUCTURED = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
+MAX_BATCH = 1000
+
+_READ = ("specversion", "id", "source", "type", "time", "subject", "traceparent")
+_MARKS = ("ce-specversion", "ce-id", "ce-type", "ce-cloudeventsversion")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_BROKEN_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_HEADER_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """A CloudEvent before its data is understood: `data` is JSON, or bytes where the content type is not JSON's."""
+
+    id: str
+    source: str
+    type: str
+    time: datetime | None
+    subject: str | None
+    traceparent: str | None
+    data: Json | bytes
+
+
+def is_cloudevent(headers: Mapping[str, str]) -> bool:
+    """Whether the headers (names in lower case) declare a CloudEvent, of whatever version."""
+    return any(mark in headers for mark in _MARKS) or _media_type(headers).startswith("application/cloudevents")
+
+
+def read(request: Request) -> list[Envelope]:
+    """The events of a request whose headers declare CloudEvents. The content type decides before ce-* headers do."""
+    media = _media_type(request.headers)
+    if media == STRUCTURED:
+        return [structured(json_value(request.body, "The body"), request.headers)]
+    if media == BATCH:
+        return batch(json_value(request.body, "The body"), request.headers)
+    if media.startswith("application/cloudevents"):
+        message = f"Events of content type {media[:80]} are not read; send {STRUCTURED}."
+        raise Malformed(message, code="unsupported_format")
+    return [_binary(request, media)]
+
+
+def structured(value: Json, headers: Mapping[str, str], where: str = "The CloudEvent") -> Envelope:
+    """One event in the JSON format: attributes and data in one object."""
+    fields = mapping(value, where)
+    _check_version(fields, where)
+    data = fields.get("data")
+    encoded = text(fields, "data_base64", where)
+    if encoded is not None:
+        if data is not None:
+            message = f"{where} has both data and data_base64; send one of them."
+            raise Malformed(message, code="malformed_envelope")
+        media = (text(fields, "datacontenttype", where) or "").partition(";")[0].strip().lower()
+        return _envelope(fields, _content(base64_bytes(encoded, f"{where} data_base64"), media), headers, where)
+    return _envelope(fields, data, headers, where)
+
+
+def batch(value: Json, headers: Mapping[str, str]) -> list[Envelope]:
+    """The events of a batch. One bad member refuses the whole, which is then dead-lettered in one piece."""
+    if not isinstance(value, list):
+        raise Malformed("The batch is no JSON array; send an array of CloudEvents.", code="malformed_envelope")
+    if len(value) > MAX_BATCH:
+        message = f"The batch has {len(value)} events, over {MAX_BATCH}; send several."
+        raise Malformed(message, code="too_large")
+    return [structured(member, headers, f"Member {index} of the batch") for index, member in enumerate(value)]
+
+
+def write_binary(event: Event, data: Json) -> tuple[dict[str, str], bytes]:
+    """Attributes as headers, data as the body."""
+    headers = {f"ce-{name}": quote(value, safe=_HEADER_SAFE) for name, value in _attributes(event).items()}
+    return {"content-type": "application/json", **headers}, json_bytes(data)
+
+
+def write_structured(event: Event, data: Json) -> tuple[dict[str, str], bytes]:
+    """Attributes and data in one JSON object."""
+    body: dict[str, Json] = {**_attributes(event), "datacontenttype": "application/json", "data": data}
+    return {"content-type": STRUCTURED}, json_bytes(body)
+
+
+def traceparent(value: str | None) -> str | None:
+    """A W3C trace context, or None for anything else: a broken trace never costs the event."""
+    return value if value is not None and _TRACEPARENT.fullmatch(value) else None
+
+
+def decode_header(value: str, name: str) -> str:
+    """Undo what the HTTP binding does to an attribute: double quotes first, then one round of percent-encoding."""
+    value = whole(value, f"Header {name}")
+    if '"' in value:
+        value = _unquoted(value, name)
+    if "%" not in value:
+        return value
+    if not _BROKEN_PERCENT.search(value):
+        with suppress(UnicodeDecodeError):
+            return unquote(value, errors="strict")
+    message = f"Header {name} is not percent-encoded UTF-8; write % itself as %25."
+    raise Malformed(message, code="malformed_header")
+
+
+def _unquoted(value: str, name: str) -> str:
+    """Quoted strings of RFC 9110, section 5.6.4, anywhere in the value."""
+    kept: list[str] = []
+    quoted = False
+    chars = iter(value)
+    for char in chars:
+        if char == '"':
+            quoted = not quoted
+        elif char == "\\" and quoted:
+            kept.append(next(chars, ""))
+        else:
+            kept.append(char)
+    if quoted:
+        raise Malformed(f"Header {name} opens a quote and never closes it.", code="malformed_header")
+    return "".join(kept)
+
+
+def _binary(request: Request, media: str) -> Envelope:
+    where = "The CloudEvent"
+    headers = request.headers
+    if "ce-cloudeventsversion" in headers:
+        _refuse_version(headers["ce-cloudeventsversion"], where)
+    fields: dict[str, Json] = {
+        name: decode_header(headers[f"ce-{name}"], f"ce-{name}") for name in _READ if f"ce-{name}" in headers
+    }
+    _check_version(fields, where)
+    data = _content(request.body, media) if request.body else None
+    return _envelope(fields, data, headers, where)
+
+
+def _envelope(fields: Mapping[str, Json], data: Json | bytes, headers: Mapping[str, str], where: str) -> Envelope:
+    trace = fields.get("traceparent", headers.get("traceparent"))
+    return Envelope(
+        id=required(fields, "id", where),
+        source=required(fields, "source", where),
+        type=required(fields, "type", where),
+        time=optional_instant(fields, "time", where),
+        subject=text(fields, "subject", where),
+        traceparent=traceparent(trace) if isinstance(trace, str) else None,
+        data=data,
+    )
+
+
+def _content(data: bytes, media: str) -> Json | bytes:
+    """Data without a content type is JSON, as the specification has it."""
+    is_json = media in {"", "application/json", "text/json"} or media.endswith("+json")
+    return json_value(data, "The data") if is_json else data
+
+
+def _check_version(fields: Mapping[str, Json], where: str) -> None:
+    old = fields.get("cloudEventsVersion")
+    if isinstance(old, str):
+        _refuse_version(old, where)
+    version = required(fields, "specversion", where)
+    if version != "1.0":
+        _refuse_version(version, where)
+
+
+def _refuse_version(version: str, where: str) -> None:
+    message = f"{where} is of version {version[:16]!r}; send CloudEvents 1.0."
+    raise Malformed(message, code="unsupported_version")
+
+
+def _media_type(headers: Mapping[str, str]) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _attributes(event: Event) -> dict[str, str]:
+    values = {
+        "specversion": "1.0",
+        "id": event.id,
+        "source": event.source,
+        "type": event.type,
+        "time": rfc3339(event.time),
+        "subject": event.subject,
+        "traceparent": event.traceparent,
+    }
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,75 @@
+"""Wake-ups for a scheduled trigger: our own CloudEvent, and Cloud Scheduler's HTTP request.
+
+Both become the same event, so that changing the clock that knocks changes nothing else. Source for the headers:
+https://cloud.google.com/scheduler/docs/reference/rest/v1/projects.locations.jobs#HttpTarget.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from retrigger.triggers.errors import Malformed
+from retrigger.triggers.event import Event, Schedule, rfc3339
+from retrigger.triggers.formats.cloudevents import traceparent
+from retrigger.triggers.formats.wire import instant, mapping, occurred, required
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from retrigger.triggers.event import Json
+    from retrigger.triggers.formats.cloudevents import Envelope
+    from retrigger.triggers.formats.wire import Request
+
+TYPE = "dev.retrigger.schedule.due.v1"
+
+
+def due(name: str, scheduled_for: datetime, *, past_due: bool = False, traceparent: str | None = None) -> Event:
+    """The event of one slot (aware UTC) of the trigger `name`: the same, id included, whoever announces it."""
+    return Event(
+        id=f"{name}@{rfc3339(scheduled_for)}",
+        source=f"//retrigger/schedules/{name}",
+        type=TYPE,
+        time=scheduled_for,
+        subject=name,
+        payload=Schedule(name=name, scheduled_for=scheduled_for, past_due=past_due),
+        traceparent=traceparent,
+    )
+
+
+def from_cloudevent(envelope: Envelope, now: datetime | None) -> Event:
+    """Data is `{"name": …, "scheduled_for": RFC 3339, "past_due": bool}`."""
+    where = "The schedule event's"
+    fields = mapping(envelope.data, f"{where} data")
+    scheduled_for = instant(required(fields, "scheduled_for", where), f"{where} scheduled_for")
+    past_due = fields.get("past_due", False)
+    if not isinstance(past_due, bool):
+        raise Malformed(f"{where} past_due is no boolean; correct the sender.", code="bad_field")
+    return Event(
+        id=envelope.id,
+        source=envelope.source,
+        type=envelope.type,
+        time=occurred(envelope.time, now),
+        subject=envelope.subject,
+        payload=Schedule(name=required(fields, "name", where), scheduled_for=scheduled_for, past_due=past_due),
+        traceparent=envelope.traceparent,
+    )
+
+
+def read(request: Request) -> Event:
+    """Cloud Scheduler's request, on the route of one trigger. Only its headers are read.
+
+    A job that is forced by hand may carry no schedule time: it then stands for the time of receipt.
+    """
+    if not request.place:
+        raise Malformed("The route names no trigger; send to schedule/<trigger>.", code="unknown_route")
+    if request.headers.get("x-cloudscheduler") != "true":
+        message = "The request is not Cloud Scheduler's: the header X-CloudScheduler is missing."
+        raise Malformed(message, code="malformed_envelope")
+    header = request.headers.get("x-cloudscheduler-scheduletime")
+    scheduled_for = instant(header, "X-CloudScheduler-ScheduleTime") if header else occurred(request.now)
+    return due(request.place, scheduled_for, traceparent=traceparent(request.headers.get("traceparent")))
+
+
+def data(payload: Schedule) -> dict[str, Json]:
+    """The CloudEvent's data."""
+    return {"name": payload.name, "scheduled_for": rfc3339(payload.scheduled_for), "past_due": payload.past_due}

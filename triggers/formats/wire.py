@@ -1,0 +1,227 @@
+"""What every wire format reads: the request, JSON, fields, base64 and times.
+
+Whatever is wrong raises Malformed. Its codes are stable:
+
+    too_large            the body, or a batch, is over its bound
+    too_deep             JSON nested deeper than 64
+    malformed_utf8       bytes, or an escape inside JSON, that are no Unicode text
+    malformed_json       no JSON, or JSON with a number that no double holds (NaN, 1e999)
+    malformed_base64     base64 with a foreign character or a wrong padding
+    malformed_header     a ce-* header whose quoting or percent-encoding is broken
+    malformed_envelope   another shape than the format's
+    missing_field        a field that the event cannot do without is absent, null or empty
+    bad_field            a field is there, with the wrong type or an impossible value
+    bad_time             a time that is not RFC 3339
+    unsupported_version  CloudEvents before 1.0, or after
+    unsupported_type     a well-formed event of a type that no trigger can listen to
+    unsupported_format   a wire format that is known, and not read here
+    unknown_route        no format is registered under the route
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NoReturn
+
+from retrigger.triggers.errors import Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from retrigger.triggers.event import Json
+
+MAX_BODY = 10 * 1024 * 1024
+MAX_DEPTH = 64
+MAX_COUNT = 2**63 - 1
+
+# fromisoformat also takes dates alone, week dates and times without a zone: none of them names an instant.
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dt\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One delivery: header names in lower case, `place` what follows the route's first segment.
+
+    `now` is the time of receipt. It stands in where the wire carries no time; None makes such an event malformed.
+    """
+
+    headers: Mapping[str, str]
+    body: bytes
+    place: str = ""
+    now: datetime | None = None
+
+
+def json_value(data: bytes, where: str) -> Json:
+    """The JSON text in `data`: UTF-8 whatever its declared charset (RFC 8259), with or without a byte order mark.
+
+    The scanner stops itself at the interpreter's recursion limit; what it let through is then held to MAX_DEPTH.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise Malformed(f"{where} is not UTF-8 at byte {exc.start}; send it as UTF-8.", code="malformed_utf8") from exc
+    try:
+        value: Json = _DECODER.decode(text)
+    except RecursionError:
+        _refuse_depth(where)
+    except json.JSONDecodeError as exc:
+        message = f"{where} is not JSON: {exc.msg} at character {exc.pos}; send one JSON value."
+        raise Malformed(message, code="malformed_json") from exc
+    except ValueError as exc:
+        message = f"{where} holds a number that no double holds, or one of thousands of digits; send it as a string."
+        raise Malformed(message, code="malformed_json") from exc
+    if text.count("[") + text.count("{") > MAX_DEPTH and _deeper(value, MAX_DEPTH):
+        _refuse_depth(where)
+    if _ESCAPED_SURROGATE.search(text):
+        _refuse_lone_surrogates(value, where)
+    return value
+
+
+def json_bytes(value: Json) -> bytes:
+    """Compact JSON in UTF-8."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def mapping(value: object, where: str) -> dict[str, Json]:
+    """`value`, if it is a JSON object."""
+    if isinstance(value, dict):
+        return value
+    raise Malformed(f"{where} is {_kind(value)}, not a JSON object; send the whole event.", code="malformed_envelope")
+
+
+def text(fields: Mapping[str, Json], name: str, where: str) -> str | None:
+    """The string under `name`; None if it is absent, null or empty."""
+    value = fields.get(name)
+    if isinstance(value, str):
+        return value or None
+    if value is None:
+        return None
+    raise Malformed(f"{where} {name} is {_kind(value)}, not a string; correct the sender.", code="bad_field")
+
+
+def required(fields: Mapping[str, Json], name: str, where: str) -> str:
+    """The non-empty string under `name`."""
+    value = text(fields, name, where)
+    if value is None:
+        raise Malformed(f"{where} has no {name}; send the event with it.", code="missing_field")
+    return value
+
+
+def count(fields: Mapping[str, Json], name: str, where: str) -> int | None:
+    """The integer of at least 0 under `name`, which JSON may carry as a string of digits; None if absent or null."""
+    value = fields.get(name)
+    if value is None:
+        return None
+    digits = str(value) if isinstance(value, str | int) else ""
+    if digits.isascii() and digits.isdecimal() and len(digits) <= 19 and int(digits) <= MAX_COUNT:
+        return int(digits)
+    raise Malformed(f"{where} {name} is no whole number from 0 to {MAX_COUNT}; correct the sender.", code="bad_field")
+
+
+def instant(value: str, where: str) -> datetime:
+    """An RFC 3339 time as aware UTC. Digits beyond the microsecond are cut off."""
+    if _RFC3339.fullmatch(value):
+        with suppress(ValueError, OverflowError):  # 31 February, an offset of 25 hours, a zone east of the year 1
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+    raise Malformed(f"{where} is no RFC 3339 time with a zone, like 2026-01-31T08:00:00Z.", code="bad_time")
+
+
+def optional_instant(fields: Mapping[str, Json], name: str, where: str) -> datetime | None:
+    """The RFC 3339 time under `name`; None if it is absent, null or empty."""
+    value = text(fields, name, where)
+    return None if value is None else instant(value, f"{where} {name}")
+
+
+def occurred(*times: datetime | None) -> datetime:
+    """The first time that is known: the event's own first, that of receipt last."""
+    for time in times:
+        if time is not None:
+            return time
+    raise Malformed("The event carries no time; send it with one, or give the time of receipt.", code="missing_field")
+
+
+def base64_bytes(value: str, where: str) -> bytes:
+    """Standard base64, padded, with nothing else in it."""
+    if len(value) % 4 == 0:  # "AAAA=" passes the decoder
+        with suppress(ValueError):
+            return base64.b64decode(value, validate=True)
+    raise Malformed(f"{where} is not padded standard base64; correct the sender.", code="malformed_base64")
+
+
+def whole(value: str, where: str) -> str:
+    """`value`, if it has no half characters: header names and paths may come from undecodable bytes."""
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as exc:
+            raise Malformed(f"{where} is no Unicode text; send it as UTF-8.", code="malformed_utf8") from exc
+    return value
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if math.isinf(value):
+        raise ValueError(number[:24])
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant)
+
+
+def _deeper(value: Json, limit: int) -> bool:
+    """Whether lists and objects nest deeper than `limit`; level by level, so that nothing recurses."""
+    level: list[Json] = [value]
+    for _ in range(limit):
+        inside: list[Json] = []
+        for node in level:
+            if isinstance(node, list):
+                inside += node
+            elif isinstance(node, dict):
+                inside += node.values()
+        if not inside:
+            return False
+        level = inside
+    return any(isinstance(node, list | dict) for node in level)
+
+
+def _refuse_depth(where: str) -> NoReturn:
+    raise Malformed(f"{where} nests deeper than {MAX_DEPTH} levels; flatten it.", code="too_deep") from None
+
+
+def _refuse_lone_surrogates(value: Json, where: str) -> None:
+    """JSON can escape half a character, which no file name, header or database takes."""
+    try:
+        json_bytes(value)
+    except UnicodeEncodeError as exc:
+        raise Malformed(
+            f"{where} escapes half a surrogate pair; send whole characters.", code="malformed_utf8"
+        ) from exc
+
+
+def _kind(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string"
+        case list():
+            return "a list"
+        case bytes():
+            return "no JSON"
+        case _:
+            return "an object"
