@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from retrigger.handlers.adapters.gcs import GcsObjects
 from retrigger.handlers.ports import ObjectStat
+from retrigger.local_emulator.http import Server
+from retrigger.local_emulator.stores.gcs_json import routes
+from retrigger.local_emulator.stores.objects import Objects as Store
 from retrigger.triggers.errors import Refused, Unavailable, Unknown
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from retrigger.handlers.transport.google import GoogleApi
     from tests.handlers.conftest import Loopback
 
@@ -62,7 +68,7 @@ def test_a_listing_goes_through_all_pages(objects: GcsObjects, loopback: Loopbac
     loopback.reply(200, {"nextPageToken": "p3"})
     loopback.reply(200, {"items": [{"name": "a/2", "generation": "12", "size": "0"}]})
     assert list(objects.list("bkt", "a/&")) == [
-        ObjectStat(name="a/1", version="11", size=5, checksum="AAAA=="),
+        ObjectStat(name="a/1", version="11", size=5, checksum="crc32c:AAAA=="),
         ObjectStat(name="a/2", version="12", size=0),
     ]
     assert [seen.path.partition("&fields=")[0] for seen in loopback.requests] == [
@@ -105,3 +111,28 @@ def test_a_write_whose_answer_was_lost_succeeds_when_repeated(objects: GcsObject
     loopback.reply(412)
     loopback.reply(206, b"data")
     objects.write("bkt", "o", b"data")
+
+
+def test_on_the_emulators_store(api: GoogleApi, tmp_path: Path) -> None:
+    store = Store(tmp_path, lambda: datetime.now(UTC), lambda _: None)
+    server = Server(routes(store))
+    server.start()
+    try:
+        store.insert_bucket("bkt", {})
+        objects = GcsObjects(api, endpoint=server.url)
+        for name, data in ((NASTY, b"0123456789"), ("empty", b""), ("🚀/x", b"y")):
+            objects.write("bkt", name, data)
+            objects.write("bkt", name, data)
+        with pytest.raises(Refused, match="exists with other content"):
+            objects.write("bkt", NASTY, b"other")
+        listed = {stat.name: stat for stat in objects.list("bkt", "")}
+        version = listed[NASTY].version
+        assert {name: stat.size for name, stat in listed.items()} == {NASTY: 10, "empty": 0, "🚀/x": 1}
+        assert b"".join(objects.read("bkt", NASTY, version=version, limit=4)) == b"0123"
+        assert b"".join(objects.read("bkt", "empty", limit=4)) == b""
+        with pytest.raises(Refused) as caught:
+            list(objects.read("bkt", NASTY, version="1", limit=4))
+        assert caught.value.code == "object_gone"
+    finally:
+        server.stop()
+        store.close()
