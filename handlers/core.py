@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from retrigger.handlers.admit import Admission
+    from retrigger.handlers.ledger import ClaimState
     from retrigger.handlers.outcome import Result
     from retrigger.triggers.match import Index, Match
     from retrigger.triggers.spec import Source, Trigger
@@ -159,7 +160,7 @@ class Core:
         verdict, rows = self._gate(arrival, stop)
         bad = verdict.says == "stop"
         spoils = bad and arrival.trigger.window.bad_member == "reject"
-        state = "rejected" if bad and not spoils else "member"
+        state: ClaimState = "rejected" if bad and not spoils else "member"
         return self._settle(name, stored, replace(stored.value, state=state, rows=rows, verdicts=[verdict.to_json()]))
 
     def _gate(self, arrival: Arrival, stop: Verdict | None) -> tuple[Verdict, int | None]:

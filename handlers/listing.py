@@ -29,7 +29,7 @@ class Listing:
         self._objects = objects
 
     def claimed(self, trigger: Trigger, captures: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-        """(object name, claim name) of every object that the trigger would take, after match, filter and pure checks."""
+        """(object name, claim name) of each object that the trigger would take: after match, filter, pure checks."""
         environment = self._catalog.environment
         for source in _object_sources(trigger):
             store = environment.stores[source.store]

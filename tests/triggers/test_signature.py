@@ -35,18 +35,23 @@ CHURN = signature.read(
 
 
 def test_a_signature_is_read_from_a_pipeline_spec() -> None:
-    assert Signature(
-        name="churn",
-        parameters={
-            "data": Parameter(name="data", type="STRING"),
-            "min_auc": Parameter(name="min_auc", type="NUMBER_DOUBLE", required=False, default=1.0),
-            "trees": Parameter(name="trees", type="NUMBER_INTEGER", required=False, default=100),
-            "fast": Parameter(name="fast", type="BOOLEAN", required=False),
-            "columns": Parameter(name="columns", type="LIST", required=False, default=[1, 0.5]),
-            "options": Parameter(name="options", type="STRUCT", required=False, default={"depth": 3}),
-            "metric": Parameter(name="metric", type="STRING", required=False, default="auc", literals=("auc", "f1")),
-        },
-    ) == CHURN
+    assert (
+        Signature(
+            name="churn",
+            parameters={
+                "data": Parameter(name="data", type="STRING"),
+                "min_auc": Parameter(name="min_auc", type="NUMBER_DOUBLE", required=False, default=1.0),
+                "trees": Parameter(name="trees", type="NUMBER_INTEGER", required=False, default=100),
+                "fast": Parameter(name="fast", type="BOOLEAN", required=False),
+                "columns": Parameter(name="columns", type="LIST", required=False, default=[1, 0.5]),
+                "options": Parameter(name="options", type="STRUCT", required=False, default={"depth": 3}),
+                "metric": Parameter(
+                    name="metric", type="STRING", required=False, default="auc", literals=("auc", "f1")
+                ),
+            },
+        )
+        == CHURN
+    )
 
 
 def test_a_job_gives_defaults_and_artifacts_are_no_parameters() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from retrigger.triggers.errors import Malformed
-from retrigger.triggers.event import Message, Object, Schedule
+from retrigger.triggers.event import FIRED, Message, Object, Schedule
 from retrigger.triggers.formats import cloudevents, pubsub, schedule, sniff, storage
 from retrigger.triggers.formats.wire import MAX_BODY, Request, json_bytes, json_value, whole
 
@@ -45,17 +45,17 @@ def encode(event: Event, form: Form) -> tuple[dict[str, str], bytes]:
     """The headers and the body of a request that carries `event`; `parse` gives the event back.
 
     What the form has no place for is lost. A push names the channel as its subscription, and has one time, that of
-    publishing; an object's CloudEvent and a schedule's have no attempt. Raises ValueError for an event that the form
-    cannot carry.
+    publishing; an object's CloudEvent and a schedule's have no attempt. A message whose attributes are a storage
+    notification's comes back as the object event that it is. Raises ValueError for an event that the form cannot carry.
     """
     match form, event.payload:
-        case "cloudevent-binary", (Object() | Message() | Schedule()) as payload:
+        case "cloudevent-binary", (Object(store="gcs") | Message() | Schedule()) as payload:
             return cloudevents.write_binary(event, _data(event, payload))
-        case "cloudevent-structured", (Object() | Message() | Schedule()) as payload:
+        case "cloudevent-structured", (Object(store="gcs") | Message() | Schedule()) as payload:
             return cloudevents.write_structured(event, _data(event, payload))
         case "pubsub-push", Message() as message:
             return _push(event, _envelope(event, message, subscription=message.channel))
-        case "storage-notification", Object() as stored:
+        case "storage-notification", Object(store="gcs") as stored:
             attributes, body = storage.notification(event, stored)
             envelope = pubsub.push(
                 message_id=event.id, attributes=attributes, body=body, published=event.time, attempt=event.attempt
@@ -104,6 +104,7 @@ _TYPES: Mapping[str, Callable[[cloudevents.Envelope, datetime | None], Event]] =
     **dict.fromkeys(storage.CHANGES, storage.from_cloudevent),
     pubsub.TYPE: pubsub.from_cloudevent,
     schedule.TYPE: schedule.from_cloudevent,
+    FIRED: schedule.from_cloudevent,
 }
 
 

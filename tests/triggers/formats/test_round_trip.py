@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrigger.triggers.event import Event, Lifecycle, Message, Object, Schedule
+from retrigger.triggers.event import Event, Lifecycle, Message, Object, Payload, Schedule
 from retrigger.triggers.formats import encode, parse, pubsub, schedule, storage
 
 TEXT = st.text(min_size=1)
@@ -107,6 +107,9 @@ def test_encoded_headers_are_visible_ascii(event: Event) -> None:
     assert all(0x21 <= ord(char) <= 0x7E for value in headers.values() for char in value)
 
 
+BLOB = Object(
+    store="blob", account="a", bucket="b", name="n", version="0x8D", uri="https://a.blob.core.windows.net/b/n"
+)
 LIFECYCLE = Lifecycle(platform="vertex", resource="r", name="n")
 
 
@@ -117,9 +120,11 @@ LIFECYCLE = Lifecycle(platform="vertex", resource="r", name="n")
         ("storage-notification", Message(channel="c", id="1")),
         ("cloudevent-binary", LIFECYCLE),
         ("cloudevent-structured", LIFECYCLE),
+        ("cloudevent-structured", BLOB),
+        ("storage-notification", BLOB),
     ],
 )
-def test_a_form_refuses_what_it_cannot_carry(form: str, payload: Message | Schedule | Lifecycle) -> None:
+def test_a_form_refuses_what_it_cannot_carry(form: str, payload: Payload) -> None:
     event = Event(id="1", source="s", type="t", time=datetime(2026, 3, 2, tzinfo=UTC), subject=None, payload=payload)
     with pytest.raises(ValueError, match="carries no"):
         encode(event, form)  # type: ignore[arg-type]  # one of the forms

@@ -1,0 +1,50 @@
+"""Cloud Run functions: `events` answers Eventarc, Pub/Sub push and schedules, `tick` a Cloud Scheduler job a minute.
+
+`main` serves both from one process: `/tick` is a tick, any other path a route of events (`/`, `/pubsub/CHANNEL`, …).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import functions_framework
+
+from retrigger.functions import logs
+from retrigger.functions.response import answer, answer_tick
+from retrigger.handlers.wiring import app
+from retrigger.triggers.formats import parse
+from retrigger.triggers.formats.wire import MAX_BODY
+
+if TYPE_CHECKING:
+    from flask import Request
+    from flask.typing import ResponseReturnValue
+
+    from retrigger.handlers.outcome import Outcome
+
+
+@functions_framework.http
+def events(request: Request) -> ResponseReturnValue:
+    """Decode, handle, encode."""
+    logs.configure()
+    core, ledger = app().core, app().ledger
+    raw = request.stream.read(MAX_BODY + 1)
+    headers, route = dict(request.headers), request.path.strip("/") or None
+
+    def decide() -> list[Outcome]:
+        arrived = parse(headers, raw, route, now=ledger.records.now())
+        return [outcome for event in arrived for outcome in core.handle(event)]
+
+    return answer(ledger, raw, decide)
+
+
+@functions_framework.http
+def tick(_: Request) -> ResponseReturnValue:
+    """Do what is due."""
+    logs.configure()
+    return answer_tick(lambda: app().tick().run())
+
+
+@functions_framework.http
+def main(request: Request) -> ResponseReturnValue:
+    """Both, by path."""
+    return tick(request) if request.path == "/tick" else events(request)

@@ -1,0 +1,216 @@
+"""What the ledger can tell people: runs, events, and the whole chain of verdicts behind either."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from retrigger.handlers.launch import job_of
+from retrigger.handlers.ledger import from_ms
+from retrigger.triggers.event import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from retrigger.handlers.ledger import Claim, Ledger, Manifest, Run, Stored
+    from retrigger.triggers.event import Json
+
+RunStateName = Literal["running", "succeeded", "failed", "cancelled", "lost"]
+_STATES: Mapping[str | None, RunStateName] = {
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "dead": "failed",
+    "cancelled": "cancelled",
+    "lost": "lost",
+}
+_NEVER_RAN = {"rejected", "empty"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunView:
+    """One run as people and programs see it. `job` is the platform's id; times are RFC 3339 or None."""
+
+    id: str
+    state: RunStateName
+    phase: str
+    trigger: str
+    job: str
+    window: str | None
+    event: str | None
+    members: int
+    parameters: Mapping[str, Json]
+    labels: Mapping[str, str]
+    metrics: Mapping[str, float]
+    tasks: Mapping[str, str]
+    error: str | None
+    verdicts: list[dict[str, Json]]
+    created: str | None
+    launched: str | None
+    ended: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventView:
+    """One event for one trigger. `result` is what became of it by now, `subject` its URI, channel or schedule."""
+
+    id: str
+    kind: str
+    subject: str
+    trigger: str
+    result: str
+    seen: str
+    window: str | None
+    run: str | None
+    verdicts: list[dict[str, Json]]
+
+
+class Journal:
+    """Reads; writes nothing. Walks the ledger: for people, not for the hot path."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def runs(self) -> list[RunView]:
+        """Every run that was launched or is about to be, oldest first."""
+        runs = [run for run in self._ledger.runs.list() if run.value.outcome not in _NEVER_RAN]
+        return [self._run(run) for run in sorted(runs, key=lambda run: run.value.created_ms)]
+
+    def run(self, name: str) -> RunView | None:
+        stored = self._ledger.runs.get(name)
+        return None if stored is None else self._run(stored)
+
+    def events(self) -> list[EventView]:
+        """Every event that a trigger claimed, oldest first."""
+        claims = sorted(self._ledger.claims.list(), key=lambda claim: claim.record.time)
+        return [self._event(claim) for claim in claims]
+
+    def why(self, target: str) -> dict[str, Any] | None:
+        """Events, window and runs that belong to a URI, event id, window id or run id; None: nothing is known of it."""
+        events = [event for event in self.events() if target in {event.id, event.subject, event.window, event.run}]
+        runs = {event.run for event in events if event.run} | ({target} if self._ledger.runs.get(target) else set())
+        windows = {event.window for event in events if event.window}
+        windows |= {run.value.window for name in runs if (run := self._ledger.runs.get(name)) and run.value.window}
+        if self._ledger.manifests.get(target) is not None:
+            windows.add(target)
+        if not (events or runs or windows):
+            return None
+        found = {name: self.window(name) for name in sorted(windows)}
+        for window in found.values():
+            runs |= set(window["runs"])
+        if not events:
+            events = [event for event in self.events() if event.window in windows or event.run in runs]
+        return {
+            "target": target,
+            "events": events,
+            "windows": found,
+            "runs": [view for name in sorted(runs) if (view := self.run(name)) is not None],
+        }
+
+    def window(self, name: str) -> dict[str, Any]:
+        """What is known of a window: open, or frozen with its cause, members and runs."""
+        manifest = self._ledger.manifests.get(name)
+        if manifest is None:
+            members = list(self._ledger.records.list(f"m/{name}/"))
+            return {"state": "open", "members": len(members), "runs": []}
+        runs = [stored for stored in self._ledger.runs.list() if stored.value.window == name]
+        ended = [verdict for stored in runs for verdict in stored.value.verdicts]
+        return {
+            "state": manifest.value.state,
+            "cause": manifest.value.cause,
+            "members": len(manifest.value.entries),
+            "rows": _rows(manifest.value),
+            "uris": sorted(str(entry["uri"]) for entry in manifest.value.entries.values()),
+            "verdicts": ended,
+            "runs": [self._ledger.runs.name(stored) for stored in runs],
+        }
+
+    def dead_letters(self) -> Iterator[dict[str, Json]]:
+        for entry in self._ledger.records.list("d/"):
+            record = self._ledger.records.get(entry.key)
+            if record is not None:
+                yield {"key": entry.key, **record.body}
+
+    def _run(self, stored: Stored[Run]) -> RunView:
+        name, run = self._ledger.runs.name(stored), stored.value
+        job = job_of(name, run) if run.job is not None else None
+        claim = self._ledger.claims.get(run.claim) if run.claim else None
+        manifest = self._ledger.manifests.get(run.window) if run.window else None
+        return RunView(
+            id=name,
+            state=_STATES.get(run.outcome, "running"),
+            phase=run.outcome or run.state,
+            trigger=run.trigger,
+            job=job.id if job else name,
+            window=run.window,
+            event=claim.value.event["id"] if claim else None,
+            members=len(manifest.value.chunks()[run.chunk]) if manifest else 0,
+            parameters=job.parameters if job else {},
+            labels=job.labels if job else {},
+            metrics=run.metrics,
+            tasks=run.tasks,
+            error=run.error,
+            verdicts=run.verdicts,
+            created=_time(run.created_ms),
+            launched=_time(run.launched_ms),
+            ended=_time(run.ended_ms),
+        )
+
+    def _event(self, stored: Stored[Claim]) -> EventView:
+        claim = stored.value
+        run = claim.run or self._run_of_member(stored)
+        return EventView(
+            id=claim.event["id"],
+            kind=claim.event["kind"],
+            subject=subject_of(claim.event),
+            trigger=claim.trigger,
+            result=self._result(claim, run),
+            seen=rfc3339(stored.record.time),
+            window=claim.window,
+            run=run,
+            verdicts=claim.verdicts,
+        )
+
+    def _run_of_member(self, stored: Stored[Claim]) -> str | None:
+        """The latest run that has this member: a failed run's members are carried into a later one."""
+        if stored.value.state not in {"member", "marker"} or stored.value.window is None:
+            return None
+        member = stored.record.key.rsplit("/", 1)[1]
+        found = None
+        for run in sorted(self._ledger.runs.list(), key=lambda run: run.value.created_ms):
+            if run.value.window is None:
+                continue
+            manifest = self._ledger.manifests.get(run.value.window)
+            in_chunk = manifest is not None and member in manifest.value.chunks()[run.value.chunk]
+            if in_chunk or (stored.value.state == "marker" and run.value.window == stored.value.window):
+                found = self._ledger.runs.name(run)
+        return found
+
+    def _result(self, claim: Claim, run: str | None) -> str:
+        if claim.state in {"rejected", "dead"}:
+            return claim.state
+        stored = self._ledger.runs.get(run) if run else None
+        if stored is None:
+            return "deferred"
+        if stored.value.outcome in _NEVER_RAN:
+            return "rejected" if stored.value.outcome == "rejected" else "ignored"
+        return "launched" if stored.value.launched_ms else "dead" if stored.value.state == "ended" else "deferred"
+
+
+def subject_of(event: Mapping[str, Any]) -> str:
+    """What people call an event by: its object's URI, its channel, or its schedule's name."""
+    match event["kind"]:
+        case "object":
+            return str(event["object"]["uri"])
+        case "message":
+            return str(event["message"]["channel"])
+        case kind:
+            return str(event[kind]["name"])
+
+
+def _rows(manifest: Manifest) -> int | None:
+    counts = [entry["rows"] for entry in manifest.entries.values()]
+    return None if None in counts else sum(counts)
+
+
+def _time(value_ms: int) -> str | None:
+    return rfc3339(from_ms(value_ms)) if value_ms else None

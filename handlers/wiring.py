@@ -1,0 +1,128 @@
+"""The composition root: settings are read once, and everything is put together here and nowhere else."""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from retrigger.handlers.adapters.gcs import GcsObjects
+from retrigger.handlers.adapters.sqlite import SqliteRecords
+from retrigger.handlers.adapters.vertex.client import VertexLauncher
+from retrigger.handlers.admit import Admission
+from retrigger.handlers.core import Core
+from retrigger.handlers.ledger import Ledger
+from retrigger.handlers.tick import Tick
+from retrigger.handlers.transport.credentials import Tokens, TokenSettings
+from retrigger.handlers.transport.google import GoogleApi
+from retrigger.handlers.transport.http import Http, HttpSettings
+from retrigger.triggers.compiled import load
+from retrigger.triggers.errors import RetriggerError
+from retrigger.triggers.match import Index
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from retrigger.handlers.outcome import Outcome
+    from retrigger.handlers.ports import Launcher, Objects, Records
+    from retrigger.triggers.compiled import Compiled
+    from retrigger.triggers.event import Event
+    from retrigger.triggers.spec import Environment
+
+_TICK_S = 45.0  # a tick every minute: one that has much to do ends before the next begins
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`compiled`: the one file that `retrigger compile` wrote. `environ`: proxies, certificates, credentials."""
+
+    compiled: Path
+    environ: Mapping[str, str]
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Settings:
+        path = environ.get("RETRIGGER_COMPILED")
+        if path is None:
+            message = "RETRIGGER_COMPILED is not set: it names the file that `retrigger compile --out FILE` wrote"
+            raise RetriggerError(message, code="not_configured")
+        return cls(Path(path), dict(environ))
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """What an entry point needs."""
+
+    core: Core
+    ledger: Ledger
+
+    def tick(self) -> Tick:
+        """A tick with a minute's patience, to be run once."""
+        until = time.monotonic() + _TICK_S
+        return Tick(self.core, enough=lambda: time.monotonic() > until)
+
+
+@functools.cache
+def app() -> App:
+    """The function of this process, put together when it is first asked for."""
+    return build(Settings.from_environment(os.environ))
+
+
+def handle(event: Event) -> list[Outcome]:
+    """Decide on an event as this process's function would: for entry points of your own. Errors: as Core.handle."""
+    return app().core.handle(event)
+
+
+def build(settings: Settings) -> App:
+    """Put a function together. Opens the ledger, sends nothing. Raises RetriggerError where it is misconfigured."""
+    try:
+        text = settings.compiled.read_text(encoding="utf-8")
+    except OSError as error:
+        message = f"the compiled project {settings.compiled} cannot be read: {error.strerror}. Run `retrigger compile`"
+        raise RetriggerError(message, code="not_configured") from error
+    compiled = load(text)
+    api = google_api(compiled.environment, settings.environ)
+    return assemble(
+        compiled,
+        records_of(compiled.environment.ledger),
+        launcher_of(compiled.environment, api),
+        objects_of(compiled.environment, api),
+    )
+
+
+def assemble(compiled: Compiled, records: Records, launcher: Launcher, objects: Objects) -> App:
+    """The core over any records, platform and store."""
+    ledger = Ledger(records, compiled.environment.name)
+    core = Core(Admission(ledger, compiled, launcher, objects), Index.from_json(compiled.index), time.sleep)
+    return App(core, ledger)
+
+
+def records_of(address: str) -> Records:
+    """`sqlite:PATH`; object stores come with a later release. Raises RetriggerError for anything else."""
+    kind, _, path = address.partition(":")
+    if kind == "sqlite":
+        return SqliteRecords(Path(path))
+    message = f"a ledger at {address} is not supported yet: this release keeps ledgers in sqlite:PATH"
+    raise RetriggerError(message, code="not_supported_yet")
+
+
+def google_api(environment: Environment, environ: Mapping[str, str]) -> GoogleApi:
+    http = Http(HttpSettings.from_environment(environ))
+    tokens = TokenSettings.from_environment(environ, endpoint=environment.endpoints.get("metadata"))
+    return GoogleApi(http, Tokens(http, tokens))
+
+
+def objects_of(environment: Environment, api: GoogleApi) -> Objects:
+    endpoint = environment.endpoints.get("storage")
+    return GcsObjects(api) if endpoint is None else GcsObjects(api, endpoint=endpoint)
+
+
+def launcher_of(environment: Environment, api: GoogleApi) -> Launcher:
+    return VertexLauncher(
+        api,
+        project=environment.project,
+        location=environment.location,
+        endpoint=environment.endpoints.get("vertex"),
+    )

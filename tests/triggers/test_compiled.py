@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retrigger.triggers import compiled
+from retrigger.triggers.errors import RetriggerError
+from retrigger.triggers.spec import (
+    Column,
+    Concurrency,
+    Environment,
+    Launch,
+    Limits,
+    MessageSource,
+    ObjectCheck,
+    ObjectSource,
+    OnFailure,
+    Pipeline,
+    ScheduleSource,
+    Store,
+    Throttle,
+    Trigger,
+    WindowCheck,
+    WindowRule,
+)
+
+text = st.text(max_size=8)
+numbers = st.integers(min_value=0, max_value=2**53)
+durations = st.timedeltas(min_value=timedelta(), max_value=timedelta(days=3660))
+scalars = (
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | text
+)
+jsons = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(text, inner, max_size=2), max_leaves=4
+)
+parameters = st.dictionaries(text, jsons, max_size=2)
+
+
+changes = st.sampled_from(["created", "deleted", "archived", "metadata", "renamed"])
+object_sources = st.builds(
+    ObjectSource,
+    store=text,
+    match=text,
+    change=st.lists(changes, max_size=3).map(tuple),
+    filter=st.none() | text,
+    key=st.none() | text,
+    parameters=parameters,
+)
+message_sources = st.builds(MessageSource, channel=text, schema=jsons, filter=st.none() | text, parameters=parameters)
+schedule_sources = st.builds(
+    ScheduleSource, cron=text, timezone=text, late_at_most=st.none() | durations, parameters=parameters
+)
+columns = st.builds(Column, type=st.sampled_from(["str", "int"]), one_of=st.lists(text, max_size=2).map(tuple))
+triggers = st.builds(
+    Trigger,
+    name=text,
+    sources=st.lists(object_sources | message_sources | schedule_sources, max_size=3).map(tuple),
+    launch=st.builds(Launch, pipeline=text, parameters=parameters),
+    description=text,
+    filter=st.none() | text,
+    object_check=st.none()
+    | st.builds(
+        ObjectCheck,
+        columns=st.dictionaries(text, columns, max_size=2),
+        max_null_ratio=st.none() | st.floats(0, 1),
+        max_bytes=st.none() | numbers,
+    ),
+    window_check=st.none() | st.builds(WindowCheck, min_rows=st.none() | numbers),
+    window=st.builds(
+        WindowRule,
+        key=st.none() | text,
+        quiet=durations,
+        max_wait=durations,
+        max_members=numbers,
+        until=st.none() | text,
+        settle=durations,
+        at_max_wait=st.sampled_from(["launch", "reject"]),
+    ),
+    concurrency=st.builds(Concurrency, limit=numbers, key=st.none() | text),
+    throttle=st.none() | st.builds(Throttle, limit=numbers, per=durations),
+    keep=durations,
+    on_failure=st.builds(OnFailure, retry=numbers, then=st.sampled_from(["carry_over", "dead"])),
+    mode=st.sampled_from(["launch", "observe"]),
+)
+pipelines = st.builds(
+    Pipeline,
+    template=text,
+    root=text,
+    service_account=st.none() | text,
+    caching=st.none() | st.booleans(),
+    labels=st.dictionaries(text, text, max_size=2),
+)
+environments = st.builds(
+    Environment,
+    name=text,
+    cloud=st.just("gcp"),
+    project=text,
+    location=text,
+    ledger=text,
+    vars=st.dictionaries(text, jsons, max_size=2),
+    stores=st.dictionaries(text, st.builds(Store, kind=st.just("gcs"), bucket=text, prefix=text), max_size=2),
+    channels=st.dictionaries(text, text, max_size=2),
+    pipelines=st.dictionaries(text, pipelines, max_size=2),
+    limits=st.builds(Limits, submit_per_minute=st.none() | numbers, running=st.none() | numbers),
+    endpoints=st.dictionaries(text, text, max_size=2),
+)
+
+DEV = Environment(
+    name="dev",
+    cloud="gcp",
+    project="acme-dev",
+    location="europe-west4",
+    ledger="gs://acme-dev-retrigger",
+    stores={"landing": Store(kind="gcs", bucket="acme-dev-landing")},
+)
+CHURN = Trigger(
+    name="churn", sources=(ObjectSource(store="landing", match="churn/*.csv"),), launch=Launch(pipeline="churn")
+)
+
+
+@given(environments, st.lists(triggers, max_size=3, unique_by=lambda trigger: trigger.name), jsons)
+def test_what_is_loaded_is_what_was_dumped(environment: Environment, wanted: list[Trigger], index: object) -> None:
+    loaded = compiled.load(compiled.dumps(environment, wanted, {"ab": '{"root": {}}'}, index))  # type: ignore[arg-type]
+    assert loaded.environment == environment
+    assert loaded.index == index
+    assert [loaded.trigger(trigger.name) for trigger in wanted] == wanted
+    assert set(loaded.names) == {trigger.name for trigger in wanted}
+    assert loaded.template("ab") == {"root": {}}
+
+
+def test_the_text_does_not_depend_on_the_order_in_which_things_were_read() -> None:
+    many = [replace(CHURN, name=f"t{number}") for number in range(20)]
+    assert compiled.dumps(DEV, many, {}, {"a": 1, "b": 2}) == compiled.dumps(DEV, reversed(many), {}, {"b": 2, "a": 1})
+
+
+def test_defaults_are_left_out() -> None:
+    document = json.loads(compiled.dumps(DEV, [CHURN], {}, []))
+    assert json.loads(document["triggers"]["churn"]) == {
+        "name": "churn",
+        "sources": [{"kind": "object", "store": "landing", "match": "churn/*.csv"}],
+        "launch": {"pipeline": "churn"},
+    }
+
+
+def test_a_trigger_and_a_template_are_parsed_once() -> None:
+    loaded = compiled.load(compiled.dumps(DEV, [CHURN], {"ab": "{}"}, []))
+    assert loaded.trigger("churn") is loaded.trigger("churn")
+    assert loaded.template("ab") is loaded.template("ab")
+
+
+def test_the_hash_is_that_of_the_text() -> None:
+    one, other = (compiled.load(compiled.dumps(DEV, [CHURN], {}, index)) for index in (1, 2))
+    assert len(one.hash) == 64
+    assert one.hash != other.hash
+
+
+@pytest.mark.parametrize("file", ["", "{", "[]", "{}", '{"format": 0}', '{"format": 2}', '{"format": "1"}'])
+def test_a_file_of_another_format_is_refused_with_the_next_step(file: str) -> None:
+    with pytest.raises(RetriggerError, match="retrigger compile") as caught:
+        compiled.load(file)
+    assert caught.value.code == "compiled_format"

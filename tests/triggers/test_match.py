@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retrigger.triggers import glob
+from retrigger.triggers.event import Change, Event, Lifecycle, Message, Object, Payload, Schedule
+from retrigger.triggers.match import Index, Match
+from retrigger.triggers.spec import (
+    Environment,
+    Launch,
+    MessageSource,
+    ObjectSource,
+    ScheduleSource,
+    Source,
+    Store,
+    Trigger,
+    WindowRule,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+TOPIC = "projects/acme/topics/retrain"
+
+
+def environment() -> Environment:
+    return Environment(
+        name="dev",
+        cloud="gcp",
+        project="acme",
+        location="europe-west4",
+        ledger="gs://ledger",
+        stores={
+            "landing": Store(kind="gcs", bucket="landing"),
+            "raw": Store(kind="gcs", bucket="lake", prefix="raw/[*]/"),
+            "lake": Store(kind="gcs", bucket="lake"),
+        },
+        channels={"retrain": TOPIC},
+    )
+
+
+def trigger(name: str, *sources: Source, until: str | None = None) -> Trigger:
+    return Trigger(name=name, sources=sources, launch=Launch(pipeline="p"), window=WindowRule(until=until))
+
+
+def event(payload: Payload) -> Event:
+    return Event(id="1", source="s", type="t", time=datetime(2026, 1, 1, tzinfo=UTC), subject=None, payload=payload)
+
+
+def dropped(name: str, *, bucket: str = "landing", change: Change = "created") -> Event:
+    uri = f"gs://{bucket}/{name}"
+    return event(Object(store="gcs", account=None, bucket=bucket, name=name, version="1", change=change, uri=uri))
+
+
+def source(name: str, at: int = 0, **captures: str) -> Match:
+    return Match(name, "source", at, captures)
+
+
+def index(*triggers: Trigger) -> Index:
+    """As a function has it: written, read, loaded."""
+    return Index.from_json(json.loads(json.dumps(Index.build(triggers, environment()).to_json())))
+
+
+CHURN = trigger(
+    "churn",
+    ObjectSource(store="landing", match="churn/dt={dt}/*.csv"),
+    MessageSource(channel="retrain"),
+    ScheduleSource(cron="0 3 * * *"),
+    until="churn/dt={dt}/_SUCCESS",
+)
+
+
+@pytest.mark.parametrize(
+    ("met", "expected"),
+    [
+        (dropped("churn/dt=1/a.csv"), [source("churn", dt="1")]),
+        (dropped("churn/dt=1/a.txt"), []),
+        (dropped("churn/dt=1/a.csv", bucket="other"), []),
+        (dropped("churn/dt=1/a.csv", change="deleted"), []),
+        (dropped("churn/dt=1/_SUCCESS"), [Match("churn", "marker", -1, {"dt": "1"})]),
+        (dropped("churn/dt=1/_SUCCESS", change="deleted"), []),
+        (event(Message(channel=TOPIC, id="1")), [source("churn", 1)]),
+        (event(Message(channel="projects/acme/topics/other", id="1")), []),
+        (event(Schedule(name="churn", scheduled_for=datetime(2026, 1, 1, tzinfo=UTC))), [source("churn", 2)]),
+        (event(Schedule(name="other", scheduled_for=datetime(2026, 1, 1, tzinfo=UTC))), []),
+        (event(Lifecycle(platform="vertex", resource="r", name="n")), []),
+    ],
+)
+def test_one_trigger_meets_its_events(met: Event, expected: list[Match]) -> None:
+    assert index(CHURN).match(met) == expected
+
+
+def test_no_triggers_match_nothing() -> None:
+    assert index().match(dropped("a")) == []
+
+
+def test_a_blob_container_of_the_same_name_is_another_place() -> None:
+    blob = Object(store="blob", account="a", bucket="landing", name="churn/dt=1/a.csv", version="1", uri="https://…")
+    assert index(CHURN).match(event(blob)) == []
+
+
+def test_the_prefix_of_a_store_is_literal_and_no_part_of_the_glob() -> None:
+    found = index(trigger("t", ObjectSource(store="raw", match="{table}/*.csv")))
+    assert found.match(dropped("raw/[*]/users/1.csv", bucket="lake")) == [source("t", table="users")]
+    assert found.match(dropped("raw/x/users/1.csv", bucket="lake")) == []
+    assert found.match(dropped("users/1.csv", bucket="lake")) == []
+
+
+def test_a_marker_is_never_a_member_of_its_own_trigger_whatever_the_change() -> None:
+    both: tuple[Change, ...] = ("created", "deleted")
+    own = trigger("own", ObjectSource(store="landing", match="**", change=both), until="{day}/_SUCCESS")
+    other = trigger("other", ObjectSource(store="landing", match="**", change=both))
+    found = index(own, other)
+    assert found.match(dropped("mon/_SUCCESS")) == [source("other"), Match("own", "marker", -1, {"day": "mon"})]
+    assert found.match(dropped("mon/_SUCCESS", change="deleted")) == [source("other")]
+
+
+def test_two_sources_of_one_store_share_one_marker() -> None:
+    two = trigger(
+        "two",
+        ObjectSource(store="landing", match="a/*"),
+        ObjectSource(store="landing", match="**/*"),
+        ObjectSource(store="lake", match="a/*"),
+        until="_DONE",
+    )
+    found = index(two)
+    assert found.match(dropped("_DONE")) == [Match("two", "marker", -1, {})]
+    assert found.match(dropped("_DONE", bucket="lake")) == [Match("two", "marker", -1, {})]
+    assert found.match(dropped("a/x")) == [source("two", 0), source("two", 1)]
+
+
+def test_matches_come_by_trigger_and_source() -> None:
+    found = index(
+        trigger("b", ObjectSource(store="landing", match="*")),
+        trigger("a", ObjectSource(store="landing", match="x"), ObjectSource(store="landing", match="*")),
+    )
+    assert found.match(dropped("x")) == [source("a", 0), source("a", 1), source("b", 0)]
+
+
+def test_what_is_written_is_what_was_built() -> None:
+    built = Index.build([CHURN], environment()).to_json()
+    assert Index.from_json(built).to_json() == built
+
+
+def test_a_store_that_the_environment_lacks_is_an_error() -> None:
+    with pytest.raises(KeyError, match="nowhere"):
+        index(trigger("t", ObjectSource(store="nowhere", match="*")))
+
+
+def naive(triggers: Iterable[Trigger], met: Event) -> list[Match]:
+    """Every source of every trigger, one after another."""
+    it = met.payload
+    assert isinstance(it, Object)
+    found = []
+    for one in triggers:
+        stores = [(at, each, environment().stores[each.store]) for at, each in enumerate(one.sources)
+                  if isinstance(each, ObjectSource)]  # fmt: skip
+        inside = [(at, each, it.name.removeprefix(store.prefix)) for at, each, store in stores
+                  if it.bucket == store.bucket and it.name.startswith(store.prefix)]  # fmt: skip
+        until = one.window.until
+        markers = [] if until is None else [glob.parse(until).match(name) for _, _, name in inside]
+        marker = next((captures for captures in markers if captures is not None), None)
+        if marker is not None:
+            found += [Match(one.name, "marker", -1, marker)] if it.change == "created" else []
+            continue
+        for at, each, name in inside:
+            captures = glob.parse(each.match).match(name)
+            if captures is not None and it.change in each.change:
+                found.append(Match(one.name, "source", at, captures))
+    return sorted(found, key=lambda match: (match.trigger, match.source))
+
+
+pieces = st.sampled_from(["a", "b", "*", "a*", "*b", "ab", "*a*", "{x}", "{y}b", "a{x}", "b*a"])
+segments = st.one_of(pieces, st.just("**"))
+globs = st.lists(segments, min_size=1, max_size=4, unique=True).map("/".join).filter(lambda text: text.count("{x}") < 2)
+changes: st.SearchStrategy[tuple[Change, ...]] = st.sampled_from([("created",), ("deleted",), ("created", "deleted")])
+object_sources = st.builds(ObjectSource, store=st.sampled_from(["landing", "lake"]), match=globs, change=changes)
+triggers = st.lists(
+    st.tuples(st.lists(object_sources, min_size=1, max_size=3), st.none() | globs), min_size=1, max_size=12
+).map(lambda made: [trigger(f"t{at}", *sources, until=until) for at, (sources, until) in enumerate(made)])
+names = st.lists(st.text("ab", max_size=3), min_size=1, max_size=5).map("/".join)
+drops = st.builds(
+    lambda name, bucket, change: dropped(name, bucket=bucket, change=change),
+    names,
+    st.sampled_from(["landing", "lake"]),
+    st.sampled_from(["created", "deleted"]),
+)
+
+
+@given(triggers, st.lists(drops, min_size=1, max_size=5))
+def test_the_index_agrees_with_trying_every_source(made: list[Trigger], met: list[Event]) -> None:
+    found = index(*made)
+    for one in met:
+        assert found.match(one) == naive(made, one)
+
+
+@pytest.mark.parametrize("shape", ["one/{i}/*.csv", "**/t{i}/*.csv", "*-{i}.csv", "**/t{i}-*.csv", "{{x}}/*-{i}/*"])
+def test_the_number_of_candidates_does_not_grow_with_the_number_of_triggers(shape: str) -> None:
+    from retrigger.triggers import match
+
+    made = [trigger(f"t{i}", ObjectSource(store="landing", match=shape.format(i=i))) for i in range(300)]
+    (filed,) = Index.build(made, environment())._objects.values()
+    name = shape.format(i=7).replace("**/", "x/y/").replace("{x}", "z").replace("*", "part")
+    assert [entry[0] for entry in match._candidates(filed, name)] == ["t7"]

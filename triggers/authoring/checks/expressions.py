@@ -1,0 +1,57 @@
+"""Filters and keys: every name exists where it is used, and types fit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from retrigger.triggers.authoring import scope
+from retrigger.triggers.authoring.wording import said_of
+from retrigger.triggers.errors import ExpressionError
+from retrigger.triggers.expressions import compile_expression
+from retrigger.triggers.spec import ObjectSource, ScheduleSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from retrigger.triggers.authoring.project import Authored, Project
+    from retrigger.triggers.authoring.yaml import At
+    from retrigger.triggers.errors import Problem
+    from retrigger.triggers.spec import Environment, Source
+
+    _Expression: TypeAlias = tuple[At, str, Mapping[str, str], str | None]
+    """Where it stands, its text, the names that it may use, the type that it must have."""
+
+
+def check(project: Project, environment: Environment) -> Iterator[Problem]:
+    for one in project.authored:
+        for at, source in one.sources:
+            for place, expression, variables, result in _expressions(one, at, source, environment):
+                error = _wrong(expression, variables, result)
+                if error:
+                    hint = "; write the expression without `${{ }}`" if "${{" in expression else ""
+                    yield one.document.problem(place, error.code, said_of(place[-1], f"{error}{hint}"))
+
+
+def _expressions(one: Authored, at: At, source: Source, environment: Environment) -> Iterator[_Expression]:
+    trigger, event = one.trigger, scope.of_event(source, environment)
+    if source.filter is not None:
+        yield (*at, "filter"), source.filter, event, "bool"
+    if trigger.filter is not None:
+        yield ("filter",), trigger.filter, event, "bool"
+    if not isinstance(source, ScheduleSource) and source.key is not None:
+        yield (*at, "key"), source.key, event, None
+    if isinstance(source, ObjectSource) and trigger.window.key is not None:
+        until = trigger.window.until
+        known = event if until is None else scope.of_marker(until, environment)
+        yield ("admit", "window", "key"), trigger.window.key, known, None
+    if trigger.concurrency.key is not None:
+        known = scope.of_key(trigger.window, source, environment) if isinstance(source, ObjectSource) else event
+        yield ("admit", "concurrency", "key"), trigger.concurrency.key, known, None
+
+
+def _wrong(expression: str, variables: Mapping[str, str], result: str | None) -> ExpressionError | None:
+    try:
+        compile_expression(expression, variables, result=result)
+    except ExpressionError as error:
+        return error
+    return None

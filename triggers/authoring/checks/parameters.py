@@ -1,0 +1,89 @@
+"""What each source would send, against what the compiled pipeline takes.
+
+A source's parameters override the launch's, so every source is a combination of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from retrigger.triggers import signature
+from retrigger.triggers.authoring import scope
+from retrigger.triggers.authoring.wording import said_of
+from retrigger.triggers.errors import ExpressionError
+from retrigger.triggers.expressions import check_value, expressions_in
+from retrigger.triggers.spec import ObjectSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from retrigger.triggers.authoring.project import Authored, Project
+    from retrigger.triggers.authoring.yaml import At
+    from retrigger.triggers.errors import Problem
+    from retrigger.triggers.event import Json
+    from retrigger.triggers.signature import Signature
+    from retrigger.triggers.spec import Environment, Source
+
+
+def check(project: Project, environment: Environment) -> Iterator[Problem]:
+    for one in project.authored:
+        pipeline = environment.pipelines.get(one.trigger.launch.pipeline)
+        template = project.templates.get(pipeline.template) if pipeline else None
+        lacking: dict[str, list[At]] = {}
+        for at, source in one.sources:
+            for problem in _combination(one, at, source, environment, template.signature if template else None):
+                if isinstance(problem, str):
+                    lacking.setdefault(problem, []).append(at)
+                else:
+                    yield problem
+        for message, places in lacking.items():
+            # A parameter that no source has is missing in the launch; else it is missing where it is not.
+            everywhere = len(places) == len(one.trigger.sources)
+            for at in [("launch", "parameters")] if everywhere else places:
+                yield one.document.problem(at, "missing_parameter", message, on="key")
+
+
+def _combination(
+    one: Authored, at: At, source: Source, environment: Environment, wanted: Signature | None
+) -> Iterator[Problem | str]:
+    """What is wrong with the launch's parameters under those of one source; of a missing one only the message."""
+    names = _names(one, source, environment)
+    types: dict[str, str] = {}
+    literals: dict[str, Json] = {}
+    for name, value in {**one.trigger.launch.parameters, **source.parameters}.items():
+        try:
+            told = check_value(value, names)
+        except ExpressionError as error:
+            types[name] = "dyn"
+            reason = said_of(name, f"{error}{_why(at, source, error)}")
+            yield one.document.problem(_place(at, source, name), error.code, reason)
+            continue
+        if any(expressions_in(value)):
+            types[name] = told
+        else:
+            literals[name] = value
+    for misfit in signature.check(wanted, types, literals) if wanted else ():
+        reason = said_of(misfit.parameter, misfit.message)
+        if misfit.code == "missing_parameter":
+            yield reason
+        else:
+            yield one.document.problem(_place(at, source, misfit.parameter), misfit.code, reason)
+
+
+def _names(one: Authored, source: Source, environment: Environment) -> dict[str, str]:
+    if isinstance(source, ObjectSource):
+        return scope.of_window(one.trigger.window, source, environment)
+    return scope.of_event(source, environment)
+
+
+def _why(at: At, source: Source, error: ExpressionError) -> str:
+    if error.code != "unknown_name":
+        return ""
+    if isinstance(source, ObjectSource):
+        return "; a windowed launch may use `window.*`, `vars.*`, and the `match.*` that the window's key fixes"
+    return f"; source {at[1]} ({at[2]}) launches directly: it may use `event.*` and `vars.*`"
+
+
+def _place(at: At, source: Source, name: str) -> At:
+    holder: At = at if name in source.parameters else ("launch",)
+    return (*holder, "parameters", name)

@@ -1,0 +1,69 @@
+"""A window must be able to close, and to give what its launch asks of it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from retrigger.triggers.errors import ExpressionError
+from retrigger.triggers.expressions import expressions_in
+from retrigger.triggers.spec import ObjectSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from retrigger.triggers.authoring.project import Authored, Project
+    from retrigger.triggers.authoring.yaml import At
+    from retrigger.triggers.errors import Problem
+    from retrigger.triggers.event import Json
+
+_WINDOW: At = ("admit", "window")
+_ONE_URI = re.compile(r"\bwindow\.uri\b")
+
+
+def check(project: Project) -> Iterator[Problem]:
+    for one in project.authored:
+        if any(isinstance(source, ObjectSource) for source in one.trigger.sources):
+            yield from _closing(one)
+            yield from _one_uri(one)
+        else:
+            yield from _without_objects(one)
+
+
+def _closing(one: Authored) -> Iterator[Problem]:
+    rule, document = one.trigger.window, one.document
+    quiet: At = (*_WINDOW, "quiet")
+    if rule.until is not None and quiet in document.values:
+        told = "A window with `until` is completed by its marker: leave `quiet` out."
+        yield document.problem(quiet, "quiet_with_until", told, on="key")
+    elif rule.quiet > rule.max_wait:
+        told = f"`quiet` ({rule.quiet}) is longer than `max_wait` ({rule.max_wait}): it would never be waited for."
+        yield document.problem(quiet, "quiet_beyond_max_wait", told)
+    settle: At = (*_WINDOW, "settle")
+    if rule.until is None and settle in document.values:
+        yield document.problem(settle, "unused_key", "`settle` is for a window with `until`: leave it out.", on="key")
+
+
+def _one_uri(one: Authored) -> Iterator[Problem]:
+    if one.trigger.window.max_members == 1:
+        return
+    sources = [(at, source) for at, source in one.sources if isinstance(source, ObjectSource)]
+    for at, parameters in [(("launch",), one.trigger.launch.parameters), *((at, it.parameters) for at, it in sources)]:
+        for name, value in parameters.items():
+            if _uses_one_uri(value):
+                told = "`window.uri` is for a window of one: set `max_members: 1`, or use `window.folder`."
+                yield one.document.problem((*at, "parameters", name), "many_members", told)
+
+
+def _uses_one_uri(value: Json) -> bool:
+    try:
+        return any(_ONE_URI.search(hole.source) for hole in expressions_in(value))
+    except ExpressionError:
+        return False  # told by the rule for parameters
+
+
+def _without_objects(one: Authored) -> Iterator[Problem]:
+    for at in (_WINDOW, ("validate", "window"), ("validate", "object")):
+        if at in one.document.keys:
+            told = f"Only object events wait in a window and are read: leave `{at[-1]}` out, or add an object source."
+            yield one.document.problem(at, "unused_key", told, on="key")

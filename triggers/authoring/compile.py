@@ -1,0 +1,69 @@
+"""`check`, `compile`, and the environment of the emulator."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from retrigger.triggers import compiled
+from retrigger.triggers.authoring import checks
+from retrigger.triggers.authoring.project import PROJECT_FILE, read_project
+from retrigger.triggers.authoring.wording import closest
+from retrigger.triggers.errors import Problem, ProjectError
+from retrigger.triggers.match import Index
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from retrigger.triggers.authoring.project import Project
+    from retrigger.triggers.spec import Environment
+
+
+def check(root: Path) -> list[Problem]:
+    """Every problem of every file and of every environment, in file order; none if the project is right.
+
+    A trigger file whose shape is wrong is told as that; the rules read the files that have one.
+    """
+    project, problems = read_project(root)
+    return sorted({*problems, *checks.problems(project, project.environments.values())})
+
+
+def compile_project(project: Project, environment: Environment | str) -> str:
+    """The one file that a function of this environment loads. ProjectError if a rule is broken there."""
+    chosen = named(project, environment) if isinstance(environment, str) else environment
+    problems = checks.problems(project, [chosen])
+    if problems:
+        raise ProjectError(tuple(sorted(problems)))
+    launched = {chosen.pipelines[trigger.launch.pipeline].template for trigger in project.triggers}
+    templates = {sha: project.templates[sha].text for sha in launched}
+    index = Index.build(project.triggers, chosen).to_json()
+    return compiled.dumps(chosen, project.triggers, templates, index)
+
+
+def local_environment(project: Project, *, like: str | None, ledger: str, endpoints: Mapping[str, str]) -> Environment:
+    """The environment `local`: as `like` (the first Google one if None), with the emulator's ledger and endpoints.
+
+    Identities and labels stay: they are harmless there.
+    """
+    first = next(iter(project.environments), None)
+    name = like or first
+    if name is None:
+        raise _refused(project, (), "no_environment", "No environment has `cloud: gcp`: add one to be like.")
+    return replace(named(project, name), name="local", ledger=ledger, endpoints=dict(endpoints))
+
+
+def named(project: Project, name: str) -> Environment:
+    """ProjectError if the project has no environment of that name, or none that can be compiled yet."""
+    if name in project.azure:
+        told = f"Environment `{name}` is on Azure, which is not supported yet by this version: choose a Google one."
+        raise _refused(project, ("environments", name), "not_supported_yet", told)
+    if name not in project.environments:
+        known = ", ".join(f"`{one}`" for one in project.environments) or "none"
+        told = f"There is no environment `{name}`{closest(name, project.environments)}: {PROJECT_FILE} has {known}."
+        raise _refused(project, ("environments",), "unknown_environment", told)
+    return project.environments[name]
+
+
+def _refused(project: Project, at: tuple[str, ...], code: str, message: str) -> ProjectError:
+    return ProjectError((project.document.problem(at, code, message, on="key"),))

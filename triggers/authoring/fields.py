@@ -1,0 +1,131 @@
+"""The scalar types of the trigger file and the project file: durations, sizes, names, globs, addresses."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError, core_schema
+
+from retrigger.triggers import glob
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+
+LONGEST = timedelta(days=3660)
+_DURATION = r"(?=\d)(\d{1,7}d)?(\d{1,7}h)?(\d{1,7}m)?(\d{1,7}s)?"
+_SIZE = r"(\d{1,15}) ?(B|kB|KB|MB|GB|TB|KiB|MiB|GiB|TiB)"
+_UNITS = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12} | {
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+    "TiB": 2**40,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Text of a pattern, and what people are told who wrote another one."""
+
+    pattern: str
+    told: str
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, core_schema.str_schema(strict=True))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"type": "string", "pattern": f"^({self.pattern})$"}
+
+    def check(self, value: str) -> str:
+        if not re.fullmatch(self.pattern, value, re.ASCII):
+            raise PydanticCustomError("bad_value", "must be {told}", {"told": self.told})
+        return value
+
+
+def duration(value: object) -> timedelta:
+    """`30m`, `6h`, `1h30m`, `2d`, and plain 0. At most ten years."""
+    if value == 0 and not isinstance(value, bool):
+        return timedelta()
+    found = re.fullmatch(_DURATION, value, re.ASCII) if isinstance(value, str) else None
+    if not found:
+        raise PydanticCustomError("bad_duration", "is no duration: write it as `30m`, `6h`, `1h30m` or `2d`")
+    days, hours, minutes, seconds = (int((part or "0 ")[:-1]) for part in found.groups())
+    told = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    if told > LONGEST:
+        raise PydanticCustomError("bad_duration", "is longer than ten years: write a shorter duration")
+    return told
+
+
+def size(value: object) -> int:
+    """`2GiB`, `100MB`, or a whole number of bytes; the result is in bytes."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    found = re.fullmatch(_SIZE, value, re.ASCII) if isinstance(value, str) else None
+    if not found:
+        raise PydanticCustomError("bad_size", "is no size: write it as `2GiB`, `100MB` or a whole number of bytes")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def _glob(text: str) -> str:
+    try:
+        glob.parse(text)
+    except ValueError as error:
+        raise PydanticCustomError("bad_glob", "is no glob: {reason}", {"reason": str(error)}) from error
+    return text
+
+
+def _refuse(_: object) -> NoReturn:
+    raise PydanticCustomError("not_supported_yet", "is not supported yet by this version: leave it out")
+
+
+def later(*values: str) -> BeforeValidator:
+    """Values that the language names and this version cannot do."""
+
+    def refuse(value: object) -> object:
+        if value in values:
+            told = {"value": value}
+            raise PydanticCustomError("not_supported_yet", "`{value}` is not supported yet by this version", told)
+        return value
+
+    return BeforeValidator(refuse)
+
+
+def positive(value: timedelta) -> timedelta:
+    if not value:
+        raise PydanticCustomError("bad_duration", "must be longer than 0")
+    return value
+
+
+Duration = Annotated[
+    timedelta, BeforeValidator(duration), WithJsonSchema({"type": "string", "pattern": f"^{_DURATION}$"})
+]
+Period = Annotated[Duration, AfterValidator(positive)]
+Size = Annotated[
+    int,
+    BeforeValidator(size),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": f"^{_SIZE}$"}]}),
+]
+Later = Annotated[None, BeforeValidator(_refuse)]
+"""A key that the language names and this version cannot do yet."""
+
+TriggerName = Annotated[
+    str, Text(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", "lower-case letters, digits and `-`, a letter first, at most 63")
+]
+Name = Annotated[
+    str, Text(r"[A-Za-z][-A-Za-z0-9_.]{0,99}", "letters, digits, `-`, `_` and `.`, a letter first, at most 100")
+]
+Identifier = Annotated[
+    str, Text(r"[A-Za-z_][A-Za-z0-9_]{0,99}", "letters, digits and `_`, no digit first, at most 100")
+]
+Expression = Annotated[str, StringConstraints(min_length=1)]
+Glob = Annotated[str, StringConstraints(min_length=1, max_length=1024), AfterValidator(_glob)]
+FilePath = Annotated[str, Text(r"[^\x00-\x1f]{1,1024}", "a path from the project's root")]
+"""Relative to the project's root, and inside it."""
+Count = Annotated[int, Field(ge=0)]
+AtLeastOne = Annotated[int, Field(ge=1)]

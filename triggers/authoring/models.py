@@ -1,0 +1,263 @@
+"""The trigger file, as it may be written. Descriptions become the documentation and the editors' JSON Schema."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from retrigger.triggers.authoring.fields import (
+    AtLeastOne,
+    Count,
+    Duration,
+    Expression,
+    FilePath,
+    Glob,
+    Later,
+    Name,
+    Period,
+    Size,
+    TriggerName,
+    later,
+)
+
+Parameters = dict[str, object]
+
+
+class Model(BaseModel):
+    """Nothing is guessed: no conversions, no unknown keys."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _given(cls, value: object) -> object:
+        if value is None:
+            raise PydanticCustomError("empty_value", "is empty: give a value, or leave the key out")
+        return value
+
+
+class ObjectSource(Model):
+    """Objects of a store."""
+
+    store: Name = Field(alias="in", description="The store's name in the environment.")
+    match: Glob = Field(description="Glob over the object's name: `*`, `**/`, and captures such as `{dt}`.")
+    change: list[Literal["created", "deleted", "archived", "metadata", "renamed"]] = Field(
+        default=["created"], min_length=1, description="Which changes count."
+    )
+    filter: Expression | None = Field(default=None, description="Only events for which this is true.")
+    key: Expression | None = Field(default=None, description="What makes two deliveries the same occurrence.")
+    parameters: Parameters = Field(default={}, description="Override the launch's parameters.")
+    joins: Later = Field(default=None, description="Not supported yet.")
+
+
+class MessageSource(Model):
+    """Messages of a channel."""
+
+    channel: Name = Field(alias="in", description="The channel's name in the environment.")
+    schema_file: FilePath | None = Field(
+        default=None, alias="schema", description="A JSON Schema file that the message's body must satisfy."
+    )
+    filter: Expression | None = Field(default=None, description="Only events for which this is true.")
+    key: Expression | None = Field(default=None, description="What makes two deliveries the same occurrence.")
+    parameters: Parameters = Field(default={}, description="Override the launch's parameters.")
+    joins: Later = Field(default=None, description="Not supported yet.")
+    members: Later = Field(default=None, description="Not supported yet.")
+
+
+class ScheduleSource(Model):
+    """A clock."""
+
+    cron: str = Field(description="Five fields: minute, hour, day of the month, month, day of the week.")
+    timezone: str = Field(default="UTC", description="IANA name, such as `Europe/Paris`.")
+    missed: Literal["last", "all", "none"] = Field(default="last", description="What to do after an outage.")
+    late_at_most: Duration | None = Field(default=None, description="Later than this, a missed time is let go.")
+    filter: Expression | None = Field(default=None, description="Only events for which this is true.")
+    parameters: Parameters = Field(default={}, description="Override the launch's parameters.")
+
+
+class Source(Model):
+    """One of the things that a trigger listens to: exactly one key."""
+
+    object: ObjectSource | None = Field(default=None, description="Objects of a store.")
+    message: MessageSource | None = Field(default=None, description="Messages of a channel.")
+    schedule: ScheduleSource | None = Field(default=None, description="A clock.")
+    lifecycle: Later = Field(default=None, description="Not supported yet.")
+
+    @model_validator(mode="after")
+    def _one(self) -> Source:
+        if len(self.model_fields_set) != 1:
+            raise PydanticCustomError("one_of_keys", "takes exactly one of `object`, `message`, `schedule`")
+        return self
+
+
+def _column(value: object) -> object:
+    return {"type": value} if isinstance(value, str) else value
+
+
+class ColumnShape(Model):
+    """What the cells of a column must be."""
+
+    type: Literal["str", "int", "float", "bool", "date", "datetime"] = Field(default="str")
+    one_of: list[str] = Field(default=[], max_length=10_000, description="The only texts that a cell may hold.")
+
+    @model_validator(mode="after")
+    def _texts(self) -> ColumnShape:
+        if self.one_of and self.type != "str":
+            raise PydanticCustomError("one_of_keys", "lists texts in `one_of`: leave its `type` out")
+        return self
+
+
+Column = Annotated[ColumnShape, BeforeValidator(_column)]
+
+
+class ObjectCheck(Model):
+    """The data gate: what every object must satisfy."""
+
+    format: Annotated[Literal["csv"], later("jsonl", "parquet")] = Field(default="csv")
+    columns: dict[str, Column] = Field(default={}, description="Column name to type, or to `{one_of: [...]}`.")
+    max_null_ratio: float | None = Field(default=None, ge=0, le=1, description="Of empty cells, per column.")
+    min_rows: Count | None = Field(default=None, description="Rows below the header.")
+    max_rows: Count | None = Field(default=None, description="Rows below the header.")
+    max_bytes: Size | None = Field(default=None, description="The object's size, such as `2GiB`.")
+
+
+class WindowCheck(Model):
+    """Checked when the window closes."""
+
+    min_rows: Count | None = Field(default=None, description="Rows of all members together.")
+
+
+class Validate(Model):
+    """Checks before money is spent."""
+
+    object: ObjectCheck | None = None
+    window: WindowCheck | None = None
+
+
+class Until(Model):
+    """What closes a window before its time."""
+
+    object: Glob | None = Field(default=None, description="Glob of the marker objects.")
+    count: Later = Field(default=None, description="Not supported yet.")
+    manifest: Later = Field(default=None, description="Not supported yet.")
+
+    @model_validator(mode="after")
+    def _one(self) -> Until:
+        if self.object is None:
+            raise PydanticCustomError("missing_key", "lacks `object`: name the marker's glob")
+        return self
+
+
+class Window(Model):
+    """What waits together to become one run."""
+
+    key: Expression | None = Field(default=None, description="Objects with equal keys share a window.")
+    quiet: Duration = Field(default=timedelta(), description="Due when nothing arrived for so long.")
+    max_wait: Period = Field(default=timedelta(hours=1), description="Due at the latest.")
+    max_members: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=10_000, description="Over it, the window becomes several runs."
+    )
+    until: Until | None = Field(default=None, description="A marker that completes the window.")
+    settle: Duration = Field(
+        default=timedelta(minutes=5), description="How long a marker waits for the files that it announced."
+    )
+    at_max_wait: Literal["launch", "reject"] | None = Field(
+        default=None, description="Default `reject` with `until`, else `launch`."
+    )
+    bad_member: Literal["drop", "reject"] = Field(
+        default="drop", description="A member that fails its checks: leave it out, or reject the window."
+    )
+    manifest: Later = Field(default=None, description="Not supported yet.")
+
+
+class Concurrency(Model):
+    """How many runs at once."""
+
+    limit: AtLeastOne = Field(default=1, description="Runs at once.")
+    key: Expression | None = Field(default=None, description="The limit holds for each value of this.")
+    when_busy: Annotated[Literal["coalesce"], later("queue", "skip", "replace")] = Field(
+        default="coalesce", description="What arrives meanwhile gathers, and exactly one follow-up run gets it."
+    )
+
+
+class Throttle(Model):
+    """How many launches in a period."""
+
+    limit: Annotated[int, Field(ge=1, le=500)]
+    per: Period
+    when_over: Annotated[Literal["hold"], later("skip")] = Field(default="hold")
+
+
+class Deduplicate(Model):
+    """How long an occurrence is remembered."""
+
+    keep: Period = Field(default=timedelta(days=35), description="At least as long as the source may deliver again.")
+
+
+class Admit(Model):
+    """When a launch may happen."""
+
+    window: Window | None = None
+    concurrency: Concurrency | None = None
+    throttle: Throttle | None = None
+    deduplicate: Deduplicate | None = None
+
+
+def _pipeline_name(value: object) -> object:
+    if isinstance(value, dict):
+        told = "as a choice among pipelines is not supported yet by this version: write one pipeline's name"
+        raise PydanticCustomError("not_supported_yet", told)
+    return value
+
+
+class Launch(Model):
+    """What is launched."""
+
+    pipeline: Annotated[Name, BeforeValidator(_pipeline_name)] | None = Field(
+        default=None, description="The pipeline's name in the environment."
+    )
+    parameters: Parameters = Field(default={}, description="Literals, or text with `${{ expression }}`.")
+    artifacts: Later = Field(default=None, description="Not supported yet.")
+    batch_prediction: Later = Field(default=None, description="Not supported yet.")
+    online_deployment: Later = Field(default=None, description="Not supported yet.")
+
+    @model_validator(mode="after")
+    def _one(self) -> Launch:
+        if self.pipeline is None:
+            raise PydanticCustomError("missing_key", "lacks `pipeline`: name what is launched")
+        return self
+
+
+class OnFailure(Model):
+    """What becomes of a failed run."""
+
+    retry: Annotated[int, Field(ge=0, le=10)] = Field(default=0, description="More tries of the same run.")
+    then: Literal["carry_over", "dead"] = Field(
+        default="carry_over", description="Its members join the next window, or become a dead letter."
+    )
+
+
+class TriggerFile(Model):
+    """One trigger."""
+
+    name: TriggerName
+    description: str = ""
+    source: list[Source] = Field(min_length=1, max_length=100, description="Any of these wakes the trigger.")
+    filter: Expression | None = Field(default=None, description="Only events for which this is true, of any source.")
+    checks: Validate | None = Field(default=None, alias="validate")
+    admit: Admit = Admit()
+    deduplicate: Deduplicate | None = None
+    launch: Launch
+    on_failure: OnFailure = OnFailure()
+    mode: Literal["launch", "observe"] = Field(
+        default="launch", description="`observe` records what would launch and launches nothing."
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> TriggerFile:
+        if self.deduplicate and self.admit.deduplicate:
+            raise PydanticCustomError("one_of_keys", "has `deduplicate` twice, also under `admit`: keep one")
+        return self

@@ -1,0 +1,195 @@
+"""A project folder: `retrigger.yaml`, `triggers/*.yaml`, and the schemas and templates that they name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from retrigger.triggers.authoring import files, settle
+from retrigger.triggers.authoring.environments import Azure, Defaults, Gcp, ProjectFile
+from retrigger.triggers.authoring.files import Unfit
+from retrigger.triggers.authoring.models import TriggerFile
+from retrigger.triggers.authoring.validation import validate
+from retrigger.triggers.authoring.yaml import Document
+from retrigger.triggers.errors import Problem, ProjectError
+from retrigger.triggers.spec import MessageSource, ObjectSource, ScheduleSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from retrigger.triggers.authoring.yaml import At
+    from retrigger.triggers.event import Json
+    from retrigger.triggers.spec import Environment, Source, Trigger
+
+PROJECT_FILE = "retrigger.yaml"
+_KEYS: dict[type[Source], str] = {ObjectSource: "object", MessageSource: "message", ScheduleSource: "schedule"}
+_T = TypeVar("_T")
+_M = TypeVar("_M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Authored:
+    """A trigger, and the file that it was written in: a problem found later still has its place."""
+
+    trigger: Trigger
+    document: Document
+
+    @property
+    def sources(self) -> Iterator[tuple[At, Source]]:
+        """Each source, and where it stands."""
+        for number, source in enumerate(self.trigger.sources):
+            yield ("source", number, _KEYS[type(source)]), source
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Everything that a project's files say.
+
+    `environments` are those that can be compiled; `azure` names those of which only the shape is checked.
+    `schemas` are by path, `templates` by the SHA-256 that a pipeline of an environment holds.
+    """
+
+    root: Path
+    document: Document
+    environments: Mapping[str, Environment]
+    azure: tuple[str, ...]
+    authored: tuple[Authored, ...]
+    schemas: Mapping[str, Json]
+    templates: Mapping[str, files.Template]
+
+    @property
+    def triggers(self) -> tuple[Trigger, ...]:
+        return tuple(one.trigger for one in self.authored)
+
+
+def find_root(start: Path) -> Path:
+    """The folder with `retrigger.yaml`: `start`, or the nearest one above it."""
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        if (folder / PROJECT_FILE).is_file():
+            return folder
+    told = f"There is no {PROJECT_FILE} in {start} or above it: run `retrigger init`, or name the project's folder."
+    raise ProjectError((Problem(PROJECT_FILE, 0, 0, "no_project", told),))
+
+
+def load_project(root: Path) -> Project:
+    """ProjectError with every mistake in the shape of every file. What the files mean together is `check`'s matter."""
+    project, problems = read_project(root)
+    if problems:
+        raise ProjectError(tuple(sorted(problems)))
+    return project
+
+
+def read_project(root: Path) -> tuple[Project, list[Problem]]:
+    """What can be read, and what is wrong with the rest: the files that are right can still be checked.
+
+    A pipeline whose template cannot be read has the empty text for its SHA-256.
+    """
+    reading = _Reading(root)
+    document, file = reading.project_file()
+    project = Project(
+        root=root,
+        document=document,
+        environments={
+            name: reading.environment(document, name, one)
+            for name, one in file.environments.items()
+            if isinstance(one, Gcp)
+        },
+        azure=tuple(name for name, one in file.environments.items() if isinstance(one, Azure)),
+        authored=tuple(reading.triggers(file.defaults)),
+        schemas=reading.schemas,
+        templates={template.sha: template for template in reading.templates.values()},
+    )
+    return project, reading.problems
+
+
+class _Reading:
+    """One pass over a project's files; problems gather, and every schema and template is read once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.problems: list[Problem] = []
+        self.schemas: dict[str, Json] = {}
+        self.templates: dict[str, files.Template] = {}
+
+    def project_file(self) -> tuple[Document, ProjectFile]:
+        """An environment that is wrong is left out, so that triggers can be checked against the others."""
+        nothing = ProjectFile.model_construct(defaults=Defaults(), environments={})
+        document = self._document(PROJECT_FILE)
+        if document is None:
+            return Document(PROJECT_FILE, None, {}, {}), nothing
+        file = self._shaped(ProjectFile, document)
+        return document, file or _without_wrong_environments(document) or nothing
+
+    def environment(self, document: Document, name: str, file: Gcp) -> Environment:
+        shas = {}
+        for key, pipeline in file.pipelines.items():
+            at = ("environments", name, "pipelines", key, "template")
+            template = self._named(files.read_template, self.templates, pipeline.template, document, at)
+            shas[key] = template.sha if template else ""
+        return settle.environment(name, file, shas)
+
+    def triggers(self, defaults: Defaults) -> Iterator[Authored]:
+        for path in sorted((self.root / "triggers").rglob("*.y*ml")):
+            name = path.relative_to(self.root).as_posix()
+            if path.parent != self.root / "triggers" or path.suffix != ".yaml":
+                told = f"Only triggers/*.yaml is read: rename it to triggers/{path.stem}.yaml."
+                self.problems.append(Problem(name, 0, 0, "not_read", told))
+                continue
+            document = self._document(name)
+            file = self._shaped(TriggerFile, document) if document else None
+            if document and file:
+                yield Authored(settle.trigger(file, defaults, self._schemas(file, document)), document)
+
+    def _schemas(self, file: TriggerFile, document: Document) -> Mapping[str, Json]:
+        for number, source in enumerate(file.source):
+            if source.message and source.message.schema_file:
+                at = ("source", number, "message", "schema")
+                self._named(files.read_schema, self.schemas, source.message.schema_file, document, at)
+        return self.schemas
+
+    def _document(self, name: str) -> Document | None:
+        try:
+            return files.read_document(self.root, name)
+        except ProjectError as error:
+            self.problems.extend(error.problems)
+            return None
+
+    def _shaped(self, model: type[_M], document: Document) -> _M | None:
+        try:
+            return validate(model, document)
+        except ProjectError as error:
+            self.problems.extend(error.problems)
+            return None
+
+    def _named(
+        self, read: Callable[[Path, str], _T], found: dict[str, _T], name: str, document: Document, at: At
+    ) -> _T | None:
+        if name not in found:
+            try:
+                found[name] = read(self.root, name)
+            except Unfit as error:
+                self.problems.append(document.problem(at, error.code, f"{error}."))
+                return None
+        return found[name]
+
+
+def _without_wrong_environments(document: Document) -> ProjectFile | None:
+    data = document.data
+    told = data.get("environments") if isinstance(data, dict) else None
+    if not isinstance(data, dict) or not isinstance(told, dict):
+        return None
+    right = {name: one for name, one in told.items() if _fits({"environments": {name: one}})}
+    rest = {**data, "environments": right}
+    return ProjectFile.model_validate(rest) if right and _fits(rest) else None
+
+
+def _fits(data: dict[str, Json]) -> bool:
+    try:
+        ProjectFile.model_validate(data)
+    except ValidationError:
+        return False
+    return True

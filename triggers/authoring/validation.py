@@ -1,0 +1,137 @@
+"""From a document to a model: every mistake of its shape as a problem at its place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from retrigger.triggers.authoring.wording import closest
+from retrigger.triggers.errors import ProjectError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic_core import ErrorDetails
+
+    from retrigger.triggers.authoring.yaml import At, Document
+    from retrigger.triggers.errors import Problem
+
+_M = TypeVar("_M", bound=BaseModel)
+_TYPES = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+
+_OWN = {
+    "bad_duration",
+    "bad_glob",
+    "bad_size",
+    "bad_value",
+    "empty_value",
+    "missing_key",
+    "not_supported_yet",
+    "one_of_keys",
+}
+"""The codes that our own field types raise; their messages follow the key's name."""
+
+
+def validate(model: type[_M], document: Document) -> _M:
+    """ProjectError with every mistake of the document's shape."""
+    try:
+        return model.model_validate(document.data)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        raise ProjectError(tuple(_problem(model, document, detail) for detail in details)) from None
+
+
+def _problem(model: type[BaseModel], document: Document, detail: ErrorDetails) -> Problem:
+    at, bare = _settle(document, detail["loc"])
+    last = _called(at) or document.path
+    match detail["type"]:
+        case "extra_forbidden":
+            hint = closest(last, _keys(model, detail["loc"][:-1]))
+            return document.problem(at, "unknown_key", f"There is no key `{last}` here{hint}.", on="key")
+        case "missing":
+            return document.problem(at[:-1], "missing_key", f"`{last}` is missing: add it.", on="key")
+        case "union_tag_not_found":
+            return document.problem(at, "missing_key", "`cloud` is missing: write `gcp` or `azure`.", on="key")
+        case "union_tag_invalid":
+            return document.problem((*at, "cloud"), "bad_value", "`cloud` must be `gcp` or `azure`.")
+        case kind if kind in _TYPES:
+            return document.problem(at, "wrong_type", f"`{last}` must be {_TYPES[kind]}: {_seen(bare)} stands here.")
+        case "literal_error":
+            wanted = detail["ctx"]["expected"].replace("'", "`")
+            hint = closest(str(bare), detail["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", "))
+            return document.problem(at, "bad_value", f"`{last}` must be {wanted}{hint}.")
+        case kind if kind in _OWN:
+            on: Literal["key", "value"] = "key" if detail["loc"][-1:] == ("[key]",) else "value"
+            return document.problem(at, kind, f"`{last}` {detail['msg']}.", on=on)
+        case _:
+            return document.problem(at, "bad_value", f"`{last}`: {detail['msg'][:1].lower()}{detail['msg'][1:]}.")
+
+
+def _called(at: At) -> str:
+    """The last key, with the indices below it: `change[0]`."""
+    match at:
+        case (*rest, int(number)):
+            return f"{_called(tuple(rest))}[{number}]"
+        case (*_, key):
+            return str(key)
+        case _:
+            return ""
+
+
+def _settle(document: Document, location: At) -> tuple[At, object]:
+    """The path in the file, and what stands there: pydantic's has the tags of unions, and `[key]` for a bad key."""
+    at: At = ()
+    data: object = document.data
+    for number, part in enumerate(location):
+        match data:
+            case dict() if part in data:
+                data = data[part]
+            case list() if isinstance(part, int) and part < len(data):
+                data = data[part]
+            case _ if number < len(location) - 1 or part == "[key]":
+                continue
+        at = (*at, part)
+    return at, data
+
+
+def _keys(model: type[BaseModel], location: At) -> list[str]:
+    """The keys that the model at this place knows."""
+    found: list[type[BaseModel]] = [model]
+    for part in location:
+        fields = [field for one in found for name, field in one.model_fields.items() if part in (name, field.alias)]
+        found = [one for field in fields for one in _models(field.annotation)] or found
+    return [field.alias or name for one in found for name, field in one.model_fields.items()]
+
+
+def _models(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)
+
+
+def _seen(value: object) -> str:
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return "true or false"
+        case str():
+            return "text"
+        case int() | float():
+            return "a number"
+        case list():
+            return "a list"
+        case _:
+            return "a mapping"

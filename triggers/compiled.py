@@ -1,0 +1,197 @@
+"""The one file that a function loads: an environment, the index, and its triggers and templates as JSON.
+
+    {"format": 1, "environment": {…}, "index": …, "triggers": {name: "<JSON>"}, "templates": {sha256: "<JSON>"}}
+
+Triggers and templates are JSON *strings*: a function that wakes up for one event parses one trigger, not a thousand.
+Durations are seconds; a field that holds its default is left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import MISSING, fields, is_dataclass
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from retrigger.triggers.errors import RetriggerError
+from retrigger.triggers.spec import (
+    Column,
+    Concurrency,
+    Environment,
+    Launch,
+    Limits,
+    MessageSource,
+    ObjectCheck,
+    ObjectSource,
+    OnFailure,
+    Pipeline,
+    ScheduleSource,
+    Store,
+    Throttle,
+    Trigger,
+    WindowCheck,
+    WindowRule,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from _typeshed import DataclassInstance
+
+    from retrigger.triggers.event import Json
+    from retrigger.triggers.spec import Source
+
+FORMAT = 1
+_SOURCES: dict[str, type[Source]] = {"object": ObjectSource, "message": MessageSource, "schedule": ScheduleSource}
+_KINDS = {cls: kind for kind, cls in _SOURCES.items()}
+_T = TypeVar("_T")
+
+
+class Compiled:
+    """A loaded file. Triggers and templates are parsed when first asked for, then kept."""
+
+    def __init__(self, document: Mapping[str, Json], digest: str) -> None:
+        self.hash = digest
+        """SHA-256 of the file's text: which bundle decided."""
+        self.index = document["index"]
+        self.environment = _read(Environment, _object(document["environment"]))
+        self._trigger_texts = cast("dict[str, str]", document["triggers"])
+        self._template_texts = cast("dict[str, str]", document["templates"])
+        self._triggers: dict[str, Trigger] = {}
+        self._templates: dict[str, Mapping[str, Json]] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The triggers' names, sorted."""
+        return tuple(self._trigger_texts)
+
+    def trigger(self, name: str) -> Trigger | None:
+        """None if there is no trigger of that name: the ledger may remember one that has been removed."""
+        if name not in self._triggers and name in self._trigger_texts:
+            self._triggers[name] = _read(Trigger, json.loads(self._trigger_texts[name]))
+        return self._triggers.get(name)
+
+    def template(self, sha: str) -> Mapping[str, Json]:
+        """The compiled pipeline whose JSON text has this SHA-256. KeyError if no trigger launches it."""
+        if sha not in self._templates:
+            self._templates[sha] = json.loads(self._template_texts[sha])
+        return self._templates[sha]
+
+
+def dumps(environment: Environment, triggers: Iterable[Trigger], templates: Mapping[str, str], index: Json) -> str:
+    """The file's text; the same project gives the same text. `templates`: SHA-256 of the JSON text -> that text."""
+    document = {
+        "format": FORMAT,
+        "environment": _plain(environment),
+        "index": index,
+        "triggers": {trigger.name: _text(_plain(trigger)) for trigger in triggers},
+        "templates": dict(templates),
+    }
+    return _text(document) + "\n"
+
+
+def load(text: str) -> Compiled:
+    """RetriggerError `compiled_format` if the text is no file of this format."""
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise _unreadable("is not JSON") from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise _unreadable(f"is not of format {FORMAT}")
+    return Compiled(document, hashlib.sha256(text.encode()).hexdigest())
+
+
+def _unreadable(what: str) -> RetriggerError:
+    step = "run `retrigger compile` with the same version of retrigger as the function's"
+    return RetriggerError(f"The compiled project {what}: {step}.", code="compiled_format")
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _plain(value: object) -> object:
+    """JSON of a spec value: sources say their kind, a field that holds its default is left out."""
+    match value:
+        case timedelta():
+            return value.total_seconds()
+        case tuple() | list():
+            return [_plain(item) for item in value]
+        case dict():
+            return {key: _plain(item) for key, item in value.items()}
+        case ObjectSource() | MessageSource() | ScheduleSource():
+            return {"kind": _KINDS[type(value)], **_told(value)}
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            return _told(value)
+        case _:
+            return value
+
+
+def _told(value: DataclassInstance) -> dict[str, object]:
+    told = {}
+    for field in fields(value):
+        item = getattr(value, field.name)
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        if item != default:
+            told[field.name] = _plain(item)
+    return told
+
+
+def _read(cls: type[_T], data: Mapping[str, Json]) -> _T:
+    """A spec value from its JSON: the fields named in `_READERS` are converted, all others are JSON already."""
+    readers = _READERS.get(cls, {})
+    return cls(**{name: readers[name](value) if name in readers else value for name, value in data.items()})
+
+
+def _source(data: Json) -> Source:
+    told = dict(_object(data))
+    return _read(_SOURCES[str(told.pop("kind"))], told)
+
+
+def _object(data: Json) -> dict[str, Json]:
+    assert isinstance(data, dict)
+    return data
+
+
+def _each(reader: Callable[[Json], object], data: Json) -> dict[str, object]:
+    return {name: reader(item) for name, item in _object(data).items()}
+
+
+def _many(reader: Callable[[Json], object], data: list[Json]) -> tuple[object, ...]:
+    return tuple(reader(item) for item in data)
+
+
+def _part(cls: type) -> Callable[[Json], object]:
+    return lambda data: _read(cls, _object(data))
+
+
+def _seconds(data: float) -> timedelta:
+    return timedelta(seconds=data)
+
+
+_READERS: dict[type, dict[str, Callable[..., object]]] = {
+    Trigger: {
+        "sources": partial(_many, _source),
+        "launch": _part(Launch),
+        "object_check": _part(ObjectCheck),
+        "window_check": _part(WindowCheck),
+        "window": _part(WindowRule),
+        "concurrency": _part(Concurrency),
+        "throttle": _part(Throttle),
+        "keep": _seconds,
+        "on_failure": _part(OnFailure),
+    },
+    ObjectSource: {"change": tuple},
+    ScheduleSource: {"late_at_most": _seconds},
+    ObjectCheck: {"columns": partial(_each, _part(Column))},
+    Column: {"one_of": tuple},
+    WindowRule: {"quiet": _seconds, "max_wait": _seconds, "settle": _seconds},
+    Throttle: {"per": _seconds},
+    Environment: {
+        "stores": partial(_each, _part(Store)),
+        "pipelines": partial(_each, _part(Pipeline)),
+        "limits": _part(Limits),
+    },
+}
