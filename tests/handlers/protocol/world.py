@@ -21,6 +21,7 @@ from retrigger.handlers.admit import Admission
 from retrigger.handlers.core import Core
 from retrigger.handlers.ledger import MAX_CARRIES, Ledger, Pause, to_ms
 from retrigger.handlers.ports import JobStatus, ObjectStat, Request
+from retrigger.handlers.slots import gates_of
 from retrigger.handlers.tick import Tick
 from retrigger.triggers import keys
 from retrigger.triggers.errors import Unavailable, Unknown
@@ -245,8 +246,10 @@ class HostileRecords:
         paused, since_ms = self._world.ledger.paused(self._world.scene.trigger.name)
         worker = self._world.worker
         assert worker is not None
-        if set(after) - set(before) and paused and worker.began_ms + to_ms(START) > since_ms:
-            raise Violation("GRANTED WHILE PAUSED")
+        new = [holder for holder in after if holder not in before]
+        own = gates_of(self._world.scene.trigger, self._world.scene.environment, "")[0]
+        if new and old.key == f"g/{own.name}" and paused and worker.began_ms + to_ms(START) > since_ms:
+            raise Violation("GRANTED WHILE PAUSED")  # the environment's gate comes after: that is rolling forward
 
 
 class HostileObjects:
