@@ -243,12 +243,13 @@ class HostileRecords:
         before, after = old.body["holds"], body["holds"]
         assert isinstance(before, dict)
         assert isinstance(after, dict)
-        paused, since_ms = self._world.ledger.paused(self._world.scene.trigger.name)
+        pause = self._world.ledger.pauses.get(self._world.scene.trigger.name)
         worker = self._world.worker
         assert worker is not None
         new = [holder for holder in after if holder not in before]
         own = gates_of(self._world.scene.trigger, self._world.scene.environment, "")[0]
-        if new and old.key == f"g/{own.name}" and paused and worker.began_ms + to_ms(START) > since_ms:
+        paused = pause is not None and pause.value.paused and worker.began_ms + to_ms(START) > to_ms(pause.record.time)
+        if new and old.key == f"g/{own.name}" and paused:
             raise Violation("GRANTED WHILE PAUSED")  # the environment's gate comes after: that is rolling forward
 
 
