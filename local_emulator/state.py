@@ -31,6 +31,11 @@ class State:
         return self.root / "emulator.json"
 
     @property
+    def lock(self) -> Path:
+        """Held for as long as an emulator runs on this folder."""
+        return self.root / "lock"
+
+    @property
     def clock(self) -> Path:
         return self.root / "clock.json"
 
@@ -51,6 +56,16 @@ class State:
     def jobs(self) -> Path:
         """One folder a pipeline job: its request, its state, its tasks' logs and outputs."""
         return self.root / "jobs"
+
+    @property
+    def resources(self) -> Path:
+        """What the control planes know: jobs, models, evaluations."""
+        return self.root / "resources.sqlite3"
+
+    @property
+    def results(self) -> Path:
+        """Results of pipeline tasks, by what went into them: a cached task is not run again."""
+        return self.root / "results"
 
     @property
     def logs(self) -> Path:

@@ -1,0 +1,243 @@
+"""The emulator: every face on one loopback port, the functions under their real host, and one state folder."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from retrigger.local_emulator import control, metadata
+from retrigger.local_emulator.claim import Claim, Process
+from retrigger.local_emulator.clock import WoundClock
+from retrigger.local_emulator.delivery import Delivery, Policy, Subscription
+from retrigger.local_emulator.eventarc import object_event
+from retrigger.local_emulator.hosts.functions_framework import Function, FunctionsHost
+from retrigger.local_emulator.messaging import pubsub
+from retrigger.local_emulator.messaging.queues import PushSubscription, Queues
+from retrigger.local_emulator.planes import vertex
+from retrigger.local_emulator.planes.models import Models
+from retrigger.local_emulator.planes.pipeline_jobs import PipelineJobs
+from retrigger.local_emulator.planes.resources import Resources
+from retrigger.local_emulator.runners.process import JobProcesses
+from retrigger.local_emulator.scheduler import Scheduler
+from retrigger.local_emulator.stores import gcs_json
+from retrigger.local_emulator.stores.errors import Conflict
+from retrigger.local_emulator.stores.objects import Objects
+from retrigger.triggers.event import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from starlette.routing import BaseRoute
+
+    from retrigger.local_emulator.backlog import Attempt, DeadLetter
+    from retrigger.local_emulator.scheduler import TriggerSchedule
+    from retrigger.local_emulator.stores.resource import ObjectChange
+    from retrigger.triggers.event import Json
+
+_OBJECTS = "objects"
+_READY_WITHIN_S = 15.0
+# What would lead local code to the real cloud, and what would change how functions-framework serves.
+_NOT_INHERITED = frozenset({"GOOGLE_APPLICATION_CREDENTIALS", "PUBSUB_EMULATOR_HOST", "DEBUG", "FUNCTION_USE_ASGI"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What one project needs of its emulator.
+
+    All of `buckets` are made; changes in the `watched` ones reach the functions, and so do messages of `topics`
+    (projects/P/topics/T). `environment` is what functions and tasks inherit, `function_environment` is added for
+    functions only. `copies` announces every event that often.
+    """
+
+    project: str
+    location: str
+    project_folder: Path
+    function_source: Path
+    function_target: str = "main"
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    function_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    buckets: tuple[str, ...] = ()
+    watched: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+    schedules: tuple[TriggerSchedule, ...] = ()
+    tick_every: timedelta = timedelta(seconds=60)
+    copies: int = 1
+    policy: Policy = field(default_factory=Policy)
+    jobs_at_once: int = 2
+
+
+def environment_variables(url: str, project: str) -> dict[str, str]:
+    """The variables that point real client libraries at an emulator."""
+    address = urlsplit(url).netloc
+    return {
+        "STORAGE_EMULATOR_HOST": url,
+        "GCE_METADATA_HOST": address,
+        "GCE_METADATA_IP": address,
+        "GCE_METADATA_ROOT": address,
+        "GOOGLE_CLOUD_PROJECT": project,
+        "RETRIGGER_VERTEX_ENDPOINT": url,
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+    }
+
+
+class Emulator:
+    """Everything that runs on one claim. `start` returns when it is ready; `stop` leaves no process behind.
+
+    What was accepted before a crash is delivered after the next start: the parts that deliver are made, and know all
+    their subscriptions, before the parts that accept.
+    """
+
+    def __init__(self, claim: Claim, settings: Settings) -> None:
+        state = claim.state
+        self._claim = claim
+        self._settings = settings
+        self._shutdown = threading.Event()
+        self.clock = WoundClock(state.clock)
+        self.delivery = Delivery(state.queues, self.clock)
+        self.functions = FunctionsHost(self._function(), state.logs / "functions.log")
+        self.delivery.register(self._to_functions(_OBJECTS))
+        self.queues = Queues(state.queues, self.delivery, self.clock.now)
+        self.scheduler = Scheduler(
+            settings.schedules,
+            self.functions.url,
+            delivery=self.delivery,
+            clock=self.clock,
+            tick_every=settings.tick_every,
+            copies=settings.copies,
+        )
+        self.objects = Objects(state.objects, self.clock.now, self._announce)
+        self._resources = Resources(state.resources)
+        self._processes = JobProcesses(
+            state.jobs, env=self._environment(), now=self.clock.now, limit=settings.jobs_at_once
+        )
+        self.jobs = PipelineJobs(
+            self._resources, self._processes, self.clock.now, cache=state.results, clock=state.clock
+        )
+        self.models = Models(self._resources, self.clock.now)
+
+    @property
+    def url(self) -> str:
+        return self._claim.url
+
+    def environment_variables(self) -> dict[str, str]:
+        return environment_variables(self.url, self._settings.project)
+
+    def start(self) -> None:
+        """Errors: HostFailed if the functions do not come up; everything is stopped then."""
+        try:
+            self._make_places()
+            self.functions.start()
+            self._claim.serve(self._routes())
+            self.jobs.recover()
+            self.functions.wait_ready(_READY_WITHIN_S)
+            self.delivery.start()
+            self.scheduler.start()
+        except BaseException:
+            self.stop()
+            raise
+        started = rfc3339(datetime.now(UTC))
+        folder = str(self._settings.project_folder)
+        self._claim.announce(Process(pid=os.getpid(), url=self.url, project_folder=folder, started=started))
+
+    def wait(self) -> None:
+        """Until somebody asks it to shut down."""
+        self._shutdown.wait()
+
+    def stop(self) -> None:
+        """In reverse: nothing new, then what is in flight, then the processes, then the port and the folder."""
+        self._shutdown.set()
+        self.scheduler.stop()
+        self.delivery.stop()
+        self.functions.stop()
+        self._processes.close()
+        self._claim.release()
+        self.queues.close()
+        self.objects.close()
+        self._resources.close()
+
+    def status(self) -> Mapping[str, Json]:
+        now = self.clock.now()
+        tallies: dict[str, Json] = {name: dict(counts) for name, counts in self.delivery.tallies().items()}
+        return {
+            "pid": os.getpid(),
+            "url": self.url,
+            "project": self._settings.project,
+            "project_folder": str(self._settings.project_folder),
+            "now": rfc3339(now),
+            "wound_s": self.clock.offset.total_seconds(),
+            "functions": {"url": self.functions.url, "pid": self.functions.pid, "deaths": self.functions.deaths},
+            "deliveries": tallies,
+        }
+
+    def advance(self, by: timedelta) -> datetime:
+        return self.clock.advance(by)
+
+    def fire(self, trigger: str) -> None:
+        """Errors: KeyError for a trigger without a schedule."""
+        self.scheduler.fire(trigger)
+
+    def wait_idle(self, timeout: timedelta) -> bool:
+        return self.delivery.wait_idle(timeout)
+
+    def attempts(self, limit: int) -> list[Attempt]:
+        return self.delivery.attempts(limit)
+
+    def dead(self, limit: int) -> list[DeadLetter]:
+        return self.delivery.dead(limit)
+
+    def shut_down(self) -> None:
+        self._shutdown.set()
+
+    def _to_functions(self, name: str) -> Subscription:
+        it = self._settings
+        return Subscription(name=name, endpoint=self.functions.url + "/", policy=it.policy, copies=it.copies)
+
+    def _announce(self, change: ObjectChange) -> None:
+        if change.resource["bucket"] in self._settings.watched:
+            headers, body = object_event(change)
+            self.delivery.submit(_OBJECTS, headers, body, now=self.clock.now())
+
+    def _make_places(self) -> None:
+        for bucket in self._settings.buckets:
+            try:
+                self.objects.insert_bucket(bucket, {})
+            except Conflict:
+                continue  # made by an earlier run on this state folder
+        for topic in self._settings.topics:
+            self.queues.ensure_topic(topic)
+            self.queues.attach(
+                PushSubscription(
+                    name=topic.replace("/topics/", "/subscriptions/eventarc-"),
+                    topic=topic,
+                    endpoint=self.functions.url + "/",
+                    eventarc=True,
+                    policy=self._settings.policy,
+                    copies=self._settings.copies,
+                )
+            )
+
+    def _function(self) -> Function:
+        it = self._settings
+        compiled = {"RETRIGGER_COMPILED": str(self._claim.state.compiled)}
+        environment = {**self._environment(), **compiled, **it.function_environment}
+        return Function(source=it.function_source, target=it.function_target, environment=environment)
+
+    def _environment(self) -> dict[str, str]:
+        inherited = {k: v for k, v in self._settings.environment.items() if k not in _NOT_INHERITED}
+        return {**inherited, **self.environment_variables()}
+
+    def _routes(self) -> list[BaseRoute]:
+        it = self._settings
+        return [
+            *control.routes(self),
+            *gcs_json.routes(self.objects),
+            *pubsub.routes(self.queues),
+            *vertex.routes(self.jobs, self.models),
+            *metadata.routes(metadata.Identity(it.project, it.location)),
+        ]

@@ -1,0 +1,159 @@
+"""The emulator's side of pipeline jobs: one process a job, at most so many at once, none left behind."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from retrigger.local_emulator.runners.kfp import LOCK, ORPHANED
+from retrigger.local_emulator.runners.record import JobState, read_state, timestamp, write_state
+from retrigger.local_emulator.runners.request import JobRequest
+from retrigger.local_emulator.runners.tasks import last_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+_LOG = "runner.log"
+
+
+class JobProcesses:
+    """Runs the jobs below `folder`, one folder each, named by its key.
+
+    `env` is the whole environment of the jobs and of their tasks: what is not in it, no pipeline sees. At most `limit`
+    jobs run at once, the rest are PENDING in the order of their arrival. `now` is the emulator's clock.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        env: Mapping[str, str],
+        now: Callable[[], datetime],
+        limit: int = 2,
+        python: str = sys.executable,
+    ) -> None:
+        self._folder = folder
+        self._env = dict(env)
+        self._now = now
+        self._python = python
+        self._pool = ThreadPoolExecutor(limit, thread_name_prefix="pipeline-job")
+        self._lock = threading.Lock()
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._closed = False
+
+    def recover(self) -> None:
+        """After a start of the emulator: queue what had not begun, call failed what was running and is gone."""
+        for folder in sorted(self._folder.iterdir()) if self._folder.exists() else ():
+            if not JobRequest.is_in(folder):
+                continue
+            match self._state_of(folder):
+                case JobState.PENDING:
+                    self._pool.submit(self._run, folder.name)
+                case state if not state.terminal and not _lives(folder):
+                    self._settle(folder, JobState.FAILED, ORPHANED)
+
+    def knows(self, key: str) -> bool:
+        return JobRequest.is_in(self._folder / key)
+
+    def submit(self, key: str, request: JobRequest) -> None:
+        """Queue a job; it is on disk when this returns. A key that is known already is left as it is."""
+        if self.knows(key):
+            return
+        folder = self._folder / key
+        folder.mkdir(parents=True, exist_ok=True)
+        write_state(folder, {"state": JobState.PENDING, "tasks": []})
+        request.write(folder)
+        self._pool.submit(self._run, key)
+
+    def state(self, key: str) -> dict[str, Any]:
+        """Return the job's `state.json` (see `record`). Errors: FileNotFoundError if the key is unknown."""
+        folder = self._folder / key
+        state = read_state(folder)
+        with self._lock:
+            ours = key in self._running
+        if JobState(state["state"]) in (JobState.RUNNING, JobState.CANCELLING) and not ours and not _lives(folder):
+            state = read_state(folder)  # it may have ended between the two looks
+            if not JobState(state["state"]).terminal:
+                self._settle(folder, JobState.FAILED, ORPHANED)
+                state = read_state(folder)
+        return state
+
+    def cancel(self, key: str) -> None:
+        """Ask a job to end; a pending one is cancelled at once, a finished one stays as it is."""
+        folder = self._folder / key
+        with self._lock:
+            if (process := self._running.get(key)) is not None:
+                process.terminate()
+            elif self._state_of(folder) is JobState.PENDING:
+                self._settle(folder, JobState.CANCELLED, "cancelled before it started")
+
+    def delete(self, key: str) -> None:
+        """Forget a finished job and everything it wrote."""
+        with self._lock:
+            shutil.rmtree(self._folder / key, ignore_errors=True)
+
+    def close(self) -> None:
+        """End every job and wait until their processes are gone; what had not begun stays PENDING."""
+        with self._lock:
+            self._closed = True
+            for process in self._running.values():
+                if process.stdin is not None:
+                    process.stdin.close()
+        self._pool.shutdown(cancel_futures=True)
+
+    def _run(self, key: str) -> None:
+        """Start one job and wait for its end, in a thread of the pool."""
+        folder = self._folder / key
+        with self._lock:
+            if self._closed or not self.knows(key) or self._state_of(folder) is not JobState.PENDING:
+                return
+            with (folder / _LOG).open("ab") as log:
+                process = self._running[key] = subprocess.Popen(
+                    [self._python, "-m", "retrigger.local_emulator.runners.kfp", str(folder)],
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=log,
+                    env=self._env,
+                    cwd=folder,
+                    start_new_session=True,
+                )
+        status = process.wait()
+        with self._lock:
+            del self._running[key]
+            if not self._state_of(folder).terminal:
+                reason = f"the runner ended with status {status}: {last_line(folder / _LOG)}"
+                if status == -15:  # SIGTERM before it could listen for it: a cancellation all the same
+                    self._settle(folder, JobState.CANCELLED, "cancelled")
+                else:
+                    self._settle(folder, JobState.FAILED, reason)
+        if process.stdin is not None:
+            process.stdin.close()
+
+    def _state_of(self, folder: Path) -> JobState:
+        return JobState(read_state(folder)["state"])
+
+    def _settle(self, folder: Path, state: JobState, error: str) -> None:
+        """Write the end of a job whose own process cannot."""
+        moment = timestamp(self._now())
+        before = read_state(folder)
+        tasks = [
+            task if task["endTime"] else {**task, "state": "CANCELLED", "endTime": moment} for task in before["tasks"]
+        ]
+        write_state(folder, {**before, "state": state, "error": error, "endTime": moment, "tasks": tasks})
+
+
+def _lives(folder: Path) -> bool:
+    """Tell whether a job's process exists: it holds its lock until it is gone, whatever its id was."""
+    try:
+        with (folder / LOCK).open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False

@@ -1,0 +1,131 @@
+"""The emulator's scheduler: wake-ups for triggers and ticks, by the wound clock."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from retrigger.local_emulator.delivery import Policy, Subscription
+from retrigger.triggers.event import Event, Schedule
+from retrigger.triggers.formats import encode
+from retrigger.triggers.schedule import next_time, times
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from retrigger.local_emulator.clock import WoundClock
+    from retrigger.local_emulator.delivery import Delivery
+
+WAKE_UPS = "schedules"
+TICKS = "tick"
+# Like a CronJob: who winds over more has wound over everything that still matters.
+MOST_MISSED = 100
+_PAST_DUE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerSchedule:
+    """When a trigger wants to be woken: a five-field cron expression in an IANA time zone."""
+
+    trigger: str
+    cron: str
+    timezone: str
+
+
+class Scheduler:
+    """Submits a wake-up for each slot of each schedule that time or winding passes, and a tick every `tick_every`.
+
+    Slots count from `start`; of those wound over at once, the latest hundred of a schedule are announced, oldest first.
+    A tick follows every winding at once, after its wake-ups.
+    """
+
+    def __init__(
+        self,
+        schedules: Sequence[TriggerSchedule],
+        functions: str,
+        *,
+        delivery: Delivery,
+        clock: WoundClock,
+        tick_every: timedelta,
+        copies: int = 1,
+    ) -> None:
+        self._schedules = tuple(schedules)
+        self._delivery = delivery
+        self._clock = clock
+        self._tick_every = tick_every
+        self._changed = threading.Condition()
+        self._seen: datetime | None = None
+        self._next_tick: datetime | None = None
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
+        delivery.register(Subscription(name=WAKE_UPS, endpoint=functions + "/", copies=copies))
+        # A missed tick is not worth a second try: the next one does its work.
+        once = Policy(max_attempts=1, max_age=tick_every, ack_deadline=timedelta(seconds=540), dead_letter=False)
+        delivery.register(Subscription(name=TICKS, endpoint=functions + "/tick", policy=once))
+        clock.on_advance(lambda _: self._wound())
+
+    def start(self) -> None:
+        with self._changed:
+            self._seen = self._next_tick = self._clock.now()
+        self._thread.start()
+
+    def stop(self) -> None:
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread.ident:
+            self._thread.join()
+
+    def fire(self, trigger: str) -> None:
+        """Wake a trigger now, whatever its schedule says. Errors: KeyError if it has none."""
+        if trigger not in {schedule.trigger for schedule in self._schedules}:
+            raise KeyError(trigger)
+        now = self._clock.now()
+        self._wake(trigger, now, now)
+
+    def _wound(self) -> None:
+        """On the thread that wound: when `advance` returns, what has become due is accepted for delivery."""
+        with self._changed:
+            if self._next_tick is not None and not self._stopping:
+                self._next_tick = self._clock.now()
+                self._do_due()
+                self._changed.notify_all()
+
+    def _run(self) -> None:
+        with self._changed:
+            while not self._stopping:
+                self._changed.wait((self._do_due() - self._clock.now()).total_seconds())
+
+    def _do_due(self) -> datetime:
+        """Submit everything up to now; the time of what comes next."""
+        now = self._clock.now()
+        assert self._seen is not None
+        assert self._next_tick is not None
+        for it in self._schedules:
+            for slot in deque(times(it.cron, it.timezone, self._seen, now), maxlen=MOST_MISSED):
+                self._wake(it.trigger, slot, now)
+        self._seen = now
+        if self._next_tick <= now:
+            self._tick(now)
+            self._next_tick = now + self._tick_every
+        return min([self._next_tick, *(next_time(it.cron, it.timezone, now) for it in self._schedules)])
+
+    def _tick(self, now: datetime) -> None:
+        """A tick that still waits for its turn will see all that this one would."""
+        if not self._delivery.is_waiting(TICKS):
+            self._delivery.submit(TICKS, {}, b"", now=now)
+
+    def _wake(self, trigger: str, slot: datetime, now: datetime) -> None:
+        event = Event(
+            id=f"{trigger}/{slot.isoformat()}",
+            source=f"//retrigger/schedules/{trigger}",
+            type="dev.retrigger.schedule.due.v1",
+            time=now,
+            subject=trigger,
+            payload=Schedule(name=trigger, scheduled_for=slot, past_due=now - slot > _PAST_DUE),
+        )
+        headers, body = encode(event, "cloudevent-binary")
+        self._delivery.submit(WAKE_UPS, headers, body, now=now, lane=trigger)
