@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import sys
@@ -24,8 +25,9 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=str)
 
 
+@functools.cache
 def configure() -> None:
-    """Write retrigger's records to standard output, where functions' logs are collected; leave other loggers alone."""
+    """Once a process: write retrigger's records to standard output, where functions' logs are collected."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonLines())
     logger = logging.getLogger("retrigger")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +26,10 @@ from retrigger.triggers.match import Index
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from retrigger.handlers.outcome import Outcome
     from retrigger.handlers.ports import Launcher, Objects, Records
     from retrigger.triggers.compiled import Compiled
+    from retrigger.triggers.event import Event
     from retrigger.triggers.spec import Environment
 
 _TICK_S = 45.0  # a tick every minute: one that has much to do ends before the next begins
@@ -58,6 +62,17 @@ class App:
         """A tick with a minute's patience, to be run once."""
         until = time.monotonic() + _TICK_S
         return Tick(self.core, enough=lambda: time.monotonic() > until)
+
+
+@functools.cache
+def app() -> App:
+    """The function of this process, put together when it is first asked for."""
+    return build(Settings.from_environment(os.environ))
+
+
+def handle(event: Event) -> list[Outcome]:
+    """Decide on an event as this process's function would: for entry points of your own. Errors: as Core.handle."""
+    return app().core.handle(event)
 
 
 def build(settings: Settings) -> App:

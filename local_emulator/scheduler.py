@@ -80,11 +80,11 @@ class Scheduler:
             self._thread.join()
 
     def fire(self, trigger: str) -> None:
-        """Wake a trigger now, whatever its schedule says. Errors: KeyError if it has none."""
+        """Let a trigger's schedule strike now, whatever its cron says. Errors: KeyError if it has none."""
         if trigger not in {schedule.trigger for schedule in self._schedules}:
             raise KeyError(trigger)
         now = self._clock.now()
-        self._wake(trigger, now, now)
+        self._submit(trigger, FIRED, now, now)
 
     def _wound(self) -> None:
         """On the thread that wound: when `advance` returns, what has become due is accepted for delivery."""
@@ -119,10 +119,13 @@ class Scheduler:
             self._delivery.submit(TICKS, {}, b"", now=now)
 
     def _wake(self, trigger: str, slot: datetime, now: datetime) -> None:
+        self._submit(trigger, DUE, slot, now)
+
+    def _submit(self, trigger: str, kind: str, slot: datetime, now: datetime) -> None:
         event = Event(
             id=f"{trigger}/{slot.isoformat()}",
             source=f"//retrigger/schedules/{trigger}",
-            type="dev.retrigger.schedule.due.v1",
+            type=kind,
             time=now,
             subject=trigger,
             payload=Schedule(name=trigger, scheduled_for=slot, past_due=now - slot > _PAST_DUE),

@@ -20,7 +20,7 @@ TYPES: Final = ("string", "int", "double", "bool", "timestamp", "duration", "lis
 
 
 def type_name(type_: Any) -> str:
-    """The plain name of a type of the runtime, without its parameters: one of `TYPES`, "error", or another."""
+    """The plain name of a type of the runtime, without its parameters: one of `TYPES`, or another."""
     name = str(type_.name()).partition("<")[0].lower()
     return "int" if name == "uint" else name
 

@@ -23,8 +23,7 @@ LOOPS: Final = ("all", "exists", "exists_one", "existsOne", "filter", "map")
 HAS_STAND_IN: Final = "hAs"
 """As long as `has`, which the type checker cannot apply to dotted variables."""
 
-_TOKEN = re.compile(
-    r"""
+_LEXEMES: Final = r"""
       (?P<space> \s+ | //[^\n]* )
     | (?P<string>
           (?: [bB]?[rR] | [rR][bB] ) (?: \"{3}.*?\"{3} | '{3}.*?'{3} | "[^"\n]*" | '[^'\n]*' )
@@ -32,9 +31,8 @@ _TOKEN = re.compile(
     | (?P<number> 0[xX][0-9a-fA-F]+[uU]? | [0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?[uU]? )
     | (?P<name> [A-Za-z_][A-Za-z0-9_]* | `[^`\n]+` )
     | (?P<sign> && | \|\| | [<>=!]= | [-+*/%<>!?:.,()\[\]{}] )
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+"""
+"""In verbose notation. Compiled when the first expression is read, and kept by `re`: imports stay cheap."""
 
 
 class Token(NamedTuple):
@@ -69,8 +67,9 @@ def tokens(source: str) -> list[Token]:
 
 
 def _scan(source: str, at: int) -> Iterator[Token]:
+    pattern = re.compile(_LEXEMES, re.VERBOSE | re.DOTALL)
     while at < len(source):
-        found = _TOKEN.match(source, at)
+        found = pattern.match(source, at)
         if found is None:
             message = f"unexpected {source[at]!r}" + (": the text is not closed" if source[at] in "\"'" else "")
             raise ExpressionError(message, code="syntax", column=at + 1)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from retrigger.triggers import cel, expression_text
 from retrigger.triggers.errors import ExpressionError
@@ -79,6 +79,8 @@ _TIMES: Final = {
 }
 """The only timestamps. The runtime takes none inside a map: they are passed as text and read where they stand."""
 
+_NOTHING: Final[Mapping[str, object]] = {}
+
 
 @dataclass(frozen=True, slots=True)
 class Expression:
@@ -99,10 +101,10 @@ class Expression:
         bound = self._bind(scope)
         try:
             result = self._program.eval(data=bound)
-            value, type_ = result.plain_value(), cel.type_name(result.type())
+            value, failed = result.plain_value(), result.type().name() == "ERROR"
         except (RuntimeError, ValueError) as exc:  # what cel-cpp cannot represent, such as half a surrogate pair
             self._fail(str(exc), exc)
-        if type_ == "error":
+        if failed:
             self._fail(str(value))
         try:
             return plain_json(value, Meter(MAX_SIZE))
@@ -115,15 +117,16 @@ class Expression:
         bound: dict[str, object] = {root: {} for root in ROOTS}
         for names in self._reads:
             target, value = bound, scope
-            for at, name in enumerate(names):
-                if name not in value:
-                    break
-                inner = value[name]
-                if at == len(names) - 1 or not isinstance(inner, Mapping):
+            for name in names[:-1]:
+                inner = value.get(name, _NOTHING)
+                if not isinstance(inner, Mapping):
                     target[name] = readable(inner, meter)
                     break
-                target = target.setdefault(name, {})  # type: ignore[assignment]  # a parent is always a dict
+                target = cast("dict[str, object]", target.setdefault(name, {}))
                 value = inner
+            else:
+                if names[-1] in value:
+                    target[names[-1]] = readable(value[names[-1]], meter)
         return bound
 
     def _fail(self, reason: str, cause: Exception | None = None) -> NoReturn:

@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import functools
-import os
 from typing import TYPE_CHECKING
 
 import functions_framework
 
 from retrigger.functions import logs
 from retrigger.functions.response import answer, answer_tick
-from retrigger.handlers.wiring import App, Settings, build
+from retrigger.handlers.wiring import app
 from retrigger.triggers.formats import parse
 from retrigger.triggers.formats.wire import MAX_BODY
 
@@ -21,35 +19,29 @@ if TYPE_CHECKING:
     from flask import Request
     from flask.typing import ResponseReturnValue
 
-
-@functools.cache
-def _app() -> App:
-    """Built by the first request of the process, from settings that are read once."""
-    logs.configure()
-    return build(Settings.from_environment(os.environ))
+    from retrigger.handlers.outcome import Outcome
 
 
 @functions_framework.http
 def events(request: Request) -> ResponseReturnValue:
     """Decode, handle, encode."""
-    app = _app()
+    logs.configure()
+    core, ledger = app().core, app().ledger
     raw = request.stream.read(MAX_BODY + 1)
     headers, route = dict(request.headers), request.path.strip("/") or None
-    return answer(
-        app.ledger,
-        raw,
-        lambda: [
-            outcome
-            for event in parse(headers, raw, route, now=app.ledger.records.now())
-            for outcome in app.core.handle(event)
-        ],
-    )
+
+    def decide() -> list[Outcome]:
+        arrived = parse(headers, raw, route, now=ledger.records.now())
+        return [outcome for event in arrived for outcome in core.handle(event)]
+
+    return answer(ledger, raw, decide)
 
 
 @functions_framework.http
 def tick(_: Request) -> ResponseReturnValue:
     """Do what is due."""
-    return answer_tick(lambda: _app().tick().run())
+    logs.configure()
+    return answer_tick(lambda: app().tick().run())
 
 
 @functions_framework.http

@@ -1,18 +1,20 @@
-"""Records in memory: the twin that tests and the Sandbox run on, held to the same contract as the real stores."""
+"""A ledger, a store and a platform in memory: what tests and the Sandbox run on, held to the real ones' contracts."""
 
 from __future__ import annotations
 
 import bisect
 import json
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from retrigger.handlers.ports import Entry, Record
+from retrigger.handlers.ports import Entry, JobStatus, ObjectStat, Record, Request
+from retrigger.triggers.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
+    from retrigger.handlers.ports import Job
     from retrigger.triggers.event import Json
 
 
@@ -67,3 +69,67 @@ class MemoryRecords:
         text = json.dumps(body)
         self._rows[key] = (self._version, self._last, text)
         return Record(key, str(self._version), self._last, json.loads(text))
+
+
+class MemoryObjects:
+    """A store that holds what it is given. Generations count up from 1, by object name."""
+
+    def __init__(self) -> None:
+        self._objects: dict[tuple[str, str], tuple[int, bytes]] = {}
+
+    def put(self, bucket: str, name: str, data: bytes) -> ObjectStat:
+        version = self._objects.get((bucket, name), (0, b""))[0] + 1
+        self._objects[bucket, name] = (version, data)
+        return _stat(name, version, data)
+
+    def read(self, bucket: str, name: str, *, version: str | None = None, limit: int) -> Iterator[bytes]:
+        found = self._objects.get((bucket, name))
+        if found is None or (version is not None and version != str(found[0])):
+            raise Refused(f"gs://{bucket}/{name} of generation {version} is gone", code="object_gone")
+        yield found[1][:limit]
+
+    def list(self, bucket: str, prefix: str) -> Iterator[ObjectStat]:
+        for (place, name), (version, data) in sorted(self._objects.items()):
+            if place == bucket and name.startswith(prefix):
+                yield _stat(name, version, data)
+
+    def write(self, bucket: str, name: str, data: bytes) -> None:
+        existing = self._objects.get((bucket, name))
+        if existing is not None and existing[1] != data:
+            raise Refused(f"gs://{bucket}/{name} exists with other content", code="object_exists")
+        if existing is None:
+            self.put(bucket, name, data)
+
+
+class MemoryLauncher:
+    """A platform that takes every job and runs none: `finish` says how a job ended."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, Job] = {}
+        self._statuses: dict[str, JobStatus] = {}
+
+    def request(self, job: Job, template: Mapping[str, Json]) -> Request:
+        return Request(method="POST", url=f"memory://jobs/{job.id}", body={"template": dict(template)})
+
+    def submit(self, job: Job, template: Mapping[str, Json]) -> Literal["created", "adopted", "conflict"]:
+        del template
+        known = self.jobs.setdefault(job.id, job)
+        if known is job:
+            self._statuses[job.id] = JobStatus(state="running")
+            return "created"
+        return "adopted" if known.fingerprint == job.fingerprint else "conflict"
+
+    def status(self, job_id: str) -> JobStatus:
+        return self._statuses.get(job_id, JobStatus(state="lost"))
+
+    def cancel(self, job_id: str) -> None:
+        if self.status(job_id).state == "running":
+            self._statuses[job_id] = JobStatus(state="cancelled")
+
+    def finish(self, job_id: str, status: JobStatus) -> None:
+        """Say how a job ended. KeyError if there is no such job."""
+        self._statuses[self.jobs[job_id].id] = status
+
+
+def _stat(name: str, version: int, data: bytes) -> ObjectStat:
+    return ObjectStat(name=name, version=str(version), size=len(data))

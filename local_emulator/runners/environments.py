@@ -168,7 +168,7 @@ def _uv(arguments: list[str], requirements: Requirements) -> None:
         [find_uv_bin(), "--quiet", *arguments], cwd=folder(), capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        reason = done.stderr.strip() or f"uv ended with status {done.returncode}"
+        reason = " ".join(done.stderr.split()) or f"uv ended with status {done.returncode}"
         raise PipelineError(f"the environment of {requirements} cannot be made: {reason}")
 
 

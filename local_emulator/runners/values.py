@@ -117,6 +117,8 @@ def check(name: str, value: Any, kind: str) -> None:
             fits = abs(value) <= _EXACT_INTEGERS and value == int(value)
         case "NUMBER_DOUBLE", int() | float():
             fits = True
+        case (("NUMBER_INTEGER" | "NUMBER_DOUBLE"), _):
+            fits = False
         case _ if kind in _PYTHON_TYPES:
             fits = isinstance(value, _PYTHON_TYPES[kind])
         case _:

@@ -123,7 +123,7 @@ def _metadata(resource: Mapping[str, object]) -> dict[str, str | None]:
 
 
 def _bounded(metadata: dict[str, str]) -> dict[str, str]:
-    size = sum(len(_encoded(key)) + len(_encoded(value)) for key, value in metadata.items())
+    size = sum(len(key.encode()) + len(value.encode()) for key, value in metadata.items())
     if size > _METADATA_LIMIT:
         raise Invalid(f"Custom metadata may have {_METADATA_LIMIT} bytes; these have {size}.")
     return metadata
@@ -133,14 +133,7 @@ def _text(resource: Mapping[str, object], key: str) -> str | None:
     match resource.get(key):
         case None:
             return None
-        case str(text) if len(_encoded(text)) <= 1024:
+        case str(text) if len(text.encode()) <= 1024:
             return text
         case _:
             raise Invalid(f"Invalid value for {key}: it is text of at most 1024 bytes.")
-
-
-def _encoded(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        raise Invalid("Text must be valid Unicode.") from error

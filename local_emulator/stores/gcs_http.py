@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 JSON_LIMIT = 1024 * 1024
-# How much of a refused upload is still read, so that its sender sees the refusal and not a reset connection.
+# How much of a body that nobody wants is still read, so that its sender sees the answer and not a reset connection.
 DRAIN_LIMIT = 64 * 1024 * 1024
 _LARGEST = 2**63 - 1
 
@@ -50,6 +50,16 @@ class Call:
         if not re.fullmatch(r"-?[0-9]{1,19}", text) or abs(int(text)) > _LARGEST:
             raise Invalid(f"Invalid value for {parameter}: {text[:40]!r} is not a whole number of 64 bits.")
         return int(text)
+
+    def boolean(self, parameter: str) -> bool:
+        """False if absent. The official client writes `True`, others `true`. Errors: Invalid."""
+        match self.query.get(parameter, "false").lower():
+            case "true":
+                return True
+            case "false":
+                return False
+            case text:
+                raise Invalid(f"Invalid value for {parameter}: {text[:40]!r} is neither true nor false.")
 
     def preconditions(self, infix: str = "") -> Preconditions:
         """The four of them; with infix "Source" those of a copy's source."""
@@ -138,10 +148,11 @@ class RawRoute(BaseRoute):
 
     async def _answer(self, scope: Scope, body: Body) -> Response:
         try:
-            return await self._respond(_call(scope), body)
+            response = await self._respond(_call(scope), body)
         except StoreError as error:
-            await body.drain()
-            return error_response(error)
+            response = error_response(error)
+        await body.drain()
+        return response
 
 
 def json_response(content: Mapping[str, object], status: int = 200) -> Response:
@@ -162,9 +173,11 @@ def error_response(error: StoreError) -> Response:
 
 
 def parse_json(text: bytes) -> dict[str, object]:
-    """Errors: Invalid, for anything but a JSON object; RecursionError is what a bomb of brackets gives."""
+    """Errors: Invalid, for anything but a JSON object that can be written back."""
     try:
         value = json.loads(text)
+        # Half a surrogate pair and NaN can be read but not stored; RecursionError is what a bomb of brackets gives.
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as error:
         raise Invalid("Parse Error: the body is not JSON.") from error
     if not isinstance(value, dict):

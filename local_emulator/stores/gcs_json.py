@@ -1,7 +1,8 @@
 """Cloud Storage's JSON API over the emulator's objects: buckets, objects, downloads, uploads, batches.
 
 Reference: https://cloud.google.com/storage/docs/json_api/v1. Not emulated: access control, holds and retention, soft
-delete, notification configurations (the emulator delivers changes itself) and `fields` (an answer is always whole).
+delete, notification configurations (the emulator delivers changes itself), `fields` (an answer is always whole), and
+unpacking an object whose contentEncoding is gzip for a client that does not take it.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def routes(objects: Objects) -> list[BaseRoute]:
     face = JsonFace(objects)
     uploads = Uploads(objects)
 
-    async def call(call: Call, body: Body) -> Response:
+    async def single(call: Call, body: Body) -> Response:
         whole = replace(call, body=await body.read(JSON_LIMIT))
         return await run_in_threadpool(face.answer, whole)
 
@@ -61,7 +62,7 @@ def routes(objects: Objects) -> list[BaseRoute]:
     return [
         RawRoute(r"(/resumable)?/upload/storage/v1/.*", uploads.respond),
         RawRoute(r"/batch/storage/v1", batch),
-        RawRoute(r"(/download)?/storage/v1/.*", call),
+        RawRoute(r"(/download)?/storage/v1/.*", single),
     ]
 
 
@@ -238,7 +239,7 @@ def _list_query(call: Call) -> Query:
     for parameter in ("matchGlob", "filter"):
         if parameter in call.query:
             raise NotEmulated(f"The emulator does not know {parameter}; list by prefix and filter what comes.")
-    if call.query.get("softDeleted") == "true":
+    if call.boolean("softDeleted"):
         raise NotEmulated("The emulator deletes at once: it has no soft-deleted objects to list.")
     limit = call.integer("maxResults")
     if limit is not None and limit < 1:
@@ -248,8 +249,8 @@ def _list_query(call: Call) -> Query:
         delimiter=call.query.get("delimiter", ""),
         start=call.query.get("startOffset", ""),
         end=call.query.get("endOffset", ""),
-        versions=call.query.get("versions") == "true",
-        include_trailing_delimiter=call.query.get("includeTrailingDelimiter") == "true",
+        versions=call.boolean("versions"),
+        include_trailing_delimiter=call.boolean("includeTrailingDelimiter"),
         limit=min(limit or MOST, MOST),
         token=call.query.get("pageToken") or None,
     )

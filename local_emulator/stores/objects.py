@@ -46,7 +46,8 @@ class Objects:
     """Buckets and objects in one folder; safe to call from any thread, owned by one process.
 
     `announce` is called once a change, after it is durable, on the thread that made it and under no lock: two changes
-    made at the same time may be told in either order. Every method raises `StoreError` for what the caller got wrong.
+    made at the same time may be told in either order. If it raises, so does the call, though the change stays and is
+    announced again at the next opening. Every method raises `StoreError` for what the caller got wrong.
     """
 
     def __init__(self, folder: Path, now: Callable[[], datetime], announce: Callable[[ObjectChange], None]) -> None:

@@ -62,6 +62,7 @@ SCOPE: dict[str, object] = {
         ("has(event.object.account)", "bool", False),
         ("has(event.object.size) && has(event.message.json.id)", "bool", True),
         ("has(event.message.json.none)", "bool", False),
+        ("has(event.message.json.matches)", "bool", False),
         ("has(event.message.published) || event.message.json.rows.exists(row, row in [3, 4])", "bool", True),
         ("event.message.json.rows.filter(row, row > 1).map(row, row * 2)", "list", [4, 6]),
         ("size(window.uris)", "int", 2),
@@ -98,7 +99,7 @@ def test_an_expression_has_a_static_type_and_a_plain_value(source: str, type_: s
         ("event['id']", "unknown_name", 1, "there is no name event here"),
         ("has(event.object.siz)", "unknown_name", 5, "did you mean event.object.size?"),
         ("match.day", "unknown_name", 1, "there is no name match.day here"),
-        ("event.object.name.startWith('a')", "unknown_name", 19, "no function startWith here, did you mean startsWith?"),
+        ("event.object.name.startWith('a')", "unknown_name", 19, "startWith here, did you mean startsWith?"),
         ("hAs(event.id)", "unknown_name", 1, "there is no function hAs"),
         ("date(event.time, 'Europe/Pariss')", "unknown_name", 18, "there is no time zone 'Europe/Pariss'"),
         ("event.object.size + 'a'", "wrong_type", 19, "+ does not take (int, string): convert one with"),
@@ -149,6 +150,7 @@ def test_the_result_must_be_of_the_type_that_is_asked_for() -> None:
         ("1 / event.message.json.a", {"a": 0}, "expression_failed"),
         ("event.message.json.a / 0.0", {"a": 1.0}, "expression_failed"),
         ("9223372036854775807 + event.message.json.a", {"a": 1}, "expression_failed"),
+        ("type(event.message.json.a)", {"a": 1}, "expression_failed"),
         ("{event.message.json.a: 1}", {"a": 1}, "expression_failed"),
         ("date(event.message.json.a, 'UTC')", {"a": "2026-01-05"}, "expression_failed"),
         ("date(event.message.json.a, 'UTC')", {"a": 5}, "expression_failed"),
@@ -162,6 +164,11 @@ def test_what_fails_on_an_event_is_an_error_with_a_code(source: str, json: Json,
     with pytest.raises(ExpressionError) as failed:
         load_expression(source).evaluate({"event": {"time": NOW, "message": {"json": json}}})
     assert failed.value.code == code
+
+
+@pytest.mark.parametrize("source", ["has(event.schedule.name)", "has(event.message.json.a.b)", "has(vars.none)"])
+def test_has_is_false_where_even_the_parents_are_absent(source: str) -> None:
+    assert load_expression(source).evaluate({"event": {"object": {"size": 1}}}) is False
 
 
 def test_a_missing_field_is_named() -> None:

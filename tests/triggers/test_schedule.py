@@ -88,6 +88,7 @@ def test_day_of_month_or_day_of_week() -> None:
         ("*/0 * * * *", "UTC", "bad minute"),
         ("٣ * * * *", "UTC", "bad minute"),
         ("0 0 30 2 *", "UTC", "bad day-of-month"),
+        ("0 0 */31 * MON#2", "UTC", "'0 0 */31 * MON#2' never fires"),
         ("0 0 * 2 MON#5", "Europe/Pariss", "there is no time zone 'Europe/Pariss'"),
         ("0 0 * * *", "Europe", "there is no time zone 'Europe'"),
         ("0 0 * * *", "../../etc/passwd", "there is no time zone"),
@@ -98,6 +99,12 @@ def test_day_of_month_or_day_of_week() -> None:
 def test_what_is_wrong_is_said(cron: str, timezone: str, reason: str) -> None:
     with pytest.raises(ValueError, match=re.escape(reason)):
         schedule.validate(cron, timezone)
+
+
+def test_a_cron_that_never_fires_ends() -> None:
+    assert between("0 0 */31 * MON#2", "UTC", "2026-01-01T00:00", "2076-01-01T00:00") == []
+    with pytest.raises(ValueError, match="does not fire within 50 years"):
+        schedule.next_time("0 0 */31 * MON#2", "UTC", at("2026-01-01T00:00"))
 
 
 fields = st.text(alphabet="0123456789*/,-#LWF MON", max_size=12)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
 
 LONGEST = timedelta(days=3660)
-_DURATION = r"^(?=\d)(\d{1,7}d)?(\d{1,7}h)?(\d{1,7}m)?(\d{1,7}s)?$"
-_SIZE = r"^(\d{1,15}) ?(B|kB|KB|MB|GB|TB|KiB|MiB|GiB|TiB)$"
+_DURATION = r"(?=\d)(\d{1,7}d)?(\d{1,7}h)?(\d{1,7}m)?(\d{1,7}s)?"
+_SIZE = r"(\d{1,15}) ?(B|kB|KB|MB|GB|TB|KiB|MiB|GiB|TiB)"
 _UNITS = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12} | {
     "KiB": 2**10,
     "MiB": 2**20,
@@ -52,7 +52,7 @@ def duration(value: object) -> timedelta:
     """`30m`, `6h`, `1h30m`, `2d`, and plain 0. At most ten years."""
     if value == 0 and not isinstance(value, bool):
         return timedelta()
-    found = re.match(_DURATION, value, re.ASCII) if isinstance(value, str) else None
+    found = re.fullmatch(_DURATION, value, re.ASCII) if isinstance(value, str) else None
     if not found:
         raise PydanticCustomError("bad_duration", "is no duration: write it as `30m`, `6h`, `1h30m` or `2d`")
     days, hours, minutes, seconds = (int((part or "0 ")[:-1]) for part in found.groups())
@@ -66,7 +66,7 @@ def size(value: object) -> int:
     """`2GiB`, `100MB`, or a whole number of bytes; the result is in bytes."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    found = re.match(_SIZE, value, re.ASCII) if isinstance(value, str) else None
+    found = re.fullmatch(_SIZE, value, re.ASCII) if isinstance(value, str) else None
     if not found:
         raise PydanticCustomError("bad_size", "is no size: write it as `2GiB`, `100MB` or a whole number of bytes")
     return int(found[1]) * _UNITS[found[2]]
@@ -102,10 +102,14 @@ def positive(value: timedelta) -> timedelta:
     return value
 
 
-Duration = Annotated[timedelta, BeforeValidator(duration), WithJsonSchema({"type": "string", "pattern": _DURATION})]
+Duration = Annotated[
+    timedelta, BeforeValidator(duration), WithJsonSchema({"type": "string", "pattern": f"^{_DURATION}$"})
+]
 Period = Annotated[Duration, AfterValidator(positive)]
 Size = Annotated[
-    int, BeforeValidator(size), WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": _SIZE}]})
+    int,
+    BeforeValidator(size),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": f"^{_SIZE}$"}]}),
 ]
 Later = Annotated[None, BeforeValidator(_refuse)]
 """A key that the language names and this version cannot do yet."""

@@ -51,8 +51,10 @@ def read_text(root: Path, name: str, limit: int = MAX_TEXT) -> str:
             raise Unfit("missing_file", f"`{name}` is no file: check the path")
         with path.open("rb") as file:
             data = file.read(limit + 1)
-    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
-        raise Unfit("missing_file", f"`{name}` cannot be read ({error}): check the path") from error
+    except RuntimeError as error:  # what pathlib makes of ELOOP
+        raise Unfit("unreadable_file", f"`{name}` is a link that leads to itself: check the file") from error
+    except OSError as error:
+        raise Unfit("unreadable_file", f"`{name}` cannot be read ({error.strerror}): check the file") from error
     if len(data) > limit:
         raise Unfit("file_too_large", f"`{name}` is larger than {limit >> 20} MiB")
     try:

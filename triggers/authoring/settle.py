@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never, cast
+from typing import TYPE_CHECKING, cast
 
 from retrigger.triggers import spec
-from retrigger.triggers.authoring import models
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from retrigger.triggers.authoring import environments
+    from retrigger.triggers.authoring import environments, models
     from retrigger.triggers.event import Json
 
 
@@ -68,38 +67,32 @@ def store(address: str) -> spec.Store:
 
 
 def _source(entry: models.Source, schemas: Mapping[str, Json]) -> spec.Source:
-    source = entry.object or entry.message or entry.schedule
-    match source:
-        case models.ObjectSource():
-            return spec.ObjectSource(
-                store=source.store,
-                match=source.match,
-                change=tuple(source.change),
-                filter=source.filter,
-                key=source.key,
-                parameters=_parameters(source.parameters),
-            )
-        case models.MessageSource():
-            return spec.MessageSource(
-                channel=source.channel,
-                schema=schemas.get(source.schema_file) if source.schema_file else None,
-                filter=source.filter,
-                key=source.key,
-                parameters=_parameters(source.parameters),
-            )
-        case models.ScheduleSource():
-            return spec.ScheduleSource(
-                cron=source.cron,
-                timezone=source.timezone,
-                missed=source.missed,
-                late_at_most=source.late_at_most,
-                filter=source.filter,
-                parameters=_parameters(source.parameters),
-            )
-        case None:
-            raise AssertionError  # models.Source holds exactly one
-        case _:
-            assert_never(source)
+    if entry.object:
+        return spec.ObjectSource(
+            store=entry.object.store,
+            match=entry.object.match,
+            change=tuple(entry.object.change),
+            filter=entry.object.filter,
+            key=entry.object.key,
+            parameters=_parameters(entry.object.parameters),
+        )
+    if entry.message:
+        return spec.MessageSource(
+            channel=entry.message.channel,
+            schema=schemas.get(entry.message.schema_file) if entry.message.schema_file else None,
+            filter=entry.message.filter,
+            key=entry.message.key,
+            parameters=_parameters(entry.message.parameters),
+        )
+    assert entry.schedule, "models.Source holds exactly one"
+    return spec.ScheduleSource(
+        cron=entry.schedule.cron,
+        timezone=entry.schedule.timezone,
+        missed=entry.schedule.missed,
+        late_at_most=entry.schedule.late_at_most,
+        filter=entry.schedule.filter,
+        parameters=_parameters(entry.schedule.parameters),
+    )
 
 
 def _object_check(check: models.ObjectCheck) -> spec.ObjectCheck:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from retrigger.triggers.errors import Malformed
-from retrigger.triggers.event import Message, Object, Schedule
+from retrigger.triggers.event import FIRED, Message, Object, Schedule
 from retrigger.triggers.formats import cloudevents, pubsub, schedule, sniff, storage
 from retrigger.triggers.formats.wire import MAX_BODY, Request, json_bytes, json_value, whole
 
@@ -104,6 +104,7 @@ _TYPES: Mapping[str, Callable[[cloudevents.Envelope, datetime | None], Event]] =
     **dict.fromkeys(storage.CHANGES, storage.from_cloudevent),
     pubsub.TYPE: pubsub.from_cloudevent,
     schedule.TYPE: schedule.from_cloudevent,
+    FIRED: schedule.from_cloudevent,
 }
 
 

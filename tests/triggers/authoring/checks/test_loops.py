@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from retrigger.triggers.authoring import compile as compiling
+from retrigger.triggers.authoring.checks import loops
+from retrigger.triggers.authoring.settle import store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    Write = Callable[[Mapping[str, str]], Path]
+
+CHAIN = """\
+environments:
+  dev:
+    cloud: gcp
+    project: acme-dev
+    location: europe-west4
+    ledger: gs://acme-dev-retrigger
+    stores: {a: gs://acme-a, b: gs://acme-b}
+    pipelines:
+      to-a: {template: pipelines/train.json, root: gs://acme-a/runs}
+      to-b: {template: pipelines/train.json, root: gs://acme-b/runs}
+      to-c: {template: pipelines/train.json, root: gs://acme-c/runs}
+"""
+TRIGGER = """\
+name: NAME
+source:
+  - object: {in: STORE, match: "**/model.json"}
+launch: {pipeline: PIPELINE, parameters: {data: "${{ window.folder }}"}}
+"""
+
+
+def trigger(name: str, listens: str, launches: str) -> str:
+    return TRIGGER.replace("NAME", name).replace("STORE", listens).replace("PIPELINE", launches)
+
+
+@pytest.mark.parametrize(
+    ("listened", "match", "written", "expected"),
+    [
+        ("gs://b", "**/*.csv", "gs://b/runs", True),
+        ("gs://b", "*.csv", "gs://b/runs", False),
+        ("gs://b", "*/*.csv", "gs://b/runs", True),
+        ("gs://b", "{dt}/*.csv", "gs://b/runs/churn", False),
+        ("gs://b", "in/**", "gs://b/runs", False),
+        ("gs://b/in", "*.csv", "gs://b/runs", False),
+        ("gs://b/in", "*.csv", "gs://b", True),
+        ("gs://b/runs/x", "*.csv", "gs://b/runs", True),
+        ("gs://b/run", "**", "gs://b/runs", False),
+        ("gs://b", "**", "gs://c", False),
+    ],
+)
+def test_a_written_folder_wakes_a_glob(listened: str, match: str, written: str, *, expected: bool) -> None:
+    assert loops.may_match(store(listened), match, store(written)) is expected
+
+
+def test_a_chain_of_pipelines_is_no_loop(write: Write) -> None:
+    root = write(
+        {
+            "retrigger.yaml": CHAIN,
+            "triggers/churn.yaml": trigger("one", "a", "to-b"),
+            "triggers/two.yaml": trigger("two", "b", "to-c"),
+        }
+    )
+    assert compiling.check(root) == []
+
+
+def test_a_chain_that_comes_back_is_a_loop_at_each_of_its_sources(write: Write) -> None:
+    root = write(
+        {
+            "retrigger.yaml": CHAIN,
+            "triggers/churn.yaml": trigger("one", "a", "to-b"),
+            "triggers/two.yaml": trigger("two", "b", "to-a"),
+        }
+    )
+    found = [(problem.path, problem.line, problem.column, problem.code) for problem in compiling.check(root)]
+    assert found == [("triggers/churn.yaml", 3, 28, "loop"), ("triggers/two.yaml", 3, 28, "loop")]
+
+
+def test_listening_to_the_ledger_is_a_loop(write: Write) -> None:
+    project = CHAIN.replace("ledger: gs://acme-dev-retrigger", "ledger: gs://acme-a/ledger")
+    root = write({"retrigger.yaml": project, "triggers/churn.yaml": trigger("one", "a", "to-c")})
+    found = [(problem.path, problem.line, problem.column, problem.code) for problem in compiling.check(root)]
+    assert found == [("triggers/churn.yaml", 3, 28, "loop")]
