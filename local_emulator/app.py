@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from retrigger.handlers.adapters.sqlite import SqliteRecords
 from retrigger.local_emulator import control, metadata
 from retrigger.local_emulator.claim import Claim, Process
 from retrigger.local_emulator.clock import WoundClock
@@ -99,6 +100,9 @@ class Emulator:
         self._settings = settings
         self._shutdown = threading.Event()
         self.clock = WoundClock(state.clock)
+        ledger = SqliteRecords(state.ledger)
+        ledger.wind(self.clock.offset)
+        self.clock.on_advance(ledger.wind)  # before the scheduler's: a tick must see the time that it is for
         self.delivery = Delivery(state.queues, self.clock)
         self.functions = FunctionsHost(self._function(), state.logs / "functions.log")
         self.delivery.register(self._to_functions(_OBJECTS))

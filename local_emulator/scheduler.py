@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from retrigger.local_emulator.delivery import Policy, Subscription
-from retrigger.triggers.event import Event, Schedule
+from retrigger.triggers.event import FIRED, Event, Schedule
 from retrigger.triggers.formats import encode
+from retrigger.triggers.formats.schedule import TYPE as DUE
 from retrigger.triggers.schedule import next_time, times
 
 if TYPE_CHECKING:

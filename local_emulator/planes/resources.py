@@ -32,23 +32,23 @@ class ResourceError(Exception):
     """Root of what a caller can do wrong: AlreadyExists, NotFound, Conflict, Precondition, Invalid."""
 
 
-class AlreadyExists(ResourceError):  # noqa: N818 (the platforms' own word for it)
+class AlreadyExists(ResourceError):
     pass
 
 
-class NotFound(ResourceError):  # noqa: N818 (the platforms' own word for it)
+class NotFound(ResourceError):
     pass
 
 
-class Conflict(ResourceError):  # noqa: N818 (an etag that is not the present one)
+class Conflict(ResourceError):
     pass
 
 
-class Precondition(ResourceError):  # noqa: N818 (the resource is not in a state that allows it)
+class Precondition(ResourceError):
     pass
 
 
-class Invalid(ResourceError):  # noqa: N818 (the platforms' own word for it)
+class Invalid(ResourceError):
     pass
 
 

@@ -22,6 +22,7 @@ def main(request: Request) -> dict[str, str]:
     )
     with Path(os.environ["RECORD"]).open("a", encoding="utf-8") as record:
         record.write(line + "\n")
+    print("recorded", request.path, flush=True)  # noqa: T201 (a function's output is its log)
     while Path(os.environ["HANG"]).exists():
         time.sleep(0.01)
     return {"outcome": "recorded"}

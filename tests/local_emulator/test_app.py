@@ -5,12 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import urllib3
 
+from retrigger.local_emulator.app import Emulator
 from retrigger.local_emulator.claim import Claim, InUse, running
 from retrigger.local_emulator.hosts.functions_framework import HostFailed
 from tests.local_emulator.conftest import eventually
@@ -18,7 +20,6 @@ from tests.local_emulator.conftest import eventually
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from retrigger.local_emulator.app import Emulator
     from tests.local_emulator.conftest import Laptop
 
 SOON = timedelta(seconds=10)
@@ -167,10 +168,6 @@ class TestClaim:
 
     def test_functions_that_cannot_be_loaded_stop_everything_and_say_why(self, laptop: Laptop) -> None:
         (laptop.folder / "broken.py").write_text("import no_such_module\n")
-        from dataclasses import replace
-
-        from retrigger.local_emulator.app import Emulator
-
         settings = replace(laptop.settings(), function_source=laptop.folder / "broken.py")
         with pytest.raises(HostFailed, match="No module named 'no_such_module'"):
             Emulator(Claim.take(laptop.state), settings).start()
@@ -183,39 +180,26 @@ class TestControl:
         assert call("POST", f"{url}/retrigger/v1/shutdown")[0] == 202
         assert process.wait(10) == 0
 
-    @pytest.mark.parametrize("path", ["/retrigger/v1/status", "/storage/v1/b", "/computeMetadata/v1/"])
-    def test_names_that_are_not_loopback_are_refused(self, emulator: Emulator, path: str) -> None:
-        assert call("GET", emulator.url + path, Host="evil.example")[0] == 403
+    def test_every_face_refuses_names_that_are_not_loopback(self, emulator: Emulator) -> None:
+        for path in ("/retrigger/v1/status", "/storage/v1/b", "/computeMetadata/v1/", "/v1/projects/p/topics"):
+            assert call("GET", emulator.url + path, Host="evil.example")[0] == 403
 
-    def test_web_pages_of_other_origins_are_refused(self, emulator: Emulator) -> None:
-        for origin in ("https://evil.example", "http://localhost:3000", "null"):
-            assert call("POST", f"{emulator.url}/retrigger/v1/shutdown", Origin=origin)[0] == 403
-        assert call("GET", f"{emulator.url}/retrigger/v1/status", Origin=emulator.url)[0] == 200
+    def test_the_clock_stays_wound_after_a_restart(self, laptop: Laptop) -> None:
+        emulator = laptop.up()
+        assert call("POST", f"{emulator.url}/retrigger/v1/clock:advance", {"seconds": 7200})[0] == 200
+        emulator.stop()
+        emulator = laptop.up()
+        status = call("GET", f"{emulator.url}/retrigger/v1/status")[1]
+        emulator.stop()
+        assert status["wound_s"] == 7200
 
-    def test_the_clock_is_wound(self, emulator: Emulator) -> None:
-        before = emulator.clock.now()
-        status, _ = call("POST", f"{emulator.url}/retrigger/v1/clock:advance", {"seconds": 7200})
-        assert status == 200
-        assert emulator.clock.now() - before >= timedelta(hours=2)
-        assert call("GET", f"{emulator.url}/retrigger/v1/status")[1]["wound_s"] == 7200
-
-    @pytest.mark.parametrize(
-        "body", [b"", b"[]", b"{", b'{"seconds": -1}', b'{"seconds": 1e300}', b'{"seconds": NaN}', b"[" * 60_000]
-    )
-    def test_what_is_no_duration_is_refused(self, emulator: Emulator, body: bytes) -> None:
-        status, answer = call("POST", f"{emulator.url}/retrigger/v1/clock:advance", body)
-        assert (status, answer["error"]["code"]) == (400, 400)
-
-    def test_attempts_and_dead_letters_can_be_read(self, emulator: Emulator) -> None:
+    def test_what_the_function_answered_can_be_read(self, emulator: Emulator) -> None:
         upload(emulator, "a.csv")
         assert call("GET", f"{emulator.url}/retrigger/v1/wait-idle?timeout=10") == (200, {"idle": True})
         status, listed = call("GET", f"{emulator.url}/retrigger/v1/deliveries")
         attempts = [it for it in listed["attempts"] if it["subscription"] == "objects"]
         assert (status, listed["dead"], len(attempts)) == (200, [], 1)
         assert (attempts[0]["status"], attempts[0]["answer"]) == (200, {"outcome": "recorded"})
-
-    def test_an_unknown_trigger_cannot_be_fired(self, emulator: Emulator) -> None:
-        assert call("POST", f"{emulator.url}/retrigger/v1/fire/nobody")[0] == 404
 
 
 _ELSEWHERE = """
