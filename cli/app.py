@@ -1,0 +1,101 @@
+"""The commands, by what one does with them. Each is imported when it is called: `--help` imports click alone."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import click
+
+from retrigger.cli.errors import told
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Entry(NamedTuple):
+    """Where a command is defined (`module:name`), and its line in the list."""
+
+    place: str
+    line: str
+
+
+COMMANDS: Final[Mapping[str, Mapping[str, Entry]]] = {
+    "Write triggers": {
+        "check": Entry("retrigger.cli.check:check", "Report every mistake of every file of a project."),
+        "compile": Entry("retrigger.cli.compile:compile_", "Write the one JSON file that a function loads."),
+        "decode": Entry("retrigger.cli.decode:decode", "Raw payloads to canonical events."),
+        "explain": Entry("retrigger.cli.explain:explain", "What an event would launch, and why. Sends nothing."),
+    },
+    "Run on this machine": {
+        "demo": Entry("retrigger.cli.demo:demo", "An example from upload to registered model, start to finish."),
+        "up": Entry("retrigger.cli.up:up", "Start the emulator for a project."),
+        "status": Entry("retrigger.cli.running:status", "Say whether an emulator runs, and what it did."),
+        "down": Entry("retrigger.cli.running:down", "Stop it."),
+        "prepare": Entry("retrigger.cli.prepare:prepare", "Make the environments that the example's tasks run in."),
+    },
+    "Make things happen": {
+        "drop": Entry("retrigger.cli.happen:drop", "Upload files to a bucket."),
+        "publish": Entry("retrigger.cli.happen:publish", "Publish a message on a channel."),
+        "fire": Entry("retrigger.cli.happen:fire", "Let a trigger's schedule strike now."),
+        "clock": Entry("retrigger.cli.happen:clock", "Read the emulator's clock, or wind it."),
+    },
+    "Read the ledger": {
+        "events": Entry("retrigger.cli.operate:events", "What became of each event."),
+        "runs": Entry("retrigger.cli.operate:runs", "Runs: their state and metrics."),
+        "why": Entry("retrigger.cli.why:why", "Why something did, or did not, launch a run."),
+        "cancel": Entry("retrigger.cli.operate:cancel", "Ask the platform to stop a run."),
+    },
+}
+
+
+class Commands(click.Group):
+    """Finds a command in the table above, and says what went wrong in it without a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return [name for section in COMMANDS.values() for name in section]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        found = next((section[cmd_name] for section in COMMANDS.values() if cmd_name in section), None)
+        if found is None:
+            return None
+        module, _, name = found.place.partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        for title, section in COMMANDS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, entry.line) for name, entry in section.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if ctx.params.get("debug"):
+                raise
+            raise told(error) from error
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show the traceback of whatever fails.")
+@click.version_option(package_name="retrigger")
+@click.pass_context
+def cli(ctx: click.Context, *, debug: bool) -> None:
+    """Events become machine-learning work, exactly once.
+
+    \b
+    retrigger check               the project in this folder, every mistake at once
+    retrigger up                  a cloud on this machine: buckets, topics, pipelines
+    retrigger drop data.csv gs://landing/churn/
+    retrigger why gs://landing/churn/data.csv
+
+    Exit codes: 0 done; 1 the answer is no; 2 usage; 3 the platform or the network failed.
+    """
+    del debug  # read in Commands.invoke
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False

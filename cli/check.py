@@ -1,0 +1,85 @@
+"""`retrigger check`: every problem, with the line where it stands."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from retrigger.cli.errors import NO
+from retrigger.cli.render import Format, dim, format_option, json_line, note, say, visible, width
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from retrigger.triggers.errors import Problem
+
+_SHOWN: Final = 160
+
+
+@click.command
+@click.argument("folder", metavar="[DIR]", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@format_option
+@click.pass_context
+def check(ctx: click.Context, folder: Path, form: Format) -> None:
+    """Report every mistake of every file of a project: triggers, environments, schemas, templates.
+
+    DIR is the project's folder or one inside it. Silent on stdout, exit code 0, if all is right; else 1.
+
+    \b
+    retrigger check examples/churn
+    retrigger check --format json | jq -r .path
+    """
+    from retrigger.triggers.authoring.compile import check as problems_of
+    from retrigger.triggers.authoring.project import find_root, read_project
+
+    root = find_root(folder)
+    problems = problems_of(root)
+    if form == "json":
+        for problem in _seen_from_here(root, problems):
+            json_line(asdict(problem))
+    else:
+        show(root, problems)
+    if problems:
+        ctx.exit(NO)
+    project, _ = read_project(root)
+    triggers, environments = len(project.triggers), len(project.environments) + len(project.azure)
+    note(f"{_count(triggers, 'trigger')}, {_count(environments, 'environment')}: no problems")
+
+
+def show(root: Path, problems: Sequence[Problem]) -> None:
+    """Each problem on one line, as compilers write them, and below it the line that it is about."""
+    for problem, here in zip(problems, _seen_from_here(root, problems), strict=True):
+        say(visible(str(here)))
+        for line in excerpt(root, problem):
+            say(line)
+
+
+def excerpt(root: Path, problem: Problem) -> Iterator[str]:
+    """The line of a problem and a caret under its column; nothing where it names no line that can be read."""
+    try:
+        lines = (root / problem.path).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return
+    if not 0 < problem.line <= len(lines):
+        return
+    text, at = lines[problem.line - 1].replace("\t", " "), problem.column - 1
+    start = max(0, at - _SHOWN // 2)
+    shown, before = visible(text[start : start + _SHOWN]), visible(text[start : max(at, 0)])
+    number = str(problem.line)
+    yield f"{dim(f'{number:>5} |')} {shown}"
+    if problem.column:
+        yield f"{dim('      |')} {' ' * width(before)}{click.style('^', fg='red')}"
+
+
+def _seen_from_here(root: Path, problems: Iterable[Problem]) -> Iterator[Problem]:
+    """With paths that an editor started here can open."""
+    for problem in problems:
+        yield replace(problem, path=os.path.relpath(root / problem.path))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -1,0 +1,43 @@
+"""`retrigger compile`: the one file that a function loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from retrigger.cli.render import Format, format_option, json_line, say, visible
+
+
+@click.command("compile")
+@click.argument("folder", metavar="[DIR]", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--env", "environment", required=True, metavar="NAME", help="The environment to compile for.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Where to write it. Default: compiled-NAME.json in this folder.",
+)
+@format_option
+def compile_(folder: Path, environment: str, out: Path | None, form: Format) -> None:
+    """Write the one JSON file that a function loads: triggers, index and templates of one environment.
+
+    \b
+    retrigger compile --env dev --out build/dev.json
+    """
+    from retrigger.triggers.authoring.compile import compile_project
+    from retrigger.triggers.authoring.project import find_root, load_project
+    from retrigger.triggers.compiled import load
+
+    text = compile_project(load_project(find_root(folder)), environment)
+    compiled = load(text)
+    path = out or Path(f"compiled-{environment}.json")
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)  # a function that starts now reads the old file or the new one
+    if form == "json":
+        json_line({"path": str(path), "sha256": compiled.hash, "triggers": list(compiled.names)})
+        return
+    say(f"{visible(str(path))}  {len(text):,} bytes  sha256 {compiled.hash}")
+    for name in compiled.names:
+        say(f"  {name}")

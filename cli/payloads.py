@@ -1,0 +1,72 @@
+"""Raw payloads from files, folders and standard input, and the headers that they came with."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from retrigger.triggers.formats import parse
+from retrigger.triggers.formats.wire import MAX_BODY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from retrigger.triggers.event import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """One request body, and where it was read. Longer than MAX_BODY by one byte if it is too long."""
+
+    name: str
+    body: bytes
+
+
+def payload_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """How the payloads of `decode` and `explain` came."""
+    for option in (
+        click.option("--route", metavar="NAME", help="The route they came on: events, pubsub, storage, schedule/NAME."),
+        click.option(
+            "--headers",
+            "headers_file",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            metavar="FILE",
+            help="Their HTTP headers: a JSON object of name to value.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def payloads(paths: Iterable[Path]) -> Iterator[Payload]:
+    """One for each file; of a folder every file below it, in order of names; of `-` standard input."""
+    for path in paths:
+        if str(path) == "-":
+            yield Payload("-", click.get_binary_stream("stdin").read(MAX_BODY + 1))
+            continue
+        for file in sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]:
+            with file.open("rb") as stream:
+                yield Payload(str(file), stream.read(MAX_BODY + 1))
+
+
+def read_headers(path: Path | None) -> Mapping[str, str]:
+    """Raises UsageError unless it is a JSON object of texts."""
+    if path is None:
+        return {}
+    try:
+        headers = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise click.UsageError(f"{path} is not JSON ({error}): write an object of header name to value.") from error
+    if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
+        raise click.UsageError(f"{path} is no JSON object of texts: write an object of header name to value.")
+    return headers
+
+
+def events_of(payload: Payload, headers: Mapping[str, str], route: str | None) -> list[Event]:
+    """Raises Malformed. Where the payload carries no time, it is received now."""
+    return parse(headers, payload.body, route, now=datetime.now(UTC))
