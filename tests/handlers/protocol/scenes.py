@@ -28,7 +28,7 @@ from tests.handlers.protocol.world import BAD, GOOD, START, Scene
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Style = Literal["mixed", "honest", "tight", "quiet"]
+Style = Literal["mixed", "honest", "tight", "quiet", "late", "stormy"]
 
 
 def environment(*, running: int | None = None) -> Environment:
@@ -78,10 +78,14 @@ def trigger(rule: WindowRule, *, gated: bool = False, **parts: object) -> Trigge
 
 
 def scene(seed: int, style: Style) -> Scene:
-    """A scene of a style: `honest` batches land before their marker; `tight` is hard on carry-over."""
+    """A scene of a style.
+
+    `honest`: batches land before their marker. `tight`: hard on carry-over. `quiet`: no markers. `late`: markers come
+    just when patience ends. `stormy`: every file is looked into, and the ledger is often away.
+    """
     chance = random.Random(f"scene {seed}")
     rule = _rule(chance, style)
-    gated = chance.random() < 0.5
+    gated = style == "stormy" or chance.random() < 0.5
     made = trigger(
         rule,
         gated=gated,
@@ -95,13 +99,13 @@ def scene(seed: int, style: Style) -> Scene:
     objects: dict[str, tuple[int, bytes]] = {}
     events: list[tuple[int, Event]] = []
     for key in ["a", "b"][: chance.choice([1, 1, 2])]:
-        _batches(chance, style, key, objects, events, gated=gated, marked=rule.until is not None)
+        _batches(chance, style, key, objects, events, gated=gated, rule=rule)
     if style != "honest":
         events += [(chance.randint(0, 200_000), message(f"m{number}")) for number in range(chance.choice([0, 0, 1, 3]))]
     return Scene(
         trigger=made,
         environment=environment(running=2 if chance.random() < 0.2 else None),
-        deliveries=_at_least_once(chance, events),
+        deliveries=_at_least_once(chance, events, slowest_ms=500 if style in {"late", "stormy"} else 40_000),
         objects=objects,
         pauses=_pauses(chance) if style == "mixed" and chance.random() < 0.3 else [],
     )
@@ -109,12 +113,12 @@ def scene(seed: int, style: Style) -> Scene:
 
 def _rule(chance: random.Random, style: Style) -> WindowRule:
     short = style == "tight"
-    marked = style == "honest" or (style != "quiet" and chance.random() < 0.7)
+    marked = style in {"honest", "late"} or (style != "quiet" and chance.random() < 0.7)
     return WindowRule(
         key="match.k",
         until="{k}/*_DONE" if marked else None,
         quiet=timedelta() if marked or style != "quiet" else timedelta(seconds=chance.choice([0, 20, 200])),
-        max_wait=timedelta(seconds=36_000 if style == "honest" else chance.choice([30, 150, 900 if short else 2_500])),
+        max_wait=timedelta(seconds=36_000 if style == "honest" else chance.choice([30, 150, 900 if short else 2_500] if style != "late" else [30])),
         settle=timedelta(seconds=7_200 if style == "honest" else chance.choice([30, 300])),
         max_members=100 if style == "honest" else chance.choice([1, 2] if short else [1, 2, 100, 100]),
         at_max_wait="reject" if style == "honest" else chance.choice(["reject", "launch"]),
@@ -130,28 +134,37 @@ def _batches(
     events: list[tuple[int, Event]],
     *,
     gated: bool,
-    marked: bool,
+    rule: WindowRule,
 ) -> None:
     now = chance.randint(0, 20_000)
-    for batch in range({"honest": 1, "tight": 5}.get(style, chance.choice([1, 2, 3]))):
+    for batch in range({"honest": 1, "tight": 6}.get(style, chance.choice([1, 2, 3]))):
         first = now
-        for number in range(chance.randint(1 if style == "honest" else 0, 4)):
+        for number in range(chance.randint(1 if style == "honest" else 0, {"late": 1, "tight": 2}.get(style, 4))):
             now += chance.randint(0, 3_000)
             name = f"{key}/{batch}-{number}.csv"
             objects[name] = (now, BAD if gated and chance.random() < 0.2 else GOOD)
             events.append((now, landed(name, now)))
-        early = style != "honest" and chance.random() < 0.2
-        if marked and (style == "honest" or chance.random() < 0.8):
-            at_ms = chance.randint(first, now) if early else now + chance.randint(0, 2_000)
+        if rule.until is not None and (style == "honest" or chance.random() < 0.8):
+            at_ms = _marker_comes(chance, style, first, now, rule)
             name = f"{key}/{batch}_DONE"
             objects[name] = (at_ms, b"")
             events.append((at_ms, landed(name, at_ms)))
-        now += chance.randint(0, 30_000 if style == "tight" else 300_000)
+        now += chance.randint(0, {"tight": 150_000, "stormy": 10_000}.get(style, 300_000))
 
 
-def _at_least_once(chance: random.Random, events: Sequence[tuple[int, Event]]) -> list[tuple[int, Event]]:
+def _marker_comes(chance: random.Random, style: Style, first: int, last: int, rule: WindowRule) -> int:
+    """When the marker of a batch comes, whose files land from `first` to `last`; all in ms."""
+    if style == "late":
+        return last + int(rule.max_wait.total_seconds() * 1000) + chance.randint(-2_000, 1_000)
+    early = style != "honest" and chance.random() < 0.2
+    return chance.randint(first, last) if early else last + chance.randint(0, 2_000)
+
+
+def _at_least_once(
+    chance: random.Random, events: Sequence[tuple[int, Event]], *, slowest_ms: int
+) -> list[tuple[int, Event]]:
     return [
-        (at_ms + chance.randint(0, chance.choice([500, 40_000])), event)
+        (at_ms + chance.randint(0, chance.choice([500, slowest_ms])), event)
         for at_ms, event in events
         for _ in range(chance.choice([1, 1, 2, 3]))
     ]

@@ -21,8 +21,9 @@ from retrigger.handlers.admit import Admission
 from retrigger.handlers.core import Core
 from retrigger.handlers.ledger import MAX_CARRIES, Ledger, Pause, to_ms
 from retrigger.handlers.ports import JobStatus, ObjectStat, Request
-from retrigger.handlers.slots import gates_of
+from retrigger.handlers.slots import Slots, gates_of
 from retrigger.handlers.tick import Tick
+from retrigger.handlers.windows import Windows
 from retrigger.triggers import keys
 from retrigger.triggers.errors import Unavailable, Unknown
 from retrigger.triggers.event import Event, Message, Object
@@ -31,7 +32,7 @@ from retrigger.triggers.match import Index
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from retrigger.handlers.ledger import Run
+    from retrigger.handlers.ledger import Manifest, Run
     from retrigger.handlers.ports import Entry, Job, Record
     from retrigger.triggers.event import Json
     from retrigger.triggers.spec import Environment, Trigger
@@ -85,6 +86,28 @@ class OneTrigger:
         return TEMPLATE
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What a world is put together from: the product's own classes, unless a test puts a naive rule back."""
+
+    ledger: type[Ledger] = Ledger
+    windows: type[Windows] = Windows
+    slots: type[Slots] = Slots
+    admission: type[Admission] = Admission
+    core: type[Core] = Core
+    tick: type[Tick] = Tick
+
+    def assemble(self, ledger: Ledger, catalog: OneTrigger, world: World) -> Core:
+        admission = self.admission(ledger, catalog, world.platform, HostileObjects(world))
+        admission.windows = self.windows(ledger)
+        admission.slots = self.slots(ledger)
+        index = Index.build([catalog.only], catalog.environment)
+        return self.core(admission, index, lambda _: world.edge())
+
+
+REAL = Parts()
+
+
 @dataclass
 class Worker:
     kind: Literal["event", "tick", "control"]
@@ -96,26 +119,26 @@ class Worker:
 
 
 class World:
-    def __init__(self, scene: Scene, seed: int, chances: Chances, core: type[Core] = Core) -> None:
+    def __init__(self, scene: Scene, seed: int, chances: Chances, parts: Parts) -> None:
         self.scene = scene
+        self.parts = parts
         self.random = random.Random(seed)
         self.chances = chances
         self.ms = 0
         self.scheduler = greenlet.getcurrent()
         self.worker: Worker | None = None
         self.workers: list[Worker] = []
+        self.most_notes = 0
         self.queue = list(scene.deliveries)
         self.commands = list(scene.pauses)
         self.plain = MemoryRecords(lambda: START + timedelta(milliseconds=self.ms))
         self.ledger = Ledger(self.plain, "sim")
         self.platform = Platform(self)
         catalog = OneTrigger(scene.environment, scene.trigger)
-        index = Index.build([scene.trigger], scene.environment)
         self.cores = []
         for _ in range(3):  # three processes, each with its own idea of which windows are open
-            ledger = Ledger(HostileRecords(self), "sim", nonce=lambda: f"{self.random.getrandbits(32):08x}")
-            admission = Admission(ledger, catalog, self.platform, HostileObjects(self))
-            self.cores.append(core(admission, index, lambda _: self.edge()))
+            ledger = parts.ledger(HostileRecords(self), "sim", nonce=lambda: f"{self.random.getrandbits(32):08x}")
+            self.cores.append(parts.assemble(ledger, catalog, self))
 
     # the scheduler
 
@@ -137,17 +160,17 @@ class World:
         return [int(entry.key.split("/")[2].split(".")[0]) - to_ms(START) for entry in self.plain.list("due/")]
 
     def _spawn(self) -> None:
-        kinds = Counter(worker.kind for worker in self.workers)
-        if self.commands and self.commands[0][0] <= self.ms and not kinds["control"]:
+        kinds = [worker.kind for worker in self.workers]
+        if self.commands and self.commands[0][0] <= self.ms and "control" not in kinds:
             on = self.commands.pop(0)[1]
             self._start("control", on, lambda: self._pause(on=on))
         ready = [index for index, (at_ms, _) in enumerate(self.queue) if at_ms <= self.ms]
-        if ready and kinds["event"] < 5 and self.random.random() < 0.3:
+        if ready and kinds.count("event") < 5 and self.random.random() < 0.3:
             event = self.queue.pop(self.random.choice(ready))[1]
             core = self.random.choice(self.cores)
             self._start("event", event, lambda: core.handle(event))
-        if kinds["tick"] < 2 and self.random.random() < 0.04:
-            self._start("tick", None, Tick(self.random.choice(self.cores)).run)
+        if kinds.count("tick") < 2 and self.random.random() < 0.04:
+            self._start("tick", None, self.parts.tick(self.random.choice(self.cores)).run)
 
     def _start(self, kind: Any, what: object, work: Callable[[], object]) -> None:
         self.workers.append(Worker(kind, what, greenlet.greenlet(work), self.ms, self.random.random()))
@@ -218,6 +241,8 @@ class HostileRecords:
 
     def create(self, key: str, body: Mapping[str, Json]) -> Record | None:
         self._world.edge()
+        if key.startswith("due/"):
+            self._few_notes(key)
         return self._world.answer(self._world.plain.create(key, body))  # type: ignore[no-any-return]
 
     def swap(self, old: Record, body: Mapping[str, Json]) -> Record | None:
@@ -225,6 +250,8 @@ class HostileRecords:
         done = self._world.plain.swap(old, body)
         if done is not None and old.key.startswith("g/"):
             self._granted_while_paused(old, body)
+        if done is not None and old.key.startswith("w/"):
+            self._sealed_in_order(old, body)
         return self._world.answer(done)  # type: ignore[no-any-return]
 
     def list(self, prefix: str, limit: int | None = None) -> Iterable[Entry]:
@@ -251,6 +278,30 @@ class HostileRecords:
         paused = pause is not None and pause.value.paused and worker.began_ms + to_ms(START) > to_ms(pause.record.time)
         if new and old.key == f"g/{own.name}" and paused:
             raise Violation("GRANTED WHILE PAUSED")  # the environment's gate comes after: that is rolling forward
+
+    def _sealed_in_order(self, old: Record, body: Mapping[str, Any]) -> None:
+        """A window that will run is sealed by the holder of its slot, and no window is sealed before its time."""
+        if body["n"] == old.body["n"]:
+            return
+        world, trigger, rule = self._world, self._world.scene.trigger, self._world.scene.trigger.window
+        window = f"{old.key.removeprefix('w/')}.{body['nonce']}.{old.body['n']}"
+        cause = body["prev"]["cause"]
+        if cause not in {"reject", "empty", "expired"}:
+            own = world.ledger.gates.get(gates_of(trigger, world.scene.environment, "")[0].name)
+            run = keys.run_id(world.scene.environment.name, trigger.name, window, "0")
+            _require(own is not None and run in own.value.holds, "SEALED WITHOUT A SLOT")
+        wait = {"quiet": min(rule.quiet, rule.max_wait), "max_wait": rule.max_wait, "reject": rule.max_wait}.get(cause)
+        if wait is not None:
+            oldest = min(entry.time for entry in world.plain.list(f"m/{window}/e."))
+            _require(world.plain.now() >= oldest + wait, f"SEALED BEFORE ITS TIME: {cause}")
+
+    def _few_notes(self, key: str) -> None:
+        """Notes of one piece of work converge: ticks that overlap do not breed them."""
+        shard, _, rest = key.rpartition("/")
+        subject = rest.partition(".")[2]
+        notes = sum(entry.key.partition(".")[2] == subject for entry in self._world.plain.list(f"{shard}/"))
+        self._world.most_notes = max(self._world.most_notes, notes)
+        _require(notes < 12, f"NOTES BREED: {subject}")
 
 
 class HostileObjects:
@@ -339,7 +390,7 @@ def assert_nothing_lost_or_doubled(world: World) -> None:
     for manifest in ledger.manifests.list():
         if manifest.value.state == "rejected":
             refused.update(manifest.value.entries)
-            _require(not (manifest.value.until and manifest.value.cause == "reject"), "REJECTED WITH ITS MARKER")
+        _closed_for_a_reason(manifest.value, trigger)
     for subject, claim in _expected(world).items():
         if claim == "bad":
             _require(not tried[subject], "A BAD MEMBER RAN")
@@ -357,6 +408,23 @@ def assert_nothing_lost_or_doubled(world: World) -> None:
         ended = {name for name in gate.value.holds if (run := ledger.runs.get(name)) and run.value.state == "ended"}
         _require(set(gate.value.holds) <= ended, f"SLOT LEAKED: {gate.value.holds}")
     _require(world.platform.most_running <= trigger.concurrency.limit, "MORE RUNS THAN SLOTS")
+
+
+def assert_all_succeeded(world: World) -> None:
+    """Of honest producers (every file before its marker, no run fails) nothing good is turned away."""
+    good = {subject for subject, kind in _expected(world).items() if kind == "good"}
+    runs = [run.value for run in world.ledger.runs.list() if run.value.outcome == "succeeded"]
+    missing = good - {subject for run in runs for subject in _subjects(world, run)}
+    _require(not missing, f"TURNED AWAY: {sorted(missing)}")
+
+
+def _closed_for_a_reason(manifest: Manifest, trigger: Trigger) -> None:
+    """A window's cause agrees with what it says of its marker and with the trigger's rule."""
+    _require(not (manifest.cause == "reject" and manifest.until), "REJECTED WITH ITS MARKER")
+    _require(not (manifest.cause == "marker" and not manifest.entries), "A MARKER SPENT ON NOTHING")
+    _require(not (manifest.cause in {"marker", "settle", "idle"} and not manifest.until), "LAUNCHED WITHOUT ITS MARKER")
+    forbidden = trigger.window.until is not None and trigger.window.at_max_wait == "reject"
+    _require(not (manifest.cause == "max_wait" and forbidden), "LAUNCHED AGAINST at_max_wait")
 
 
 def _subjects(world: World, run: Run) -> list[str]:

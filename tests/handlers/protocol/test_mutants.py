@@ -1,0 +1,320 @@
+"""The simulation can fail: each naive rule, put back one at a time, is caught by what must be true of a world.
+
+The rules are those that a first version would have; `docs/ledger.md` says what replaced each. Every case names the style
+of scene and the first seed of a short range that shows it; a case that is no longer caught means that the simulation, or
+what it asserts, has become blind.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from retrigger.handlers.admit import Admission
+from retrigger.handlers.core import Core
+from retrigger.handlers.ledger import Claim, Gate, Ledger, Stored
+from retrigger.handlers.slots import Slots
+from retrigger.handlers.tick import Tick
+from retrigger.handlers.windows import Joined, WindowId, Windows, on_grid
+from tests.handlers.protocol.test_simulation import play
+from tests.handlers.protocol.world import Parts, Violation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from retrigger.handlers.core import Arrival
+    from retrigger.handlers.ledger import Cause, Head, Manifest, Note, NoteKind, Run
+    from retrigger.handlers.outcome import Outcome
+    from retrigger.handlers.ports import Records
+    from retrigger.handlers.slots import GateRule
+    from retrigger.triggers.spec import Trigger, WindowRule
+    from tests.handlers.protocol.scenes import Style
+
+# claims and members
+
+
+class CheckThenAct(Core):
+    """Look for a claim, and write one if there is none: whoever wrote in between is written over."""
+
+    def _claimed(self, name: str, first: Claim) -> tuple[Stored[Claim], bool]:
+        found = self.ledger.claims.get(name)
+        if found is not None:
+            return found, False
+        stored = self.ledger.claims.create(name, first)
+        while stored is None:
+            stored = self.ledger.claims.swap(self._reread(name), first)
+        return stored, True
+
+
+class MemberBeforeClaim(Core):
+    """Write the member first: a redelivery writes it into whatever window is open by then."""
+
+    def _claimed(self, name: str, first: Claim) -> tuple[Stored[Claim], bool]:
+        if first.state == "member":
+            fields = ("uri", "bucket", "name", "version", "sequencer", "size", "checksum")
+            member = {field: first.event["object"][field] for field in fields} | {"rows": None, "bad": False}
+            self.ledger.records.create(f"m/{first.window}/e.{name.rsplit('/', 1)[1]}", member)
+        return super()._claimed(name, first)
+
+
+class ResumesOnlyOpenClaims(Core):
+    """A claim that says `member` needs no tick: its settler will have written the member."""
+
+    def resume(self, name: str) -> Outcome | None:
+        stored = self.ledger.claims.get(name)
+        return None if stored is None or stored.value.state == "member" else super().resume(name)
+
+
+class AcknowledgesUnnoted(Ledger):
+    """What is being launched needs no note: this handler will finish it."""
+
+    def note(self, kind: NoteKind, subject: str, trigger: str, at_ms: int) -> None:
+        if kind != "run":
+            super().note(kind, subject, trigger, at_ms)
+
+
+class LiveBeforeNote(Windows):
+    """Say that the window has its note, then write the note."""
+
+    def join(self, name: str, claim: Stored[Claim], member: Mapping[str, Any], rule: WindowRule) -> Joined:
+        joined = super().join(name, claim, member, rule)
+        if joined.opened:
+            super()._note(WindowId.parse(joined.window), claim.value.trigger, self.first_look(rule))
+        return joined
+
+    def _note(self, window: WindowId, trigger: str, at_ms: int) -> None:
+        """Not yet."""
+
+
+# markers
+
+
+class MarkerDuplicateAcks(Core):
+    """A marker whose claim exists is a duplicate."""
+
+    def _marker(self, arrival: Arrival) -> Outcome:
+        if self.ledger.claims.get(self._name(arrival)) is not None:
+            return self._rejected(arrival, _SAID_BEFORE)
+        return super()._marker(arrival)
+
+
+class MarkerOfSealedAcks(Windows):
+    """A marker whose window is closed has nothing to do."""
+
+    def mark(self, name: str, claim: Stored[Claim]) -> tuple[str, bool]:
+        window = WindowId.parse(str(claim.value.window))
+        if self.head(window.head).value.n != window.n:
+            return str(window), False
+        return super().mark(name, claim)
+
+
+class Vacuous(Windows):
+    """Nothing is listed yet, so everything that is listed is here."""
+
+    def judge(self, trigger: Trigger, window: WindowId, head: Head, **known: Any) -> Cause | None:
+        if head.marked and not list(known["listed"]()):
+            return "marker"
+        return super().judge(trigger, window, head, **known)
+
+
+class ClaimIsMember(Windows):
+    """A claim that says `member` is as good as the member."""
+
+    def _complete(self, window: WindowId, mine: set[str], listed: Iterable[str]) -> bool:
+        claims = [self.ledger.claims.get(name) for name in listed]
+        return all(claim is not None and claim.value.state != "open" for claim in claims)
+
+
+# closing
+
+
+class HostClock(Ledger):
+    """Judge time by the host's clock: that of some hosts is five minutes fast."""
+
+    def __init__(self, records: Records, environment: str, nonce: Callable[[], str]) -> None:
+        super().__init__(records, environment, nonce)
+        self._fast_ms = 300_000 * (int(nonce(), 16) % 2)
+
+    def now_ms(self) -> int:
+        return super().now_ms() + self._fast_ms
+
+
+class SealsBeforeGrant(Admission):
+    """Close the window, then wait for a slot."""
+
+    def _closed(self, window: WindowId, trigger: Trigger, *, timed: bool, first_ms: int) -> Manifest | None:
+        head = self.windows.head(window.head)
+        if head.value.n == window.n:
+            cause = self._judge(window, trigger, head.value, timed=timed, first_ms=first_ms)
+            if cause is not None:
+                self.windows.seal(window, head, cause, max_members=trigger.window.max_members)
+        return super()._closed(window, trigger, timed=timed, first_ms=first_ms)
+
+
+class SealsBlind(Windows):
+    """The head changed since it was judged: take the new one, the judgement stands."""
+
+    def seal(self, window: WindowId, head: Stored[Head], cause: Cause, **known: Any) -> Stored[Head] | None:
+        head = self.head(window.head)
+        return None if head.value.n != window.n else super().seal(window, head, cause, **known)
+
+
+class HelperGuesses(Windows):
+    """Who helps to freeze does not know why the window was sealed: for its age, surely."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._mine: set[WindowId] = set()
+
+    def seal(self, window: WindowId, head: Stored[Head], cause: Cause, **known: Any) -> Stored[Head] | None:
+        self._mine.add(window)
+        return super().seal(window, head, cause, **known)
+
+    def _freeze(self, window: WindowId, head: Head) -> Manifest:
+        assert head.prev is not None
+        guessed = head if window in self._mine else replace(head, prev={**head.prev, "cause": "max_wait"})
+        return super()._freeze(window, guessed)
+
+
+# slots and launching
+
+
+class GrantsWithoutLooking(Slots):
+    """Grant the slot without reading the run again."""
+
+    def _grant(self, gate: GateRule, run: str, cause: str) -> bool:
+        if self._ended(run):
+            return False
+        known = self.ledger.gates.get(gate.name)
+        for holder in known.value.holds if known else ():
+            if self._ended(holder):
+                self.free([gate.name], holder)
+
+        def take(held: Gate) -> Gate | None:
+            full = run in held.holds or len(held.holds) >= gate.limit
+            return None if full else replace(held, holds={**held.holds, run: cause})
+
+        self.ledger.gates.update(gate.name, take, Gate())
+        return self.cause(gate, run) is not None
+
+
+class Releases(Admission):
+    """The platform did not answer: give the slot back, somebody else may use it."""
+
+    def _send(self, name: str, run: Stored[Run], *, timed: bool) -> bool:
+        launched = super()._send(name, run, timed=timed)
+        now = self.ledger.runs.get(name)
+        if now is not None and now.value.state == "wait":
+            self.slots.free(now.value.gates, name)
+        return launched
+
+
+# carrying over
+
+
+class FreesFirst(Tick):
+    """End the failed run and free its slot, then carry its members over."""
+
+    def _failed(self, name: str, run: Stored[Run], seen: Run) -> Stored[Run] | None:
+        if run.value.window is None or run.value.epoch < run.value.retry:
+            return super()._failed(name, run, seen)
+        ended = self.ledger.runs.swap(run, replace(seen, state="ended", outcome="failed"))
+        if ended is None:
+            return None
+        self.admission.slots.free(ended.value.gates, name)
+        return self.admission.windows.carry(name, ended)
+
+
+class ReferenceFirst(Windows):
+    """Write the reference into the window that is open, and let the run name it afterwards."""
+
+    def carry(self, name: str, run: Stored[Run]) -> Stored[Run] | None:
+        if run.value.then == "dead" or any(entry["carries"] >= 3 for entry in self.members_of(run.value).values()):
+            return super().carry(name, run)
+        assert run.value.window is not None
+        window = WindowId.parse(run.value.window)
+        target = window.numbered(self.head(window.head).value.n)
+        self._refer(target, name)
+        self.ledger.note("carry", name, run.value.trigger, self.ledger.now_ms())
+        return self.ledger.runs.swap(run, replace(run.value, state="ended", outcome="failed", carried=target.n))
+
+
+class NoCarryNote(Ledger):
+    """The reference is written: nobody needs to follow it."""
+
+    def note(self, kind: NoteKind, subject: str, trigger: str, at_ms: int) -> None:
+        if kind != "carry":
+            super().note(kind, subject, trigger, at_ms)
+
+
+class CarryTrustsHead(Windows):
+    """The window that the reference went into is closed, so the reference is in it."""
+
+    def follow(self, note: Note, rule: WindowRule) -> Any:
+        run = self.ledger.runs.get(note.id)
+        assert run is not None
+        assert run.value.window is not None
+        window = WindowId.parse(run.value.window)
+        if run.value.state == "ended" and run.value.carried is not None:
+            target = window.numbered(run.value.carried)
+            if self.head(window.head).value.n > target.n and note.id not in self.manifest(target).refs:
+                return "done"
+        return super().follow(note, rule)
+
+
+class _Expired(Exception):
+    pass
+
+
+class ExpiresUnsealed(Windows):
+    """Dead letters for the members that waited too long, without closing the window that they wait in."""
+
+    def seal(self, window: WindowId, head: Stored[Head], cause: Cause, **known: Any) -> Stored[Head] | None:
+        if cause == "expired":
+            raise _Expired
+        return super().seal(window, head, cause, **known)
+
+    def follow(self, note: Note, rule: WindowRule) -> Any:
+        with suppress(_Expired):
+            return super().follow(note, rule)
+        run = self.ledger.runs.get(note.id)
+        assert run is not None
+        self._bury_carried(note.id, run.value, "expired")
+        return "done"
+
+
+class NoCap(Windows):
+    """Carry over for as long as it takes."""
+
+    def members_of(self, run: Run) -> dict[str, dict[str, Any]]:
+        return {name: {**entry, "carries": 0} for name, entry in super().members_of(run).items()}
+
+
+class NotesBreed(Ledger):
+    """Look again a minute after *this* tick looked: two ticks leave two notes, and those four."""
+
+    def reschedule(self, note: Note, at_ms: int) -> None:
+        delay_ms = at_ms - self.now_ms()
+        super().reschedule(note, max(note.at_ms + 1, self.now_ms() + delay_ms + self._spread()))
+
+    def _spread(self) -> int:
+        return int(self.nonce(), 16) % 20_000
+
+
+@dataclass(frozen=True)
+class Naive:
+    """A rule put back, the violation that gives it away, and where the simulation meets it."""
+
+    rule: type
+    violation: str
+    style: Style
+    first_seed: int = 0
+
+
+from retrigger.handlers.outcome import Verdict  # noqa: E402
+
+_SAID_BEFORE = Verdict("claim", "stop", "duplicate", "this marker came before")
