@@ -89,7 +89,7 @@ def scene(seed: int, style: Style) -> Scene:
     made = trigger(
         rule,
         gated=gated,
-        concurrency=Concurrency(limit=chance.choice([1, 1, 2])),
+        concurrency=Concurrency(limit=chance.choice([2, 3] if style == "tight" else [1, 1, 2])),
         throttle=Throttle(limit=2, per=timedelta(minutes=10)) if chance.random() < 0.2 else None,
         on_failure=OnFailure(
             retry=0 if style == "tight" else chance.choice([0, 0, 1]),
@@ -155,7 +155,7 @@ def _batches(
 def _marker_comes(chance: random.Random, style: Style, first: int, last: int, rule: WindowRule) -> int:
     """When the marker of a batch comes, whose files land from `first` to `last`; all in ms."""
     if style == "late":
-        return last + int(rule.max_wait.total_seconds() * 1000) + chance.randint(-2_000, 1_000)
+        return last + int(rule.max_wait.total_seconds() * 1000) + chance.randint(0, 4_000)
     early = style != "honest" and chance.random() < 0.2
     return chance.randint(first, last) if early else last + chance.randint(0, 2_000)
 

@@ -86,6 +86,12 @@ class LiveBeforeNote(Windows):
             super()._note(WindowId.parse(joined.window), claim.value.trigger, self.first_look(rule))
         return joined
 
+    def mark(self, name: str, claim: Stored[Claim]) -> tuple[str, bool]:
+        window, changed = super().mark(name, claim)
+        if changed:
+            super()._note(WindowId.parse(window), claim.value.trigger, self.ledger.now_ms())
+        return window, changed
+
     def _note(self, window: WindowId, trigger: str, at_ms: int) -> None:
         """Not yet."""
 
@@ -181,25 +187,6 @@ class HelperGuesses(Windows):
 
 
 # slots and launching
-
-
-class GrantsWithoutLooking(Slots):
-    """Grant the slot without reading the run again."""
-
-    def _grant(self, gate: GateRule, run: str, cause: str) -> bool:
-        if self._ended(run):
-            return False
-        known = self.ledger.gates.get(gate.name)
-        for holder in known.value.holds if known else ():
-            if self._ended(holder):
-                self.free([gate.name], holder)
-
-        def take(held: Gate) -> Gate | None:
-            full = run in held.holds or len(held.holds) >= gate.limit
-            return None if full else replace(held, holds={**held.holds, run: cause})
-
-        self.ledger.gates.update(gate.name, take, Gate())
-        return self.cause(gate, run) is not None
 
 
 class Releases(Admission):
