@@ -331,9 +331,12 @@ class Core:
     # claims
 
     def resume(self, name: str) -> Outcome | None:
-        """Decide again on a claim that was left open: what the tick does with the note of a gate that failed."""
+        """Decide again on a claim that was left open: what the tick does with the note of a gate that failed.
+
+        A claim that says `member` is decided again too: whoever settled it may have died before the member was written.
+        """
         stored = self.ledger.claims.get(name)
-        if stored is None or stored.value.state != "open" or stored.value.job is not None:
+        if stored is None or stored.value.state not in {"open", "member"} or stored.value.job is not None:
             return None
         event = Event.from_json(stored.value.event)
         for arrival in self._matched(event):
