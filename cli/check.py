@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from retrigger.cli.errors import NO
-from retrigger.cli.render import Format, dim, format_option, json_line, note, say, visible, width
+from retrigger.cli.render import Format, dim, examples, format_option, json_line, note, say, visible, width
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _SHOWN: Final = 160
 
 
-@click.command
+@click.command(epilog=examples("retrigger check examples/churn", "retrigger check --format json | jq -r .path"))
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @format_option
 @click.pass_context
@@ -28,10 +28,6 @@ def check(ctx: click.Context, folder: Path, form: Format) -> None:
     """Report every mistake of every file of a project: triggers, environments, schemas, templates.
 
     DIR is the project's folder or one inside it. Silent on stdout, exit code 0, if all is right; else 1.
-
-    \b
-    retrigger check examples/churn
-    retrigger check --format json | jq -r .path
     """
     from retrigger.triggers.authoring.compile import check as problems_of
     from retrigger.triggers.authoring.project import find_root, read_project

@@ -32,6 +32,11 @@ def format_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return option(command)
 
 
+def examples(*lines: str) -> str:
+    """An epilog that click does not rewrap."""
+    return "\b\n" + "\n".join(("Examples:", *(f"  {line}" for line in lines)))
+
+
 def json_line(value: Mapping[str, Any]) -> None:
     click.echo(json.dumps(value))
 
@@ -63,6 +68,11 @@ def dim(text: str) -> str:
     return click.style(text, fg="bright_black")
 
 
+def field(name: str, value: str) -> None:
+    """One field of what the line above names."""
+    say(f"  {dim(f'{name:<20}')} {visible(value)}")
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Columns as wide as their widest cell, under a head; an empty cell is a `-`."""
     cells = [[visible(cell) or "-" for cell in row] for row in rows]
@@ -75,6 +85,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 def width(text: str) -> int:
     """Terminal columns: two for a wide character, none for one that combines."""
     return sum(0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF") for char in text)
+
+
+def verdict_line(verdict: Mapping[str, Any]) -> str:
+    """`gate     stop  missing_column: the header lacks Customer_Age`."""
+    reason = f": {visible(str(verdict['reason']))}" if verdict["reason"] else ""
+    says = str(verdict["says"])
+    return f"{verdict['stage']:<8} {paint(says)}{' ' * (4 - len(says))} {verdict['code']}{reason}"
 
 
 def metrics_line(metrics: Mapping[str, float]) -> str:
