@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
@@ -107,3 +108,18 @@ def _padded(row: Sequence[str], widths: Sequence[int], style: Callable[[str], st
     last = len(row) - 1
     cells = [style(cell) + (" " * (widths[at] - width(cell)) if at < last else "") for at, cell in enumerate(row)]
     return "  ".join(cells)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A line of a tree, already visible and painted, and what hangs below it."""
+
+    line: str
+    below: Sequence[Node] = ()
+
+
+def tree(node: Node, first: str = "", rest: str = "") -> None:
+    say(f"{dim(first)}{node.line}")
+    for child in node.below:
+        last = child is node.below[-1]
+        tree(child, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "))
