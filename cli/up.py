@@ -106,6 +106,7 @@ def _in_foreground(root: Path, state: State, port: int, options: Options) -> Non
     except BaseException:
         claim.release()
         raise
+    note("starting …")
     try:
         emulator.start()
     except HostFailed as error:
