@@ -130,10 +130,9 @@ class Core:
             return conflict
         if stored.value.state == "open":
             try:
-                stored = self._gated(name, stored, arrival, stop, fresh=fresh)
+                stored, fresh = self._gated(name, stored, arrival, stop, fresh=fresh)
             except Unavailable as error:
                 return self._later(arrival, name, error)
-            fresh = True
         if stored.value.state == "open":
             return self._later(arrival, name, None)
         if stored.value.state in {"rejected", "dead"}:
@@ -142,15 +141,18 @@ class Core:
 
     def _gated(
         self, name: str, stored: Stored[Claim], arrival: Arrival, stop: Verdict | None, *, fresh: bool
-    ) -> Stored[Claim]:
-        """Look into the file and settle the claim by swap; a claim that stays `open` is another delivery's."""
+    ) -> tuple[Stored[Claim], bool]:
+        """Look into the file and settle the claim by swap; a claim that stays `open` is another delivery's.
+
+        -> (the claim, did this delivery settle it).
+        """
         if not fresh:
             stored = self._settled(name, stored)
             if stored.value.state != "open":
-                return stored
+                return stored, False
             counted = self.ledger.claims.swap(stored, replace(stored.value, tries=stored.value.tries + 1))
             if counted is None:
-                return self._reread(name)
+                return self._reread(name), False
             stored = counted
         if stored.value.tries > MAX_TRIES:
             reason = f"gave up after {MAX_TRIES} tries: each ended without an answer"
@@ -171,8 +173,9 @@ class Core:
         assert check is not None  # only what is checked is claimed as open
         return gate_object(self.admission.objects, payload, check)
 
-    def _settle(self, name: str, stored: Stored[Claim], value: Claim) -> Stored[Claim]:
-        return self.ledger.claims.swap(stored, value) or self._reread(name)
+    def _settle(self, name: str, stored: Stored[Claim], value: Claim) -> tuple[Stored[Claim], bool]:
+        settled = self.ledger.claims.swap(stored, value)
+        return (self._reread(name), False) if settled is None else (settled, True)
 
     def _settled(self, name: str, stored: Stored[Claim]) -> Stored[Claim]:
         """Another delivery may be reading the file at this moment: give it two seconds before reading it again."""
@@ -331,9 +334,12 @@ class Core:
     # claims
 
     def resume(self, name: str) -> Outcome | None:
-        """Decide again on a claim that was left open: what the tick does with the note of a gate that failed."""
+        """Decide again on a claim that was left open: what the tick does with the note of a gate that failed.
+
+        A claim that says `member` is decided again too: whoever settled it may have died before the member was written.
+        """
         stored = self.ledger.claims.get(name)
-        if stored is None or stored.value.state != "open" or stored.value.job is not None:
+        if stored is None or stored.value.state not in {"open", "member"} or stored.value.job is not None:
             return None
         event = Event.from_json(stored.value.event)
         for arrival in self._matched(event):

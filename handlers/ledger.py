@@ -232,10 +232,16 @@ class Table(Generic[T]):
 
 
 class Ledger:
-    """All records of one environment."""
+    """All records of one environment.
 
-    def __init__(self, records: Records, environment: str) -> None:
+    `nonce` tells the windows of a new ledger from those of an old one in the same project.
+    """
+
+    def __init__(
+        self, records: Records, environment: str, nonce: Callable[[], str] = lambda: secrets.token_hex(4)
+    ) -> None:
         self.records = records
+        self.nonce = nonce
         self.environment = environment
         self.claims = Table(records, "c/", Claim)
         self.heads = Table(records, "w/", Head)
@@ -320,11 +326,6 @@ def to_ms(time: datetime) -> int:
 
 def from_ms(value: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=value)
-
-
-def new_nonce() -> str:
-    """Tells the windows of a new ledger from those of an old one in the same project."""
-    return secrets.token_hex(4)
 
 
 def _note_key(kind: NoteKind, subject: str, at_ms: int) -> str:

@@ -19,7 +19,6 @@ from retrigger.handlers.ledger import (
     Note,
     Run,
     Stored,
-    new_nonce,
     to_ms,
 )
 from retrigger.triggers import keys
@@ -79,7 +78,7 @@ class Windows:
         """The window of this key that is open, as far as this process knows: whoever joins finds out (R2)."""
         name = keys.digest(trigger.name, key)
         if name not in self._seen:
-            first = Head(trigger=trigger.name, key=key, captures=dict(captures), nonce=new_nonce())
+            first = Head(trigger=trigger.name, key=key, captures=dict(captures), nonce=self.ledger.nonce())
             head = self.ledger.heads.create(name, first) or self.head(name)
             self._seen[name] = WindowId(name, head.value.nonce, head.value.n)
         return self._seen[name]

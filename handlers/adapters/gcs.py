@@ -86,7 +86,6 @@ def _quoted(name: str) -> str:
 
 
 def _stat(item: Mapping[str, str]) -> ObjectStat:
-    # Numbers of 64 bits are texts in Google's JSON.
-    return ObjectStat(
-        name=item["name"], version=item["generation"], size=int(item["size"]), checksum=item.get("crc32c")
-    )
+    # Numbers of 64 bits are texts in Google's JSON. The checksum is written as in this object's events.
+    checksum = f"crc32c:{item['crc32c']}" if "crc32c" in item else None
+    return ObjectStat(name=item["name"], version=item["generation"], size=int(item["size"]), checksum=checksum)

@@ -209,19 +209,22 @@ def _fail(exc: exceptions.HTTPError, host: str, *, write: bool) -> NoReturn:
     match cause:
         case exceptions.NameResolutionError():
             message, code = f"{host} has no address; check the endpoint and the network's DNS", "dns"
-        case ssl.SSLCertVerificationError():
-            message = f"the certificate of {host} is not trusted; name your CA's file in SSL_CERT_FILE"
-            code = "certificate"
-        case exceptions.ConnectTimeoutError():
-            message, code = f"{host} did not accept a connection in time; check firewall and proxy", "connect_timeout"
         case exceptions.NewConnectionError():
             message = f"{host} accepts no connection; check the endpoint, and the proxy if one is set"
             code = "connection_refused"
+        case exceptions.ConnectTimeoutError():
+            message, code = f"{host} did not accept a connection in time; check firewall and proxy", "connect_timeout"
+        case ssl.SSLCertVerificationError():
+            message = f"the certificate of {host} is not trusted; name your CA's file in SSL_CERT_FILE"
+            code = "certificate"
         case exceptions.ReadTimeoutError():
             message, code = f"{host} did not answer in time; try again", "timeout"
+        case _ if isinstance(exc, exceptions.ProxyError):
+            message, code = f"the proxy did not let a connection to {host} through; check HTTPS_PROXY", "proxy"
         case _:
             message, code = f"the connection to {host} broke before the whole answer came; try again", "connection_lost"
-    if isinstance(cause, _NOTHING_SENT):
+    # urllib3 speaks of the proxy only until a connection through it stands.
+    if isinstance(exc, exceptions.ProxyError) or isinstance(cause, _NOTHING_SENT):
         raise Unavailable(message, code=code) from exc
     raise _lost(message, code, write=write) from exc
 

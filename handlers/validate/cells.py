@@ -44,7 +44,7 @@ def _is_bool(cell: str) -> bool:
 def _is_date(cell: str) -> bool:
     """`2024-02-29`: the extended form only, of the several that `fromisoformat` takes."""
     try:
-        return len(cell) == 10 and cell[4] == "-" and cell.isascii() and date.fromisoformat(cell) is not None
+        return len(cell) == 10 and cell[4] == cell[7] == "-" and cell.isascii() and date.fromisoformat(cell) is not None
     except ValueError:
         return False
 

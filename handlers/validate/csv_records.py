@@ -66,7 +66,7 @@ class Records:
             except csv.Error as exc:
                 if self._exhausted and self.cut:
                     return
-                raise Unreadable(f"row {self._row}: not valid CSV: {exc}") from exc
+                raise Unreadable(f"row {self._row}: not valid CSV: {exc}; check its quotes") from exc
             if cells:
                 yield self._row, cells
 

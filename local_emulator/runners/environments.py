@@ -118,8 +118,10 @@ def create(requirements: Requirements, python: str, report: Callable[[str], None
             partial = place.with_suffix(".partial")
             shutil.rmtree(partial, ignore_errors=True)
             _uv(["venv", "--relocatable", "--python", python, str(partial)], requirements)
+            # Bytecode now, once: a task may run where writing it is switched off, and would compile pandas each time.
+            install = ["pip", "install", "--compile-bytecode", "--python", str(partial / "bin" / "python")]
             for arguments in requirements.commands():
-                _uv(["pip", "install", "--python", str(partial / "bin" / "python"), *arguments], requirements)
+                _uv([*install, *arguments], requirements)
             partial.rename(place)
     return str(place / "bin" / "python")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -91,7 +92,7 @@ class JobProcesses:
         with self._lock:
             if (process := self._running.get(key)) is not None:
                 process.terminate()
-            elif self._state_of(folder) is JobState.PENDING:
+            elif self.knows(key) and self._state_of(folder) is JobState.PENDING:
                 self._settle(folder, JobState.CANCELLED, "cancelled before it started")
 
     def delete(self, key: str) -> None:
@@ -112,29 +113,38 @@ class JobProcesses:
         """Start one job and wait for its end, in a thread of the pool."""
         folder = self._folder / key
         with self._lock:
-            if self._closed or not self.knows(key) or self._state_of(folder) is not JobState.PENDING:
+            waits = self.knows(key) and key not in self._running and self._state_of(folder) is JobState.PENDING
+            if self._closed or not waits:
                 return
-            with (folder / _LOG).open("ab") as log:
-                process = self._running[key] = subprocess.Popen(
-                    [self._python, "-m", "retrigger.local_emulator.runners.kfp", str(folder)],
-                    stdin=subprocess.PIPE,
-                    stdout=log,
-                    stderr=log,
-                    env=self._env,
-                    cwd=folder,
-                    start_new_session=True,
-                )
+            try:
+                process = self._running[key] = self._start(folder)
+            except OSError as error:
+                self._settle(folder, JobState.FAILED, f"the runner could not be started: {error}")
+                return
         status = process.wait()
         with self._lock:
             del self._running[key]
-            if not self._state_of(folder).terminal:
+            if process.stdin is not None:
+                process.stdin.close()
+            if self._state_of(folder).terminal:
+                return
+            if status == -signal.SIGTERM:  # before it could listen for it: a cancellation all the same
+                self._settle(folder, JobState.CANCELLED, "cancelled")
+            else:
                 reason = f"the runner ended with status {status}: {last_line(folder / _LOG)}"
-                if status == -15:  # SIGTERM before it could listen for it: a cancellation all the same
-                    self._settle(folder, JobState.CANCELLED, "cancelled")
-                else:
-                    self._settle(folder, JobState.FAILED, reason)
-        if process.stdin is not None:
-            process.stdin.close()
+                self._settle(folder, JobState.FAILED, reason)
+
+    def _start(self, folder: Path) -> subprocess.Popen[bytes]:
+        with (folder / _LOG).open("ab") as log:
+            return subprocess.Popen(
+                [self._python, "-m", "retrigger.local_emulator.runners.kfp", str(folder)],
+                stdin=subprocess.PIPE,  # the job's life line: it ends when this process does
+                stdout=log,
+                stderr=log,
+                env=self._env,
+                cwd=folder,
+                start_new_session=True,
+            )
 
     def _state_of(self, folder: Path) -> JobState:
         return JobState(read_state(folder)["state"])

@@ -91,6 +91,8 @@ class TaskRecord:
     def finish(self, finished: Finished) -> None:
         self.state, self.outputs, self.error = finished.state, finished.outputs, finished.error
         self.end_time = self.record.timestamp()
+        if finished.state is TaskState.SKIPPED:
+            self.start_time = self.end_time
         self.record.changed()
 
     def as_json(self) -> dict[str, Any]:

@@ -4,6 +4,8 @@
 wants come from routes beside the plane's, where an emulator has its Cloud Storage. No `from __future__ import
 annotations` here: kfp reads annotations as objects.
 """
+# Components are written the way kfp reads them, and run elsewhere.
+# ruff: noqa: ANN201, PTH123
 
 import os
 import time
@@ -30,7 +32,6 @@ from retrigger.local_emulator.planes.resources import Resources
 from retrigger.local_emulator.runners.process import JobProcesses
 from retrigger.local_emulator.state import State
 
-PLACE = {"project": "p", "location": "europe-west4"}
 PARENT = "projects/p/locations/europe-west4"
 
 
@@ -71,7 +72,10 @@ async def policy(_: Request) -> JSONResponse:
 @pytest.fixture
 def plane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     state = State.at(tmp_path / "state")
-    now = lambda: datetime.now(UTC)
+
+    def now() -> datetime:
+        return datetime.now(UTC)
+
     resources = Resources(state.root / "resources.sqlite3")
     processes = JobProcesses(state.jobs, env=os.environ, now=now)
     jobs = PipelineJobs(resources, processes, now, cache=state.root / "cache", clock=state.clock)
@@ -115,7 +119,8 @@ def pipeline_job(template: str, job_id: str, **parameters: Any) -> aiplatform.Pi
     )
 
 
-def test_submit_wait_and_read_what_the_run_gave(plane: Server, template: str) -> None:
+@pytest.mark.usefixtures("plane")
+def test_submit_wait_and_read_what_the_run_gave(template: str) -> None:
     job = pipeline_job(template, "run-1", rows=10)
     job.submit(service_account="sa@p.iam.gserviceaccount.com")
     job.wait()
@@ -131,7 +136,8 @@ def test_submit_wait_and_read_what_the_run_gave(plane: Server, template: str) ->
         pipeline_job(template, "run-1", rows=10).submit(service_account="sa@p.iam.gserviceaccount.com")
 
 
-def test_cancel_and_delete(plane: Server, template: str) -> None:
+@pytest.mark.usefixtures("plane")
+def test_cancel_and_delete(template: str) -> None:
     job = pipeline_job(template, "run-1", rows=1, seconds=600)
     job.submit(service_account="sa@p.iam.gserviceaccount.com")
     job.cancel()

@@ -21,6 +21,7 @@ from retrigger.handlers.admit import Admission
 from retrigger.handlers.core import Core
 from retrigger.handlers.ledger import MAX_CARRIES, Ledger, Pause, to_ms
 from retrigger.handlers.ports import JobStatus, ObjectStat, Request
+from retrigger.handlers.slots import gates_of
 from retrigger.handlers.tick import Tick
 from retrigger.triggers import keys
 from retrigger.triggers.errors import Unavailable, Unknown
@@ -112,7 +113,8 @@ class World:
         index = Index.build([scene.trigger], scene.environment)
         self.cores = []
         for _ in range(3):  # three processes, each with its own idea of which windows are open
-            admission = Admission(Ledger(HostileRecords(self), "sim"), catalog, self.platform, HostileObjects(self))
+            ledger = Ledger(HostileRecords(self), "sim", nonce=lambda: f"{self.random.getrandbits(32):08x}")
+            admission = Admission(ledger, catalog, self.platform, HostileObjects(self))
             self.cores.append(core(admission, index, lambda _: self.edge()))
 
     # the scheduler
@@ -241,11 +243,14 @@ class HostileRecords:
         before, after = old.body["holds"], body["holds"]
         assert isinstance(before, dict)
         assert isinstance(after, dict)
-        paused, since_ms = self._world.ledger.paused(self._world.scene.trigger.name)
+        pause = self._world.ledger.pauses.get(self._world.scene.trigger.name)
         worker = self._world.worker
         assert worker is not None
-        if set(after) - set(before) and paused and worker.began_ms + to_ms(START) > since_ms:
-            raise Violation("GRANTED WHILE PAUSED")
+        new = [holder for holder in after if holder not in before]
+        own = gates_of(self._world.scene.trigger, self._world.scene.environment, "")[0]
+        paused = pause is not None and pause.value.paused and worker.began_ms + to_ms(START) > to_ms(pause.record.time)
+        if new and old.key == f"g/{own.name}" and paused:
+            raise Violation("GRANTED WHILE PAUSED")  # the environment's gate comes after: that is rolling forward
 
 
 class HostileObjects:

@@ -26,12 +26,14 @@ def bootstrap(installs: str) -> list[str]:
     ("installs", "expected"),
     [
         (
-            "python3 -m pip install --quiet --no-warn-script-location 'kfp==2.16.0' '--no-deps' 'x; python_version<\"3.9\"'",
+            "python3 -m pip install --quiet --no-warn-script-location 'kfp==2.16.0' '--no-deps' 'x; y<\"3.9\"'",
             Requirements((), "2.16.0"),
         ),
         (
-            "python3 -m pip install --quiet --index-url https://h/simple 'pandas>=2,<3' 'odd[a && b]'  &&  "
-            "python3 -m pip install 'kfp==2.16.0' '--no-deps'",
+            (
+                "python3 -m pip install --quiet --index-url https://h/simple 'pandas>=2,<3' 'odd[a && b]'  &&  "
+                "python3 -m pip install 'kfp==2.16.0' '--no-deps'"
+            ),
             Requirements((("--index-url", "https://h/simple", "pandas>=2,<3", "odd[a && b]"),), "2.16.0"),
         ),
         ("python3 -m pip install 'kfp==2.15.0' 'pandas'", Requirements((("kfp==2.15.0", "pandas"),), "")),

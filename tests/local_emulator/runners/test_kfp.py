@@ -1,4 +1,6 @@
 """Compiled pipelines, run for real. No `from __future__ import annotations` here: kfp reads annotations as objects."""
+# Components are written the way kfp reads them, and run elsewhere.
+# ruff: noqa: ANN002, ANN201, E741, FBT001, PLR0917, PTH104, PTH110, PTH118, PTH123, PYI024, UP045
 
 import json
 import os
@@ -16,6 +18,7 @@ from kfp.dsl import Dataset, Input, Metrics, Output, PipelineTaskFinalStatus
 
 from retrigger.local_emulator.runners import values
 from retrigger.local_emulator.runners.request import JobRequest
+from tests.local_emulator.runners.fake_store import Store
 
 IMAGE = "python:3.11"
 NAME = "projects/p/locations/l/pipelineJobs/"
@@ -315,6 +318,7 @@ class Runner:
         self.folder = folder
         self.compiled = compiled
         self.started: list[subprocess.Popen[bytes]] = []
+        self.store = ""  # none: artifacts stay in the job's folder
 
     def start(self, pipeline: Any, arguments: dict[str, Any], job: str = "job", **more: Any) -> Path:
         spec = self.compiled(pipeline)
@@ -322,8 +326,7 @@ class Runner:
         folder.mkdir()
         request = JobRequest(NAME + job, spec, "gs://bucket/root", values.bind(spec, arguments), **more)
         request.write(folder)
-        env = {**os.environ, "RETRIGGER_PARALLEL_TASKS": "2"}
-        env.pop("STORAGE_EMULATOR_HOST", None)
+        env = {**os.environ, "RETRIGGER_PARALLEL_TASKS": "2", "STORAGE_EMULATOR_HOST": self.store}
         with (folder / "runner.log").open("wb") as log:
             command = [sys.executable, "-m", "retrigger.local_emulator.runners.kfp", str(folder)]
             self.started.append(
@@ -440,6 +443,17 @@ def test_artifacts_have_gs_uris_types_and_metadata(runner: Runner, tmp_path: Pat
         "metrics": (f"{uri}/metrics", "system.Metrics", {"length": 3}),
     }
     assert (tmp_path / "job" / "gcs" / uri.removeprefix("gs://") / "out").read_text() == "abc"
+
+
+def test_gs_inputs_come_from_the_store_and_gs_outputs_go_there(runner: Runner) -> None:
+    store = Store()
+    store.objects = {"given.txt": b"given"}
+    store.server.start()
+    runner.store = store.server.url
+    assert outputs(runner.run(import_pipeline, {"uri": "gs://bucket/given.txt"}, "in")) == {"Output": "given"}
+    assert outputs(runner.run(cached_pipeline, {"text": "abc"}, "out")) == {"Output": "abc"}
+    store.server.stop()
+    assert store.objects == {"given.txt": b"given", "root/out/001-write/out": b"abc"}
 
 
 def test_the_same_work_is_done_once(runner: Runner, tmp_path: Path) -> None:

@@ -170,3 +170,11 @@ def test_a_job_whose_emulator_and_runner_were_killed_is_failed_after_a_restart(t
         "endTime": moment,
         "tasks": [{"taskName": "only", "state": "CANCELLED", "endTime": moment}],
     }
+
+
+def test_a_runner_that_cannot_start_is_a_failed_job(tmp_path: Path) -> None:
+    jobs = JobProcesses(tmp_path / "jobs", env=os.environ, now=lambda: NOW, python=str(tmp_path / "none"))
+    jobs.submit("one", request("one", "true"))
+    eventually(lambda: state(jobs, "one") == "FAILED")
+    jobs.close()
+    assert jobs.state("one")["error"].startswith("the runner could not be started: [Errno 2]")
