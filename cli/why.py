@@ -16,6 +16,7 @@ from retrigger.cli.payloads import Payload, events_of
 from retrigger.cli.render import (
     Format,
     Node,
+    count,
     dim,
     examples,
     format_option,
@@ -138,11 +139,11 @@ def _event_node(event: EventView) -> Node:
 
 def _window_node(name: str, window: Mapping[str, Any]) -> Node:
     if window["state"] == "open":
-        return Node(f"window {name}  {paint('wait')}: open, with {window['members']:,} members so far")
-    rows = "" if window["rows"] is None else f", {window['rows']:,} rows"
+        return Node(f"window {name}  {paint('wait')}: open, with {count(window['members'], 'member')} so far")
+    rows = "" if window["rows"] is None else f", {count(window['rows'], 'row')}"
     said = [Node(verdict_line(verdict)) for verdict in window["verdicts"]]
     uris = _some([Node(visible(uri)) for uri in window["uris"]], "members")
-    line = f"window {name}  {window['state']} ({window['cause']}): {window['members']:,} members{rows}"
+    line = f"window {name}  {window['state']} ({window['cause']}): {count(window['members'], 'member')}{rows}"
     return Node(line, [*said, *uris])
 
 
