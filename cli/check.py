@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from retrigger.cli.errors import NO
-from retrigger.cli.render import Format, dim, examples, format_option, json_line, note, say, visible, width
+from retrigger.cli.render import Format, count, dim, examples, format_option, json_line, note, say, visible, width
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -46,7 +45,7 @@ def check(ctx: click.Context, folder: Path, form: Format) -> None:
         return
     project, _ = read_project(root)
     triggers, environments = len(project.triggers), len(project.environments) + len(project.azure)
-    note(f"{_count(triggers, 'trigger')}, {_count(environments, 'environment')}: no problems")
+    note(f"{count(triggers, 'trigger')}, {count(environments, 'environment')}: no problems")
 
 
 def show(root: Path, problems: Sequence[Problem]) -> None:
@@ -75,10 +74,8 @@ def excerpt(root: Path, problem: Problem) -> Iterator[str]:
 
 
 def _seen_from_here(root: Path, problems: Iterable[Problem]) -> Iterator[Problem]:
-    """With paths that an editor started here can open."""
+    """With paths that can be opened from here."""
+    here = Path.cwd()
     for problem in problems:
-        yield replace(problem, path=os.path.relpath(root / problem.path))
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+        path = root / problem.path
+        yield replace(problem, path=str(path.relative_to(here) if path.is_relative_to(here) else path))

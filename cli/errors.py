@@ -46,15 +46,15 @@ def told(error: Exception) -> Exception:
         case OSError(errno=errno.EPIPE):
             return error  # the reader of a pipe has seen enough
         case ProjectError():
-            head = "the project has a problem" if len(error.problems) == 1 else "the project has problems"
-            return No(f"{head} (`retrigger check` shows the lines):\n{error}")
+            head = "the project has problems; `retrigger check` shows the lines:" if error.problems[1:] else "no:"
+            return No(f"{head}\n{error}")
         case Unavailable():
             return Failed(str(error))
         case Malformed() | ExpressionError() | Refused():
             return No(str(error))
         case RetriggerError():
             return Usage(str(error))
-        case ModuleNotFoundError(name=str(name)):
+        case ModuleNotFoundError(name=str(name)) if not name.startswith("retrigger"):
             return Usage(f"{name} is not installed: pip install 'retrigger[emulator]'")
         case OSError(filename=name, strerror=str(reason)):
             return Usage(f"{name}: {reason}" if name else reason)

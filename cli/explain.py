@@ -11,7 +11,18 @@ import click
 
 from retrigger.cli.errors import NO
 from retrigger.cli.payloads import events_of, payload_options, payloads, read_headers
-from retrigger.cli.render import Format, examples, field, format_option, json_line, paint, say, verdict_line, visible
+from retrigger.cli.render import (
+    Format,
+    count,
+    examples,
+    field,
+    format_option,
+    json_line,
+    paint,
+    say,
+    verdict_line,
+    visible,
+)
 from retrigger.triggers.errors import Malformed
 
 if TYPE_CHECKING:
@@ -114,4 +125,4 @@ def _show_request(request: Request, *, full: bool) -> None:
 def _in_short(spec: Mapping[str, Any]) -> str:
     name = spec.get("pipelineInfo", {}).get("name", "")
     tasks = spec.get("root", {}).get("dag", {}).get("tasks", {})
-    return f"… {name}, {len(tasks)} tasks; --full prints it …"
+    return f"… {name}, {count(len(tasks), 'task')}; --full prints it …"

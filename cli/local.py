@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -13,14 +14,16 @@ import urllib3
 
 from retrigger.cli.errors import Failed, No, Usage
 from retrigger.handlers.ledger import Ledger
-from retrigger.handlers.wiring import records_of
+from retrigger.handlers.wiring import google_api, launcher_of, records_of
 from retrigger.local_emulator.claim import running
 from retrigger.local_emulator.control import ROOT
 from retrigger.local_emulator.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+    from retrigger.handlers.journal import RunView
+    from retrigger.handlers.ports import Launcher
     from retrigger.local_emulator.claim import Process
     from retrigger.triggers.compiled import Compiled
 
@@ -58,10 +61,10 @@ def state_of(folder: Path | None) -> State:
 
 
 def running_on(state: State) -> Process:
-    """Raises No if no emulator runs there."""
+    """Raises Failed if no emulator runs there."""
     process = running(state)
     if process is None:
-        raise No(f"No emulator runs on {state.root}: start it with `retrigger up`.")
+        raise Failed(f"No emulator runs on {state.root}: start it with `retrigger up`.")
     return process
 
 
@@ -81,6 +84,25 @@ def compiled_of(state: State) -> Compiled:
     if not state.compiled.is_file():
         raise Usage(f"Nothing was compiled for {state.root} yet: start the emulator with `retrigger up`.")
     return load(state.compiled.read_text(encoding="utf-8"))
+
+
+def launcher_of_emulator(state: State) -> Launcher:
+    """The platform that the emulator's functions launch on."""
+    environment = compiled_of(state).environment
+    return launcher_of(environment, google_api(environment, os.environ))
+
+
+def with_live_tasks(state: State, runs: Iterable[RunView]) -> list[RunView]:
+    """With the tasks of what runs now, if the emulator is up to be asked. States stay those that the ledger knows."""
+    if running(state) is None:
+        return list(runs)
+    launcher = launcher_of_emulator(state)
+    return [_live(launcher, run) if run.phase == "launched" else run for run in runs]
+
+
+def _live(launcher: Launcher, run: RunView) -> RunView:
+    status = launcher.status(run.job)
+    return replace(run, tasks=status.tasks, metrics=status.metrics)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from retrigger.cli.errors import No
-from retrigger.cli.local import compiled_of, ledger_at, running_on, state_of, state_option
+from retrigger.cli.local import launcher_of_emulator, ledger_at, running_on, state_of, state_option, with_live_tasks
 from retrigger.cli.render import Format, examples, format_option, json_line, metrics_line, note, say, table, time_of
 from retrigger.handlers.control import cancel as ask_to_cancel
 from retrigger.handlers.journal import Journal
-from retrigger.handlers.wiring import google_api, launcher_of
 from retrigger.triggers.authoring.wording import closest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from retrigger.handlers.journal import RunView
 
     Command = Callable[..., Any]
 
@@ -54,9 +54,11 @@ def events(trigger: str | None, folder: Path | None, ledger: str | None, form: F
 def runs(folder: Path | None, ledger: str | None, form: Format) -> None:
     """Every run, oldest first: running, succeeded, failed, cancelled or lost, with its metrics.
 
-    States are as the last tick saw them. The emulator need not run.
+    States are as the last tick saw them; of what runs now, the emulator is asked for the tasks if it is up.
     """
     found = Journal(ledger_at(folder, ledger)).runs()
+    if ledger is None:
+        found = with_live_tasks(state_of(folder), found)
     if form == "json":
         for run in found:
             json_line(asdict(run))
@@ -64,19 +66,14 @@ def runs(folder: Path | None, ledger: str | None, form: Format) -> None:
     if not found:
         note("Nothing was launched yet.")
         return
-    rows = [
-        (
-            run.id,
-            run.state,
-            run.trigger,
-            str(run.members or ""),
-            time_of(run.launched),
-            time_of(run.ended),
-            metrics_line(run.metrics) or run.error or "",
-        )
-        for run in found
-    ]
-    table(("RUN", "STATE", "TRIGGER", "MEMBERS", "LAUNCHED", "ENDED", "METRICS"), rows)
+    table(("RUN", "STATE", "TRIGGER", "MEMBERS", "LAUNCHED", "ENDED", "DETAIL"), [_row(run) for run in found])
+
+
+def _row(run: RunView) -> tuple[str, ...]:
+    members = str(run.members) if run.members else ""
+    busy = ", ".join(name for name, state in run.tasks.items() if state == "running")
+    detail = f"in {busy}" if busy and run.state == "running" else metrics_line(run.metrics) or run.error or ""
+    return (run.id, run.state, run.trigger, members, time_of(run.launched), time_of(run.ended), detail)
 
 
 @click.command(epilog=examples("retrigger cancel churn-retrain-5f1c…"))
@@ -87,9 +84,7 @@ def cancel(run: str, folder: Path | None) -> None:
     state = state_of(folder)
     ledger = ledger_at(folder, None)
     running_on(state)
-    environment = compiled_of(state).environment
-    launcher = launcher_of(environment, google_api(environment, os.environ))
-    match ask_to_cancel(ledger, launcher, run):
+    match ask_to_cancel(ledger, launcher_of_emulator(state), run):
         case "cancelling":
             say(f"{run} is being cancelled; `retrigger runs` shows when it has ended.")
         case "ended":

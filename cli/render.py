@@ -95,6 +95,11 @@ def verdict_line(verdict: Mapping[str, Any]) -> str:
     return f"{verdict['stage']:<8} {paint(says)}{' ' * (4 - len(says))} {verdict['code']}{reason}"
 
 
+def count(number: int, what: str) -> str:
+    """`1 task`, `1,200 tasks`."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def metrics_line(metrics: Mapping[str, float]) -> str:
     return " ".join(f"{name}={value:.4g}" for name, value in sorted(metrics.items()))
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -106,6 +106,7 @@ def _in_foreground(root: Path, state: State, port: int, options: Options) -> Non
     except BaseException:
         claim.release()
         raise
+    note("starting …")
     try:
         emulator.start()
     except HostFailed as error:
@@ -162,25 +163,31 @@ def _in_background(root: Path, state: State, port: int, options: Options) -> Pro
     from retrigger.local_emulator.claim import running
 
     log = state.logs / "emulator.log"
-    with log.open("wb") as output:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "retrigger.cli", *_arguments(root, state, port, options)],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
+    command = [sys.executable, "-m", "retrigger.cli", *_arguments(root, state, port, options)]
+    # Not subprocess: this one is meant to outlive us, and nobody is to wait for it.
+    child = os.posix_spawn(
+        command[0],
+        command,
+        os.environ,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
     began, said = time.monotonic(), False
-    while (process := running(state)) is None or process.pid != child.pid:
-        if child.poll() is not None:
+    while (process := running(state)) is None or process.pid != child:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
             click.echo(log.read_text(encoding="utf-8", errors="replace"), err=True, nl=False)
-            click.get_current_context().exit(child.returncode or FAILED)
+            click.get_current_context().exit(os.waitstatus_to_exitcode(status) or FAILED)
         waited = time.monotonic() - began
         if waited > _SILENCE_S and not said:
             said = True
             note("starting: the functions are being loaded …")
         if waited > _READY_WITHIN_S:
-            child.terminate()
+            os.kill(child, signal.SIGTERM)
             raise Failed(f"The emulator is not ready after {_READY_WITHIN_S:.0f} s: its log is {log}.")
         time.sleep(_LOOK_AGAIN_S)
     return process

@@ -10,12 +10,13 @@ from urllib.parse import quote
 import click
 
 from retrigger.cli.errors import NO, No
-from retrigger.cli.local import Remote, compiled_of, ledger_at, state_of, state_option
+from retrigger.cli.local import Remote, compiled_of, ledger_at, state_of, state_option, with_live_tasks
 from retrigger.cli.operate import ledger_option
 from retrigger.cli.payloads import Payload, events_of
 from retrigger.cli.render import (
     Format,
     Node,
+    count,
     dim,
     examples,
     format_option,
@@ -62,14 +63,13 @@ def why(ctx: click.Context, target: str, folder: Path | None, ledger: str | None
     """
     journal = Journal(ledger_at(folder, ledger))
     if (chain := journal.why(target)) is not None:
-        state = None if ledger else state_of(folder)
-        _show_chain(chain, _models(state, chain["runs"]), form)
+        _show_chain(chain, None if ledger else state_of(folder), form)
         return
     state = state_of(folder)
     for event in _events(state, target):
         known = journal.why(event.id) if event.id else None
         if known is not None:
-            _show_chain(known, _models(state, known["runs"]), form)
+            _show_chain(known, state, form)
         else:
             _show_unclaimed(target, list(reasons(compiled_of(state), event)), form)
             ctx.exit(NO)
@@ -100,10 +100,10 @@ def _resource(state: State, uri: str) -> Mapping[str, Json]:
         raise No(f"{uri} is not in the emulator: {error.message}") from error
 
 
-def _models(state: State | None, runs: Iterable[RunView]) -> dict[str, list[str]]:
-    """Run -> the model versions that carry its job's id as an alias; asked of the emulator while it runs."""
-    process = running(state) if state is not None else None
-    if state is None or process is None:
+def _models(state: State, runs: Iterable[RunView]) -> dict[str, list[str]]:
+    """Job -> the model versions that carry its id as an alias; asked of the emulator while it runs."""
+    process = running(state)
+    if process is None:
         return {}
     environment, emulator = compiled_of(state).environment, Remote(process.url)
     parent = f"/v1/projects/{environment.project}/locations/{environment.location}/models"
@@ -116,15 +116,18 @@ def _models(state: State | None, runs: Iterable[RunView]) -> dict[str, list[str]
     return found
 
 
-def _show_chain(chain: Mapping[str, Any], models: Mapping[str, list[str]], form: Format) -> None:
+def _show_chain(chain: Mapping[str, Any], state: State | None, form: Format) -> None:
+    """`state`: whose emulator can be asked for tasks and models; None: only the ledger was named."""
+    runs: list[RunView] = with_live_tasks(state, chain["runs"]) if state else chain["runs"]
+    models = _models(state, runs) if state else {}
     if form == "json":
         events = [asdict(event) for event in chain["events"]]
-        runs = [{**asdict(run), "models": models.get(run.job, [])} for run in chain["runs"]]
-        json_line({**chain, "events": events, "runs": runs})
+        told = [{**asdict(run), "models": models.get(run.job, [])} for run in runs]
+        json_line({**chain, "events": events, "runs": told})
         return
     below = _some([_event_node(event) for event in chain["events"]], "events")
     below += [_window_node(name, window) for name, window in chain["windows"].items()]
-    below += [_run_node(run, models.get(run.job, [])) for run in chain["runs"]]
+    below += [_run_node(run, models.get(run.job, [])) for run in runs]
     tree(Node(click.style(visible(chain["target"]), bold=True), below))
 
 
@@ -136,11 +139,11 @@ def _event_node(event: EventView) -> Node:
 
 def _window_node(name: str, window: Mapping[str, Any]) -> Node:
     if window["state"] == "open":
-        return Node(f"window {name}  {paint('wait')}: open, with {window['members']:,} members so far")
-    rows = "" if window["rows"] is None else f", {window['rows']:,} rows"
+        return Node(f"window {name}  {paint('wait')}: open, with {count(window['members'], 'member')} so far")
+    rows = "" if window["rows"] is None else f", {count(window['rows'], 'row')}"
     said = [Node(verdict_line(verdict)) for verdict in window["verdicts"]]
     uris = _some([Node(visible(uri)) for uri in window["uris"]], "members")
-    line = f"window {name}  {window['state']} ({window['cause']}): {window['members']:,} members{rows}"
+    line = f"window {name}  {window['state']} ({window['cause']}): {count(window['members'], 'member')}{rows}"
     return Node(line, [*said, *uris])
 
 
