@@ -5,8 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Final
 
+from tests.benchmarks.burst import BURST
 from tests.benchmarks.cold_start import COLD_START
+from tests.benchmarks.decode import DECODE
+from tests.benchmarks.ledger import LEDGER
+from tests.benchmarks.matching import MATCHING
 from tests.benchmarks.report import as_json, as_table
+from tests.benchmarks.tick import TICK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,6 +19,11 @@ if TYPE_CHECKING:
     from tests.benchmarks.report import Benchmark
 
 BENCHMARKS: Final[Mapping[str, Benchmark]] = {
+    "matching": MATCHING,
+    "decode": DECODE,
+    "ledger": LEDGER,
+    "burst": BURST,
+    "tick": TICK,
     "cold_start": COLD_START,
 }
 
