@@ -11,13 +11,11 @@ from retrigger.handlers.launch import frozen_job
 from retrigger.handlers.ledger import MAX_TRIES, Claim, Cursor, Stored, from_ms, to_ms
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.handlers.validate.checks import check_message, check_object
-from retrigger.handlers.validate.gate import gate_object
 from retrigger.handlers.windows import WindowId, on_grid
 from retrigger.triggers import keys
 from retrigger.triggers.errors import ExpressionError, Refused, RetriggerError, Unavailable
 from retrigger.triggers.event import FIRED, Event, Message, Object, Schedule
 from retrigger.triggers.expressions import load_expression
-from retrigger.triggers.schedule import times
 from retrigger.triggers.spec import MessageSource, ObjectSource, ScheduleSource
 
 if TYPE_CHECKING:
@@ -175,6 +173,8 @@ class Core:
         return self._settle(name, stored, replace(stored.value, state=state, rows=rows, verdicts=[verdict.to_json()]))
 
     def _gate(self, arrival: Arrival, stop: Verdict | None) -> tuple[Verdict, int | None]:
+        from retrigger.handlers.validate.gate import gate_object  # only what reads files pays for it
+
         payload, check = arrival.event.payload, arrival.trigger.object_check
         assert isinstance(payload, Object)
         if stop is not None:
@@ -410,6 +410,8 @@ def due_times(source: ScheduleSource, since_ms: int, now_ms: int) -> list[int]:
 
     At most the last 100, found by looking back further and further: a cursor that rested for years costs no more.
     """
+    from retrigger.triggers.schedule import times  # only schedules pay for time zones
+
     if source.late_at_most is not None:
         since_ms = max(since_ms, now_ms - source.late_at_most // timedelta(milliseconds=1) - 1)
     due: list[int] = []
