@@ -51,9 +51,17 @@ def _event(payload: Object | Message, type_: str, subject: str | None) -> Event:
 def _object(pad: int) -> Event:
     name = "churn/dt=2026-01-05/" + "p" * pad + ".csv"
     payload = Object(
-        store="gcs", account=None, bucket="landing", name=name, version="1767603600000000", sequencer="1767603600000000",
-        size=123_456, content_type="text/csv", checksum="q2hlY2tzdW0=", uri=f"gs://landing/{name}",
-    )  # fmt: skip
+        store="gcs",
+        account=None,
+        bucket="landing",
+        name=name,
+        version="1767603600000000",
+        sequencer="1767603600000000",
+        size=123_456,
+        content_type="text/csv",
+        checksum="q2hlY2tzdW0=",
+        uri=f"gs://landing/{name}",
+    )
     return _event(payload, "google.cloud.storage.object.v1.finalized", f"objects/{name}")
 
 

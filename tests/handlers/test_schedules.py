@@ -7,8 +7,8 @@ from typing import Literal
 
 import pytest
 
-from retrigger.handlers.core import due_times
 from retrigger.handlers.ledger import to_ms
+from retrigger.handlers.schedules import due_times
 from retrigger.triggers.spec import ScheduleSource
 
 NOW = datetime(2026, 3, 2, 3, 0, 30, tzinfo=UTC)
