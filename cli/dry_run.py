@@ -5,6 +5,7 @@ Windows close at once, and checks that need the data or the whole window are lef
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
@@ -18,6 +19,7 @@ from retrigger.handlers.validate.checks import check_object
 from retrigger.handlers.windows import WindowId
 from retrigger.handlers.wiring import google_api, launcher_of
 from retrigger.triggers import glob, keys
+from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.event import Schedule
 from retrigger.triggers.expressions import load_expression
 from retrigger.triggers.match import Index
@@ -160,7 +162,8 @@ class _Explainer:
             if source is None or isinstance(source, ScheduleSource) or not source.key:
                 continue
             scope = {"event": self.event.scope(), "match": match.captures, "vars": self.compiled.environment.vars}
-            candidates.insert(0, keys.identity(self.event, load_expression(source.key).evaluate(scope)))
+            with suppress(ExpressionError):  # then the event was claimed, and rejected, under its own identity
+                candidates.insert(0, keys.identity(self.event, load_expression(source.key).evaluate(scope)))
         claimed = (one for one in candidates if self.ledger.claims.get(self.ledger.claim_name(trigger.name, one)))
         return next(claimed, None)
 

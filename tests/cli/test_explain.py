@@ -4,7 +4,7 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
-from tests.cli.conftest import TABLES, TEMPLATE, retrigger, uploaded, write_project
+from tests.cli.conftest import REQUESTS, TABLES, TEMPLATE, retrigger, uploaded, write_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,6 +114,13 @@ def test_a_parameter_of_the_wrong_type_would_be_rejected(project: Path, write: W
     (told,) = called.lines
     assert (called.code, told["result"], told["request"]) == (1, "rejected", None)
     assert told["verdicts"][-1]["code"] == "bad_parameters"
+
+
+def test_a_key_that_cannot_be_computed_would_be_rejected(tmp_path: Path, write: Write) -> None:
+    unguarded = REQUESTS.replace("      filter: has(event.message.json.id)\n", "")
+    project = write_project(tmp_path / "p", {"triggers/requests.yaml": unguarded})
+    called = retrigger("explain", write("m.json", message({"data": "d", "seconds": "1"})), "--project", project)
+    assert (called.code, "would be rejected" in called.out, "event.message.json.id" in called.out) == (1, True, True)
 
 
 def test_a_wake_up_is_explained_by_its_own_time(project: Path, write: Write) -> None:
