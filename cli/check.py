@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -26,7 +27,7 @@ _SHOWN: Final = 160
 def check(ctx: click.Context, folder: Path, form: Format) -> None:
     """Report every mistake of every file of a project: triggers, environments, schemas, templates.
 
-    DIR is the project's folder or one inside it. Silent on stdout, exit code 0, if all is right; else 1.
+    DIR is the project's folder or one inside it. Silence and exit code 0 if all is right; else 1.
     """
     from retrigger.triggers.authoring.compile import check as problems_of
     from retrigger.triggers.authoring.project import find_root, read_project
@@ -40,6 +41,8 @@ def check(ctx: click.Context, folder: Path, form: Format) -> None:
         show(root, problems)
     if problems:
         ctx.exit(NO)
+    if not sys.stderr.isatty():
+        return
     project, _ = read_project(root)
     triggers, environments = len(project.triggers), len(project.environments) + len(project.azure)
     note(f"{count(triggers, 'trigger')}, {count(environments, 'environment')}: no problems")

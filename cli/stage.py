@@ -6,10 +6,12 @@ import base64
 import json
 import os
 import signal
+import socket
 import time
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from retrigger.handlers.adapters.sqlite import SqliteRecords
 from retrigger.handlers.journal import Journal
@@ -43,6 +45,7 @@ class Stage:
         self._api = google_api(self.environment, {})
         self._objects = objects_of(self.environment, self._api)
         self._launcher = launcher_of(self.environment, self._api)
+        self._killed: set[int] = set()
         self.journal = Journal(Ledger(SqliteRecords(state.ledger), self.environment.name))
 
     @classmethod
@@ -72,11 +75,26 @@ class Stage:
         return str(answer["messageIds"][0])
 
     def kill_the_function(self) -> int:
-        """As a platform may, at any moment: SIGKILL. -> the process that died."""
-        pid = self.emulator.functions.pid
-        assert pid is not None
-        os.kill(pid, signal.SIGKILL)
-        return pid
+        """As a platform may, at any moment: SIGKILL to a function that serves. -> the process that died.
+
+        One that was killed before is waited for: the host brings up another.
+        """
+        for _ in range(_ROUNDS):
+            pid = self.emulator.functions.pid
+            if pid is not None and pid not in self._killed and self._serves():
+                os.kill(pid, signal.SIGKILL)
+                self._killed.add(pid)
+                return pid
+            time.sleep(_LOOK_EVERY_S)
+        raise Unavailable("the function does not come up again; see its log", code="not_settled")
+
+    def _serves(self) -> bool:
+        place = urlsplit(self.emulator.functions.url)
+        try:
+            socket.create_connection((place.hostname, place.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
 
     def settle(self) -> None:
         """Until every delivery was acknowledged, winding the clock over the pauses between tries.

@@ -44,6 +44,11 @@ def answer(ledger: Ledger, raw: bytes, decide: Callable[[], list[Outcome]]) -> A
     return _body({"outcomes": [*outcomes]}), 200, _JSON
 
 
+def answer_other_methods() -> Answer:
+    """Deliveries are posted; a browser or a probe that looks in is told so, and leaves no dead letter."""
+    return _body({"error": {"code": "not_a_delivery", "message": "POST an event"}}), 405, {**_JSON, "Allow": "POST"}
+
+
 def answer_tick(run: Callable[[], Report]) -> Answer:
     """A tick that could not reach the ledger is worth another."""
     try:

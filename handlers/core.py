@@ -11,13 +11,11 @@ from retrigger.handlers.launch import frozen_job
 from retrigger.handlers.ledger import MAX_TRIES, Claim, Cursor, Stored, from_ms, to_ms
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.handlers.validate.checks import check_message, check_object
-from retrigger.handlers.validate.gate import gate_object
 from retrigger.handlers.windows import WindowId, on_grid
 from retrigger.triggers import keys
 from retrigger.triggers.errors import ExpressionError, Refused, RetriggerError, Unavailable
 from retrigger.triggers.event import FIRED, Event, Message, Object, Schedule
 from retrigger.triggers.expressions import load_expression
-from retrigger.triggers.schedule import times
 from retrigger.triggers.spec import MessageSource, ObjectSource, ScheduleSource
 
 if TYPE_CHECKING:
@@ -33,17 +31,22 @@ _LOG = logging.getLogger(__name__)
 _PATIENCE_S: Final = (0.05, 0.1, 0.2, 0.4, 0.6, 0.6)  # about two seconds for another delivery's gate to finish
 _SOON_MS: Final = 60_000
 _MISSED_AT_MOST: Final = 100
+_LOOK_BACK_MS: Final = (3_600_000, 86_400_000, 31 * 86_400_000, 366 * 86_400_000)
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An event that met a trigger through one of its sources (None: as the marker of its window)."""
+    """An event that met a trigger through one of its sources (None: as the marker of its window).
+
+    `patient`: another delivery of it may be at work at this moment.
+    """
 
     event: Event
     trigger: Trigger
     source: Source | None
     captures: Mapping[str, str]
     scope: Mapping[str, object]
+    patient: bool = True
 
 
 class Core:
@@ -147,7 +150,7 @@ class Core:
         -> (the claim, did this delivery settle it).
         """
         if not fresh:
-            stored = self._settled(name, stored)
+            stored = self._settled(name, stored) if arrival.patient else stored
             if stored.value.state != "open":
                 return stored, False
             counted = self.ledger.claims.swap(stored, replace(stored.value, tries=stored.value.tries + 1))
@@ -159,13 +162,19 @@ class Core:
             self.ledger.bury(f"claim:{name}", reason, {"event": stored.value.event})
             verdict = Verdict("gate", "stop", "tries_exhausted", reason)
             return self._settle(name, stored, replace(stored.value, state="dead", verdicts=[verdict.to_json()]))
-        verdict, rows = self._gate(arrival, stop)
+        try:
+            verdict, rows = self._gate(arrival, stop)
+        except Unavailable:  # an outage of the store is no try of this file
+            self.ledger.claims.swap(stored, replace(stored.value, tries=stored.value.tries - 1))
+            raise
         bad = verdict.says == "stop"
         spoils = bad and arrival.trigger.window.bad_member == "reject"
         state: ClaimState = "rejected" if bad and not spoils else "member"
         return self._settle(name, stored, replace(stored.value, state=state, rows=rows, verdicts=[verdict.to_json()]))
 
     def _gate(self, arrival: Arrival, stop: Verdict | None) -> tuple[Verdict, int | None]:
+        from retrigger.handlers.validate.gate import gate_object  # only what reads files pays for it
+
         payload, check = arrival.event.payload, arrival.trigger.object_check
         assert isinstance(payload, Object)
         if stop is not None:
@@ -260,6 +269,8 @@ class Core:
         self.ledger.note("run", name, arrival.trigger.name, on_grid(to_ms(stored.record.time), _SOON_MS))
         launched = self._try_to_launch(name, stored, arrival.trigger)
         result: Result = "launched" if launched else "deferred" if fresh else "duplicate"
+        if result == "deferred" and arrival.trigger.mode == "observe":
+            result = "skipped"
         return _recorded(arrival, stored, result, run=stored.value.run)
 
     def _message_check(self, arrival: Arrival) -> Verdict | None:
@@ -296,14 +307,15 @@ class Core:
         assert isinstance(source, ScheduleSource)
         name = keys.digest(arrival.trigger.name, source.cron, source.timezone)
         self.ledger.note("schedule", name, arrival.trigger.name, self.ledger.now_ms())
-        outcomes = self.catch_up(name, arrival.trigger, source, schedule.scheduled_for - timedelta(milliseconds=1))
+        since_ms = min(to_ms(schedule.scheduled_for) - 1, self.ledger.now_ms())
+        outcomes = self.catch_up(name, arrival.trigger, source, since_ms)
         launched = next((outcome for outcome in outcomes if outcome.result in {"launched", "deferred"}), None)
         return launched or _outcome(arrival, "duplicate", Verdict("claim", "stop", "nothing_due", "no slot is due"))
 
-    def catch_up(self, name: str, trigger: Trigger, source: ScheduleSource, since: Any) -> list[Outcome]:
-        """Claim and launch every time that is due and was not looked at. `since`: where a new cursor begins."""
+    def catch_up(self, name: str, trigger: Trigger, source: ScheduleSource, since_ms: int) -> list[Outcome]:
+        """Claim and launch every time that is due and was not looked at. `since_ms`: where a new cursor begins."""
         now_ms = self.ledger.now_ms()
-        cursor = self.ledger.cursors.get(name) or self.ledger.cursors.create(name, Cursor(at_ms=to_ms(since)))
+        cursor = self.ledger.cursors.get(name) or self.ledger.cursors.create(name, Cursor(at_ms=since_ms))
         if cursor is None:
             cursor = self.ledger.cursors.get(name)
             assert cursor is not None
@@ -344,7 +356,7 @@ class Core:
         event = Event.from_json(stored.value.event)
         for arrival in self._matched(event):
             if arrival.trigger.name == stored.value.trigger:
-                return self._decide(arrival)
+                return self._decide(replace(arrival, patient=False))
         verdict = Verdict("match", "stop", "no_longer_matches", "the trigger was changed meanwhile")
         self.ledger.bury(f"claim:{name}", verdict.reason, {"event": stored.value.event})
         self.ledger.claims.swap(stored, replace(stored.value, state="dead", verdicts=[verdict.to_json()]))
@@ -366,8 +378,7 @@ class Core:
         return self.admission.windows.open(arrival.trigger, key if isinstance(key, str) else repr(key), fixed)
 
     def _claim(self, arrival: Arrival, **fields: Any) -> Claim:
-        event = arrival.event.to_json()
-        return Claim(trigger=arrival.trigger.name, event=event, payload=keys.payload_hash(arrival.event), **fields)
+        return Claim(trigger=arrival.trigger.name, event=arrival.event.to_json(), **fields)
 
     def _claimed(self, name: str, first: Claim) -> tuple[Stored[Claim], bool]:
         """Claim atomically first, look afterwards. -> (the claim that counts, is it ours)."""
@@ -375,10 +386,10 @@ class Core:
         return (created, True) if created is not None else (self._reread(name), False)
 
     def _conflict(self, arrival: Arrival, stored: Stored[Claim], mine: Claim) -> Outcome | None:
-        if stored.value.payload == mine.payload:
+        if not keys.conflict(stored.value.event, mine.event):
             return None
         reason = "the same identity came before with other content: recorded, not launched"
-        self.ledger.bury(f"conflict:{stored.record.key}:{mine.payload}", reason, {"event": mine.event})
+        self.ledger.bury(f"conflict:{stored.record.key}:{mine.event['id']}", reason, {"event": mine.event})
         return _recorded(arrival, stored, "rejected", Verdict("claim", "stop", "identity_conflict", reason))
 
     def _rejected(self, arrival: Arrival, verdict: Verdict) -> Outcome:
@@ -395,11 +406,20 @@ class Core:
 
 
 def due_times(source: ScheduleSource, since_ms: int, now_ms: int) -> list[int]:
-    """The times of a schedule in (since, now] that should still fire, in ms, by its rules for what was missed."""
-    due = [to_ms(time) for time in times(source.cron, source.timezone, from_ms(since_ms), from_ms(now_ms))]
+    """The times of a schedule in (since, now] that should still fire, in ms, by its rules for what was missed.
+
+    At most the last 100, found by looking back further and further: a cursor that rested for years costs no more.
+    """
+    from retrigger.triggers.schedule import times  # only schedules pay for time zones
+
     if source.late_at_most is not None:
-        oldest = now_ms - source.late_at_most // timedelta(milliseconds=1)
-        due = [at_ms for at_ms in due if at_ms >= oldest]
+        since_ms = max(since_ms, now_ms - source.late_at_most // timedelta(milliseconds=1) - 1)
+    due: list[int] = []
+    for back_ms in (*_LOOK_BACK_MS, now_ms - since_ms):
+        start = from_ms(max(since_ms, now_ms - back_ms))
+        due = [to_ms(time) for time in times(source.cron, source.timezone, start, from_ms(now_ms))]
+        if len(due) >= _MISSED_AT_MOST or now_ms - back_ms <= since_ms:
+            break
     match source.missed:
         case "all":
             return due[-_MISSED_AT_MOST:]

@@ -192,7 +192,7 @@ class Tick:
             if trigger is None or not isinstance(source, ScheduleSource):
                 continue
             if keys.digest(trigger.name, source.cron, source.timezone) == note.id:
-                self.core.catch_up(note.id, trigger, source, self.ledger.records.now())
+                self.core.catch_up(note.id, trigger, source, self.ledger.now_ms())
                 cursor = self.ledger.cursors.get(note.id)
                 if cursor is not None and (cursor.value.pending_ms or cursor.value.at_ms < note.at_ms):
                     return  # something is left: the note stays due

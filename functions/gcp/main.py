@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import functions_framework
 
 from retrigger.functions import logs
-from retrigger.functions.response import answer, answer_tick
+from retrigger.functions.response import answer, answer_other_methods, answer_tick
 from retrigger.handlers.wiring import app
 from retrigger.triggers.formats import parse
 from retrigger.triggers.formats.wire import MAX_BODY
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 @functions_framework.http
 def events(request: Request) -> ResponseReturnValue:
     """Decode, handle, encode."""
+    if request.method != "POST":
+        return answer_other_methods()
     logs.configure()
     core, ledger = app().core, app().ledger
     raw = request.stream.read(MAX_BODY + 1)
