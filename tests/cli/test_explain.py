@@ -135,6 +135,15 @@ def test_a_wake_up_is_explained_by_its_own_time(project: Path, write: Write) -> 
     assert (early.code, early.lines[0]["verdicts"][-1]["code"]) == (1, "nothing_due")
 
 
+def test_a_trigger_that_observes_launches_nothing_and_shows_what_it_would(tmp_path: Path, write: Write) -> None:
+    project = write_project(tmp_path / "p", {"triggers/tables.yaml": TABLES + "mode: observe\n"})
+    payload = write("o.json", uploaded(f"{DAY}/a.csv"))
+    called = retrigger("explain", payload, "--project", project, "--format", "json")
+    (told,) = called.lines
+    assert (called.code, told["result"], told["verdicts"][-1]["code"]) == (1, "skipped", "observed")
+    assert told["request"]["url"] == f"{JOBS}?pipelineJobId={told['run']}"
+
+
 def test_malformed_payloads_are_told_beside_the_others(project: Path, write: Write) -> None:
     good, bad = write("m.json", message({"id": "r", "data": "d", "seconds": "0"})), write("b.json", "{")
     called = retrigger("explain", bad, good, "--project", project, "--format", "json")
