@@ -1,10 +1,11 @@
-"""What an event would launch: the real core, over an empty ledger in memory and a platform that only takes notes.
+"""What an event would launch: the real core, over an empty ledger in memory and a platform that runs nothing.
 
 Windows close at once, and checks that need the data or the whole window are left out; an Explanation says which.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
@@ -12,12 +13,14 @@ from typing import TYPE_CHECKING, Final, Literal
 from retrigger.handlers.adapters.memory import MemoryObjects, MemoryRecords
 from retrigger.handlers.admit import Admission
 from retrigger.handlers.core import Core
+from retrigger.handlers.launch import job_of
 from retrigger.handlers.ledger import Ledger
 from retrigger.handlers.ports import JobStatus
 from retrigger.handlers.validate.checks import check_object
 from retrigger.handlers.windows import WindowId
 from retrigger.handlers.wiring import google_api, launcher_of
 from retrigger.triggers import glob, keys
+from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.event import Schedule
 from retrigger.triggers.expressions import load_expression
 from retrigger.triggers.match import Index
@@ -62,7 +65,7 @@ def explain_event(compiled: Compiled, event: Event) -> list[Explanation]:
     at = max(event.time, event.payload.scheduled_for) if isinstance(event.payload, Schedule) else event.time
     environment = compiled.environment
     ledger = Ledger(_SameNonce(lambda: at), environment.name)
-    platform = _Notes(launcher_of(environment, google_api(environment, {})))
+    platform = _TakesAll(launcher_of(environment, google_api(environment, {})))
     admission = Admission(ledger, _AtOnce(compiled, event), platform, MemoryObjects())
     core = Core(admission, Index.from_json(compiled.index), wait=lambda _: None)
     return [_Explainer(compiled, event, ledger, platform).explain(outcome) for outcome in core.handle(event)]
@@ -103,18 +106,17 @@ class _AtOnce:
         return self._compiled.template(sha256)
 
 
-class _Notes:
-    """A platform that takes every job, and keeps what it was asked."""
+class _TakesAll:
+    """A platform that takes every job that the real one would not certainly refuse, and runs none."""
 
     def __init__(self, real: Launcher) -> None:
         self._real = real
-        self.requests: dict[str, Request] = {}
 
     def request(self, job: Job, template: Mapping[str, Json]) -> Request:
         return self._real.request(job, template)
 
     def submit(self, job: Job, template: Mapping[str, Json]) -> Literal["created", "adopted", "conflict"]:
-        self.requests[job.id] = self.request(job, template)
+        self.request(job, template)
         return "created"
 
     def status(self, job_id: str) -> JobStatus:
@@ -132,7 +134,7 @@ class _Explainer:
     compiled: Compiled
     event: Event
     ledger: Ledger
-    platform: _Notes
+    platform: _TakesAll
 
     def explain(self, outcome: Outcome) -> Explanation:
         trigger = self.compiled.trigger(outcome.trigger) if outcome.trigger else None
@@ -147,10 +149,17 @@ class _Explainer:
             run=name,
             window=outcome.window,
             verdicts=said + (run.value.verdicts if run else []),
-            request=self.platform.requests.get(name) if name else None,
+            request=self._request(run) if run else None,
             not_checked=list(_not_checked(trigger)) if trigger and outcome.window else [],
             waits=self._waits(trigger, outcome.window) if trigger and outcome.window else None,
         )
+
+    def _request(self, run: Stored[Run]) -> Request | None:
+        """What is sent, or would be if the trigger did more than observe."""
+        if run.value.state == "ended" and run.value.outcome != "observed":
+            return None
+        job = job_of(self.ledger.runs.name(run), run.value)
+        return self.platform.request(job, self.compiled.template(job.template))
 
     def _identity(self, trigger: Trigger) -> str | None:
         """That of the claim; None where the event was ignored before it was claimed."""
@@ -160,7 +169,8 @@ class _Explainer:
             if source is None or isinstance(source, ScheduleSource) or not source.key:
                 continue
             scope = {"event": self.event.scope(), "match": match.captures, "vars": self.compiled.environment.vars}
-            candidates.insert(0, keys.identity(self.event, load_expression(source.key).evaluate(scope)))
+            with suppress(ExpressionError):  # then the event was claimed, and rejected, under its own identity
+                candidates.insert(0, keys.identity(self.event, load_expression(source.key).evaluate(scope)))
         claimed = (one for one in candidates if self.ledger.claims.get(self.ledger.claim_name(trigger.name, one)))
         return next(claimed, None)
 
@@ -183,10 +193,16 @@ class _Explainer:
 
 
 def _result(outcome: Outcome, run: Stored[Run] | None) -> Result:
-    """A run that ended before it was launched was refused: its event is only `deferred` to whoever sent it."""
-    if run is None or run.value.state != "ended":
-        return outcome.result
-    return "dead" if run.value.outcome == "dead" else "rejected"
+    """What a run ended as before it was launched counts: to the sender its event is only `deferred`."""
+    match run.value.outcome if run else None:
+        case None:
+            return outcome.result
+        case "dead":
+            return "dead"
+        case "observed":
+            return "skipped"
+        case _:
+            return "rejected"
 
 
 def _not_checked(trigger: Trigger) -> Iterator[str]:

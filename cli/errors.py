@@ -46,7 +46,8 @@ def told(error: Exception) -> Exception:
         case OSError(errno=errno.EPIPE):
             return error  # the reader of a pipe has seen enough
         case ProjectError():
-            head = "the project has problems; `retrigger check` shows the lines:" if error.problems[1:] else "no:"
+            several = "the project has problems; `retrigger check` shows the lines:"
+            head = several if error.problems[1:] else "the project has a problem:"
             return No(f"{head}\n{error}")
         case Unavailable():
             return Failed(str(error))

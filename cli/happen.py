@@ -66,11 +66,11 @@ def drop(files: tuple[Path, ...], uri: str, folder: Path | None, form: Format) -
                 )
         except No as error:
             raise No(f"{_SCHEME}{bucket}/{name}: {error.message} The buckets are {_buckets(emulator)}.") from error
-        uri = f"{_SCHEME}{bucket}/{name}"
+        stored_at = f"{_SCHEME}{bucket}/{name}"
         if form == "json":
-            json_line({"uri": uri, "generation": stored["generation"], "size": int(stored["size"])})
+            json_line({"uri": stored_at, "generation": stored["generation"], "size": int(stored["size"])})
         else:
-            say(f"{visible(uri)}  {int(stored['size']):,} bytes, generation {stored['generation']}")
+            say(f"{visible(stored_at)}  {int(stored['size']):,} bytes, generation {stored['generation']}")
 
 
 def _targets(files: Sequence[Path], uri: str) -> Iterator[tuple[Path, str, str]]:

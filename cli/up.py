@@ -95,7 +95,6 @@ def _in_foreground(root: Path, state: State, port: int, options: Options) -> Non
     from retrigger.local_emulator.project import emulator_for
     from retrigger.triggers.authoring.project import load_project
 
-    signal.signal(signal.SIGTERM, _interrupt)
     project = load_project(root)
     try:
         claim = Claim.take(state, port)
@@ -106,6 +105,7 @@ def _in_foreground(root: Path, state: State, port: int, options: Options) -> Non
     except BaseException:
         claim.release()
         raise
+    signal.signal(signal.SIGTERM, _interrupt)
     note("starting …")
     try:
         emulator.start()
@@ -136,7 +136,7 @@ def _follow(emulator: Emulator, state: State) -> None:
     from retrigger.handlers.ledger import Ledger
     from retrigger.handlers.wiring import records_of
 
-    watch = Watch(emulator, Ledger(records_of(f"sqlite:{state.ledger}"), "local"))
+    watch = Watch(emulator.attempts, Ledger(records_of(f"sqlite:{state.ledger}"), "local"))
     over = threading.Event()
     log = threading.Thread(target=_log, args=(watch, over), name="live-log")
     log.start()

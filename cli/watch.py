@@ -6,17 +6,16 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
-from retrigger.cli.render import dim, metrics_line, paint, time_of, visible
+from retrigger.cli.render import count, dim, metrics_line, paint, time_of, visible
 from retrigger.handlers.journal import Journal
 from retrigger.local_emulator.scheduler import TICKS
 from retrigger.triggers.event import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from retrigger.handlers.journal import RunView
     from retrigger.handlers.ledger import Ledger
-    from retrigger.local_emulator.app import Emulator
     from retrigger.local_emulator.backlog import Attempt
 
 _USUAL: Final = 200
@@ -25,13 +24,16 @@ _SINGLY: Final = 20
 
 
 class Watch:
-    """Remembers what it has told. A burst is told as counts."""
+    """Remembers what it has told. A burst is told as counts.
 
-    def __init__(self, emulator: Emulator, ledger: Ledger) -> None:
-        self._emulator = emulator
+    `attempts(limit)` gives the latest deliveries, oldest first.
+    """
+
+    def __init__(self, attempts: Callable[[int], list[Attempt]], ledger: Ledger) -> None:
+        self._attempts = attempts
         self._ledger = ledger
         self._journal = Journal(ledger)
-        self._last = next(((it.delivery, it.number) for it in emulator.attempts(1)), None)
+        self._last = next(((it.delivery, it.number) for it in attempts(1)), None)
         self._versions = {entry.key: entry.version for entry in ledger.records.list("r/")}
 
     def news(self) -> Iterator[str]:
@@ -42,14 +44,15 @@ class Watch:
                 yield from (f"{dim(_clock(it))}  {line}" for line in _lines(it))
         else:
             counts = Counter(line for it in attempts for line in _lines(it, subject=f"{len(attempts):,} deliveries"))
-            for line, count in counts.most_common(_SINGLY):
-                yield f"{dim(_clock(attempts[-1]))}  {line}{dim(f'  ({count:,} times)')}"
+            for line, times in counts.most_common(_SINGLY):
+                often = f"({count(times, 'time')})"
+                yield f"{dim(_clock(attempts[-1]))}  {line}  {dim(often)}"
         for run in self._changed_runs():
             yield _run_line(run)
 
     def _new_attempts(self) -> list[Attempt]:
         for limit in (_USUAL, _MOST):
-            latest = self._emulator.attempts(limit)
+            latest = self._attempts(limit)
             places = [(it.delivery, it.number) for it in latest]
             if self._last in places:
                 latest = latest[places.index(self._last) + 1 :]

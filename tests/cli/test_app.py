@@ -8,7 +8,7 @@ import pytest
 from retrigger.cli.app import COMMANDS
 from tests.cli.conftest import retrigger
 
-NAMES = [name for section in COMMANDS.values() for name in section if name != "demo"]
+NAMES = [name for section in COMMANDS.values() for name in section]
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:

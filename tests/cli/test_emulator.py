@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from tests.cli.conftest import Called
 
+pytestmark = pytest.mark.xdist_group("emulator of the command line")
+
 DAY = "gs://acme-dev-landing/churn/dt=2026-11-20"
 
 

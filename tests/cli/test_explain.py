@@ -4,7 +4,7 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
-from tests.cli.conftest import TABLES, TEMPLATE, retrigger, uploaded, write_project
+from tests.cli.conftest import REQUESTS, TABLES, TEMPLATE, retrigger, uploaded, write_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,6 +116,13 @@ def test_a_parameter_of_the_wrong_type_would_be_rejected(project: Path, write: W
     assert told["verdicts"][-1]["code"] == "bad_parameters"
 
 
+def test_a_key_that_cannot_be_computed_would_be_rejected(tmp_path: Path, write: Write) -> None:
+    unguarded = REQUESTS.replace("      filter: has(event.message.json.id)\n", "")
+    project = write_project(tmp_path / "p", {"triggers/requests.yaml": unguarded})
+    called = retrigger("explain", write("m.json", message({"data": "d", "seconds": "1"})), "--project", project)
+    assert (called.code, "would be rejected" in called.out, "event.message.json.id" in called.out) == (1, True, True)
+
+
 def test_a_wake_up_is_explained_by_its_own_time(project: Path, write: Write) -> None:
     due = retrigger(
         "explain", write("w.json", wake_up("2031-01-01T03:00:00Z")), "--project", project, "--format", "json"
@@ -126,6 +133,15 @@ def test_a_wake_up_is_explained_by_its_own_time(project: Path, write: Write) -> 
         "explain", write("w.json", wake_up("2031-01-01T02:00:00Z")), "--project", project, "--format", "json"
     )
     assert (early.code, early.lines[0]["verdicts"][-1]["code"]) == (1, "nothing_due")
+
+
+def test_a_trigger_that_observes_launches_nothing_and_shows_what_it_would(tmp_path: Path, write: Write) -> None:
+    project = write_project(tmp_path / "p", {"triggers/tables.yaml": TABLES + "mode: observe\n"})
+    payload = write("o.json", uploaded(f"{DAY}/a.csv"))
+    called = retrigger("explain", payload, "--project", project, "--format", "json")
+    (told,) = called.lines
+    assert (called.code, told["result"], told["verdicts"][-1]["code"]) == (1, "skipped", "observed")
+    assert told["request"]["url"] == f"{JOBS}?pipelineJobId={told['run']}"
 
 
 def test_malformed_payloads_are_told_beside_the_others(project: Path, write: Write) -> None:
