@@ -32,8 +32,8 @@ def run(sizes: Sequence[int]) -> Report:
     loading: dict[str, Callable[[], float]] = {}
     for name, (headers, body) in requests.items():
         parse(headers, body, now=_NOW)
-        parsing[name] = partial(_time, lambda h=headers, b=body: parse(h, b, now=_NOW), times)
-        loading[name] = partial(_time, lambda b=body: json.loads(b), times)
+        parsing[name] = partial(_time, partial(parse, headers, body, now=_NOW), times)
+        loading[name] = partial(_time, partial(json.loads, body), times)
     us, floor = in_turns(parsing, _ROUNDS), in_turns(loading, _ROUNDS)
     return Report(
         columns=("format", "bytes", "us", "json.loads, us"),
@@ -51,18 +51,30 @@ def _event(payload: Object | Message, type_: str, subject: str | None) -> Event:
 def _object(pad: int) -> Event:
     name = "churn/dt=2026-01-05/" + "p" * pad + ".csv"
     payload = Object(
-        store="gcs", account=None, bucket="landing", name=name, version="1767603600000000", sequencer="1767603600000000",
-        size=123_456, content_type="text/csv", checksum="q2hlY2tzdW0=", uri=f"gs://landing/{name}",
-    )  # fmt: skip
+        store="gcs",
+        account=None,
+        bucket="landing",
+        name=name,
+        version="1767603600000000",
+        sequencer="1767603600000000",
+        size=123_456,
+        content_type="text/csv",
+        checksum="q2hlY2tzdW0=",
+        uri=f"gs://landing/{name}",
+    )
     return _event(payload, "google.cloud.storage.object.v1.finalized", f"objects/{name}")
 
 
 def _message(pad: int) -> Event:
     body = {"request_id": "r-1", "data": "gs://landing/" + "p" * pad}
     payload = Message(
-        channel="projects/acme/topics/retrain", id="1", attributes={"team": "growth"}, body=json.dumps(body).encode(),
-        json=dict(body), published=_NOW,
-    )  # fmt: skip
+        channel="projects/acme/topics/retrain",
+        id="1",
+        attributes={"team": "growth"},
+        body=json.dumps(body).encode(),
+        json=dict(body),
+        published=_NOW,
+    )
     return _event(payload, "google.cloud.pubsub.topic.v1.messagePublished", None)
 
 
