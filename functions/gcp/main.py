@@ -28,15 +28,14 @@ def events(request: Request) -> ResponseReturnValue:
     if request.method != "POST":
         return answer_other_methods()
     logs.configure()
-    core, ledger = app().core, app().ledger
     raw = request.stream.read(MAX_BODY + 1)
     headers, route = dict(request.headers), request.path.strip("/") or None
 
     def decide() -> list[Outcome]:
-        arrived = parse(headers, raw, route, now=ledger.records.now())
-        return [outcome for event in arrived for outcome in core.handle(event)]
+        arrived = parse(headers, raw, route, now=app().ledger.records.now())
+        return [outcome for event in arrived for outcome in app().core.handle(event)]
 
-    return answer(ledger, raw, decide)
+    return answer(lambda: app().ledger, raw, decide)
 
 
 @functions_framework.http

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from tests.benchmarks.burst import BURST
 from tests.benchmarks.cold_start import COLD_START
 from tests.benchmarks.decode import DECODE
+from tests.benchmarks.emulator import EMULATOR
 from tests.benchmarks.ledger import LEDGER
 from tests.benchmarks.matching import MATCHING
 from tests.benchmarks.report import as_json, as_table
@@ -25,6 +26,7 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = {
     "burst": BURST,
     "tick": TICK,
     "cold_start": COLD_START,
+    "emulator": EMULATOR,
 }
 
 
@@ -33,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("name", choices=["all", "list", *BENCHMARKS], metavar="NAME")
     parser.add_argument("--format", choices=["table", "json"], default="table")
     parser.add_argument("sizes", type=_size, nargs="*", metavar="SIZE")
-    wanted = parser.parse_args(arguments)
+    wanted = parser.parse_intermixed_args(arguments)
     if wanted.name == "list":
         for name, benchmark in BENCHMARKS.items():
             sizes = " ".join(map(str, benchmark.sizes))

@@ -32,8 +32,8 @@ def run(sizes: Sequence[int]) -> Report:
     loading: dict[str, Callable[[], float]] = {}
     for name, (headers, body) in requests.items():
         parse(headers, body, now=_NOW)
-        parsing[name] = partial(_time, lambda h=headers, b=body: parse(h, b, now=_NOW), times)
-        loading[name] = partial(_time, lambda b=body: json.loads(b), times)
+        parsing[name] = partial(_time, partial(parse, headers, body, now=_NOW), times)
+        loading[name] = partial(_time, partial(json.loads, body), times)
     us, floor = in_turns(parsing, _ROUNDS), in_turns(loading, _ROUNDS)
     return Report(
         columns=("format", "bytes", "us", "json.loads, us"),
@@ -68,9 +68,13 @@ def _object(pad: int) -> Event:
 def _message(pad: int) -> Event:
     body = {"request_id": "r-1", "data": "gs://landing/" + "p" * pad}
     payload = Message(
-        channel="projects/acme/topics/retrain", id="1", attributes={"team": "growth"}, body=json.dumps(body).encode(),
-        json=dict(body), published=_NOW,
-    )  # fmt: skip
+        channel="projects/acme/topics/retrain",
+        id="1",
+        attributes={"team": "growth"},
+        body=json.dumps(body).encode(),
+        json=dict(body),
+        published=_NOW,
+    )
     return _event(payload, "google.cloud.pubsub.topic.v1.messagePublished", None)
 
 

@@ -15,6 +15,8 @@ from tests.benchmarks.scenes import DIRECT, Clock, Scene, published
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from retrigger.triggers.event import Json
+
 _LATER: Final = timedelta(hours=1)
 _IDLE: Final = {"get": 1, "list": 8, "swap": 1}
 
@@ -22,7 +24,8 @@ _IDLE: Final = {"get": 1, "list": 8, "swap": 1}
 def run(sizes: Sequence[int]) -> Report:
     """`sizes`: direct runs on the platform, each with its note."""
     rows: list[tuple[str | int | float, ...]] = []
-    busy, idle = {}, {}
+    busy: dict[str, Json] = {}
+    idle: dict[str, int] = {}
     for size in sizes:
         progress(f"tick: {size:,} notes")
         running, ending, after = _ticks(size)
@@ -33,7 +36,7 @@ def run(sizes: Sequence[int]) -> Report:
     return Report(
         columns=("a tick over", "operations", "us a note"),
         rows=rows,
-        data={"notes": busy, "idle_operations": idle},
+        data={"notes": busy, "idle_operations": dict(idle)},
         targets=[Target("operations of an idle tick", max(idle.values()), sum(_IDLE.values()))],
         notes=["ledger in memory; with nothing due: us of the whole tick"],
     )
