@@ -12,5 +12,6 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name != "click":
             raise
-        sys.exit("error: the command line needs click: pip install 'retrigger[emulator]'")
+        sys.stderr.write("error: the command line needs click: pip install 'retrigger[emulator]'\n")
+        sys.exit(2)
     cli(prog_name="retrigger")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import click
 
 from retrigger.cli.errors import told
+from retrigger.cli.render import examples
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,18 +82,20 @@ class Commands(click.Group):
             raise told(error) from error
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+_EXAMPLES = examples(
+    "retrigger check               every mistake of the project in this folder",
+    "retrigger up                  a cloud on this machine: buckets, topics, pipelines",
+    "retrigger drop data.csv gs://acme-dev-landing/churn/",
+    "retrigger why gs://acme-dev-landing/churn/data.csv",
+)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES)
 @click.option("--debug", is_flag=True, help="Show the traceback of whatever fails.")
 @click.version_option(package_name="retrigger")
 @click.pass_context
 def cli(ctx: click.Context, *, debug: bool) -> None:
     """Events become machine-learning work, exactly once.
-
-    \b
-    retrigger check               the project in this folder, every mistake at once
-    retrigger up                  a cloud on this machine: buckets, topics, pipelines
-    retrigger drop data.csv gs://landing/churn/
-    retrigger why gs://landing/churn/data.csv
 
     Exit codes: 0 done; 1 the answer is no; 2 usage; 3 the platform or the network failed.
     """

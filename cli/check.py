@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from retrigger.cli.errors import NO
-from retrigger.cli.render import Format, dim, format_option, json_line, note, say, visible, width
+from retrigger.cli.render import Format, count, dim, examples, format_option, json_line, note, say, visible, width
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -20,18 +20,14 @@ if TYPE_CHECKING:
 _SHOWN: Final = 160
 
 
-@click.command
+@click.command(epilog=examples("retrigger check examples/churn", "retrigger check --format json | jq -r .path"))
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @format_option
 @click.pass_context
 def check(ctx: click.Context, folder: Path, form: Format) -> None:
     """Report every mistake of every file of a project: triggers, environments, schemas, templates.
 
-    DIR is the project's folder or one inside it. Silent on stdout, exit code 0, if all is right; else 1.
-
-    \b
-    retrigger check examples/churn
-    retrigger check --format json | jq -r .path
+    DIR is the project's folder or one inside it. Silence and exit code 0 if all is right; else 1.
     """
     from retrigger.triggers.authoring.compile import check as problems_of
     from retrigger.triggers.authoring.project import find_root, read_project
@@ -45,9 +41,11 @@ def check(ctx: click.Context, folder: Path, form: Format) -> None:
         show(root, problems)
     if problems:
         ctx.exit(NO)
+    if not sys.stderr.isatty():
+        return
     project, _ = read_project(root)
     triggers, environments = len(project.triggers), len(project.environments) + len(project.azure)
-    note(f"{_count(triggers, 'trigger')}, {_count(environments, 'environment')}: no problems")
+    note(f"{count(triggers, 'trigger')}, {count(environments, 'environment')}: no problems")
 
 
 def show(root: Path, problems: Sequence[Problem]) -> None:
@@ -76,10 +74,8 @@ def excerpt(root: Path, problem: Problem) -> Iterator[str]:
 
 
 def _seen_from_here(root: Path, problems: Iterable[Problem]) -> Iterator[Problem]:
-    """With paths that an editor started here can open."""
+    """With paths that can be opened from here."""
+    here = Path.cwd()
     for problem in problems:
-        yield replace(problem, path=os.path.relpath(root / problem.path))
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+        path = root / problem.path
+        yield replace(problem, path=str(path.relative_to(here) if path.is_relative_to(here) else path))

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from retrigger.cli.render import Format, format_option, json_line, say, visible
+from retrigger.cli.render import Format, examples, format_option, json_line, say, visible
 
 
-@click.command("compile")
+@click.command("compile", epilog=examples("retrigger compile --env dev --out build/dev.json"))
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--env", "environment", required=True, metavar="NAME", help="The environment to compile for.")
 @click.option(
@@ -20,11 +20,7 @@ from retrigger.cli.render import Format, format_option, json_line, say, visible
 )
 @format_option
 def compile_(folder: Path, environment: str, out: Path | None, form: Format) -> None:
-    """Write the one JSON file that a function loads: triggers, index and templates of one environment.
-
-    \b
-    retrigger compile --env dev --out build/dev.json
-    """
+    """Write the one JSON file that a function loads: triggers, index and templates of one environment."""
     from retrigger.triggers.authoring.compile import compile_project
     from retrigger.triggers.authoring.project import find_root, load_project
     from retrigger.triggers.compiled import load

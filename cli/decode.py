@@ -9,7 +9,7 @@ import click
 
 from retrigger.cli.errors import NO
 from retrigger.cli.payloads import events_of, payload_options, payloads, read_headers
-from retrigger.cli.render import Format, dim, format_option, json_line, paint, say, visible
+from retrigger.cli.render import Format, examples, field, format_option, json_line, paint, say, visible
 from retrigger.triggers.errors import Malformed
 
 if TYPE_CHECKING:
@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from retrigger.triggers.event import Json
 
 
-@click.command
+@click.command(
+    epilog=examples(
+        "retrigger decode payload.json",
+        "gcloud pubsub subscriptions pull SUB --format json | jq '.[0]' | retrigger decode --format json",
+    )
+)
 @click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path(exists=True, allow_dash=True, path_type=Path))
 @payload_options
 @format_option
@@ -30,10 +35,6 @@ def decode(
 
     Each FILE holds one request body; a folder stands for every file below it, `-` or nothing for standard input.
     Exit code 1 if any is malformed.
-
-    \b
-    retrigger decode payload.json
-    gcloud pubsub subscriptions pull SUB --format json | jq '.[0]' | retrigger decode --format json
     """
     headers = read_headers(headers_file)
     malformed = False
@@ -64,4 +65,4 @@ def _show(name: str, event: Mapping[str, Json]) -> None:
     assert isinstance(payload, dict)
     for key, value in {**own, **{f"{kind}.{key}": value for key, value in payload.items()}}.items():
         if value is not None:
-            say(f"  {dim(f'{key:<20}')} {visible(str(value))}")
+            field(key, str(value))

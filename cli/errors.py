@@ -15,17 +15,27 @@ USAGE: Final = 2
 FAILED: Final = 3
 
 
-class Told(click.ClickException):
-    """Ends a command with a message on stderr."""
+class No(click.ClickException):
+    """The answer is no. Ends a command with a message on stderr."""
 
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
+    exit_code = NO
 
     def show(self, file: IO[Any] | None = None) -> None:
         del file
         lines = "\n".join(visible(line) for line in self.format_message().splitlines())
         click.echo(f"{click.style('error', fg='red')}: {lines}", err=True)
+
+
+class Usage(No):
+    """What was asked for cannot be done as it was asked."""
+
+    exit_code = USAGE
+
+
+class Failed(No):
+    """The platform, the network or the program failed."""
+
+    exit_code = FAILED
 
 
 def told(error: Exception) -> Exception:
@@ -36,18 +46,19 @@ def told(error: Exception) -> Exception:
         case OSError(errno=errno.EPIPE):
             return error  # the reader of a pipe has seen enough
         case ProjectError():
-            head = "the project has a problem" if len(error.problems) == 1 else "the project has problems"
-            return Told(f"{head}; `retrigger check` shows where:\n{error}", NO)
+            several = "the project has problems; `retrigger check` shows the lines:"
+            head = several if error.problems[1:] else "the project has a problem:"
+            return No(f"{head}\n{error}")
         case Unavailable():
-            return Told(str(error), FAILED)
+            return Failed(str(error))
         case Malformed() | ExpressionError() | Refused():
-            return Told(str(error), NO)
+            return No(str(error))
         case RetriggerError():
-            return Told(str(error), USAGE)
-        case ModuleNotFoundError(name=str(name)):
-            return Told(f"{name} is not installed: pip install 'retrigger[emulator]'", USAGE)
+            return Usage(str(error))
+        case ModuleNotFoundError(name=str(name)) if not name.startswith("retrigger"):
+            return Usage(f"{name} is not installed: pip install 'retrigger[emulator]'")
         case OSError(filename=name, strerror=str(reason)):
-            return Told(f"{name}: {reason}" if name else reason, USAGE)
+            return Usage(f"{name}: {reason}" if name else reason)
         case _:
             said = f"{type(error).__name__}: {error}"
-            return Told(f"this should not have happened ({said}); `retrigger --debug COMMAND` shows where", FAILED)
+            return Failed(f"this should not have happened ({said}); `retrigger --debug COMMAND` shows where")

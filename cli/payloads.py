@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from retrigger.triggers.event import Event
 
+    Command = Callable[..., Any]
+
 
 @dataclass(frozen=True, slots=True)
 class Payload:
@@ -27,27 +30,25 @@ class Payload:
     body: bytes
 
 
-def payload_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def payload_options(command: Command) -> Command:
     """How the payloads of `decode` and `explain` came."""
-    for option in (
-        click.option("--route", metavar="NAME", help="The route they came on: events, pubsub, storage, schedule/NAME."),
-        click.option(
-            "--headers",
-            "headers_file",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            metavar="FILE",
-            help="Their HTTP headers: a JSON object of name to value.",
-        ),
-    ):
-        command = option(command)
-    return command
+    command = click.option(
+        "--route", metavar="NAME", help="The route they came on: events, pubsub, storage, schedule/TRIGGER."
+    )(command)
+    return click.option(
+        "--headers",
+        "headers_file",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Their HTTP headers: a JSON object of name to value.",
+    )(command)
 
 
 def payloads(paths: Iterable[Path]) -> Iterator[Payload]:
     """One for each file; of a folder every file below it, in order of names; of `-` standard input."""
     for path in paths:
         if str(path) == "-":
-            yield Payload("-", click.get_binary_stream("stdin").read(MAX_BODY + 1))
+            yield Payload("-", sys.stdin.buffer.read(MAX_BODY + 1))
             continue
         for file in sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]:
             with file.open("rb") as stream:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
@@ -30,6 +31,11 @@ def format_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "--format", "form", type=choice, default="text", help="For people, or one JSON object a line."
     )
     return option(command)
+
+
+def examples(*lines: str) -> str:
+    """An epilog that click does not rewrap."""
+    return "\b\n" + "\n".join(("Examples:", *(f"  {line}" for line in lines)))
 
 
 def json_line(value: Mapping[str, Any]) -> None:
@@ -63,6 +69,11 @@ def dim(text: str) -> str:
     return click.style(text, fg="bright_black")
 
 
+def field(name: str, value: str) -> None:
+    """One field of what the line above names."""
+    say(f"  {dim(f'{name:<20}')} {visible(value)}")
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Columns as wide as their widest cell, under a head; an empty cell is a `-`."""
     cells = [[visible(cell) or "-" for cell in row] for row in rows]
@@ -75,6 +86,18 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 def width(text: str) -> int:
     """Terminal columns: two for a wide character, none for one that combines."""
     return sum(0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF") for char in text)
+
+
+def verdict_line(verdict: Mapping[str, Any]) -> str:
+    """`gate     stop  missing_column: the header lacks Customer_Age`."""
+    reason = f": {visible(str(verdict['reason']))}" if verdict["reason"] else ""
+    says = str(verdict["says"])
+    return f"{verdict['stage']:<8} {paint(says)}{' ' * (4 - len(says))} {verdict['code']}{reason}"
+
+
+def count(number: int, what: str) -> str:
+    """`1 task`, `1,200 tasks`."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def metrics_line(metrics: Mapping[str, float]) -> str:
@@ -90,3 +113,18 @@ def _padded(row: Sequence[str], widths: Sequence[int], style: Callable[[str], st
     last = len(row) - 1
     cells = [style(cell) + (" " * (widths[at] - width(cell)) if at < last else "") for at, cell in enumerate(row)]
     return "  ".join(cells)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A line of a tree, already visible and painted, and what hangs below it."""
+
+    line: str
+    below: Sequence[Node] = ()
+
+
+def tree(node: Node, first: str = "", rest: str = "") -> None:
+    say(f"{dim(first)}{node.line}")
+    for child in node.below:
+        last = child is node.below[-1]
+        tree(child, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "))

@@ -147,18 +147,26 @@ class Admission:
             self.ledger.runs.create(name, self._frozen(window, trigger, manifest, chunk, gates))
             run = self.ledger.runs.get(name)
             assert run is not None
-        return self._send(name, run, timed=timed)
+        return self._send(name, run, trigger, timed=timed)
 
-    def _send(self, name: str, run: Stored[Run], *, timed: bool) -> bool:
+    def _send(self, name: str, run: Stored[Run], trigger: Trigger, *, timed: bool) -> bool:
         """Roll a frozen run forward. -> whether this call recorded it as launched."""
         if run.value.state == "wait" and not (timed and self.ledger.now_ms() >= run.value.not_before_ms):
             return False
         sent: Stored[Run] | None = run
-        if run.value.state in {"ready", "wait"}:
+        if run.value.state in {"ready", "wait"} and trigger.mode == "observe":
+            sent = self.ledger.runs.swap(run, self._observed(run.value))
+        elif run.value.state in {"ready", "wait"}:
             sent = send(self.ledger, self.launcher, name, run)
         if sent is not None and sent.value.state == "ended":
             self.slots.free(sent.value.gates, name)
         return sent is not None and sent.value.state == "launched"
+
+    def _observed(self, run: Run) -> Run:
+        """What would have been launched stands in the record; nothing was."""
+        verdict = Verdict("launch", "stop", "observed", "the trigger only observes: this would have been launched")
+        verdicts = [*run.verdicts, verdict.to_json()]
+        return replace(run, state="ended", outcome="observed", ended_ms=self.ledger.now_ms(), verdicts=verdicts)
 
     def _frozen(
         self, window: WindowId, trigger: Trigger, manifest: Manifest, chunk: int, gates: tuple[GateRule, ...]
@@ -215,7 +223,7 @@ class Admission:
             assert run is not None
         if run.value.state == "ended":
             self.slots.free(run.value.gates, run_name)
-        launched = self._send(run_name, run, timed=timed) if run.value.state in {"ready", "wait"} else False
+        launched = self._send(run_name, run, trigger, timed=timed) if run.value.state in {"ready", "wait"} else False
         if claim.value.state == "open":
             self.ledger.claims.swap(claim, replace(claim.value, state="run"))
         return launched

@@ -23,7 +23,7 @@ _STATES: Mapping[str | None, RunStateName] = {
     "cancelled": "cancelled",
     "lost": "lost",
 }
-_NEVER_RAN = {"rejected", "empty"}
+_NEVER_RAN = {"rejected": "rejected", "empty": "ignored", "observed": "skipped"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,12 +81,14 @@ class Journal:
 
     def events(self) -> list[EventView]:
         """Every event that a trigger claimed, oldest first."""
+        runs = _RunsByMember(self._ledger)
         claims = sorted(self._ledger.claims.list(), key=lambda claim: claim.record.time)
-        return [self._event(claim) for claim in claims]
+        return [self._event(claim, runs) for claim in claims]
 
     def why(self, target: str) -> dict[str, Any] | None:
         """Events, window and runs that belong to a URI, event id, window id or run id; None: nothing is known of it."""
-        events = [event for event in self.events() if target in {event.id, event.subject, event.window, event.run}]
+        every = self.events()
+        events = [event for event in every if target in {event.id, event.subject, event.window, event.run}]
         runs = {event.run for event in events if event.run} | ({target} if self._ledger.runs.get(target) else set())
         windows = {event.window for event in events if event.window}
         windows |= {run.value.window for name in runs if (run := self._ledger.runs.get(name)) and run.value.window}
@@ -98,7 +100,7 @@ class Journal:
         for window in found.values():
             runs |= set(window["runs"])
         if not events:
-            events = [event for event in self.events() if event.window in windows or event.run in runs]
+            events = [event for event in every if event.window in windows or event.run in runs]
         return {
             "target": target,
             "events": events,
@@ -155,9 +157,9 @@ class Journal:
             ended=_time(run.ended_ms),
         )
 
-    def _event(self, stored: Stored[Claim]) -> EventView:
+    def _event(self, stored: Stored[Claim], runs: _RunsByMember) -> EventView:
         claim = stored.value
-        run = claim.run or self._run_of_member(stored)
+        run = claim.run or runs.of(stored)
         return EventView(
             id=claim.event["id"],
             kind=claim.event["kind"],
@@ -170,21 +172,6 @@ class Journal:
             verdicts=claim.verdicts,
         )
 
-    def _run_of_member(self, stored: Stored[Claim]) -> str | None:
-        """The latest run that has this member: a failed run's members are carried into a later one."""
-        if stored.value.state not in {"member", "marker"} or stored.value.window is None:
-            return None
-        member = stored.record.key.rsplit("/", 1)[1]
-        found = None
-        for run in sorted(self._ledger.runs.list(), key=lambda run: run.value.created_ms):
-            if run.value.window is None:
-                continue
-            manifest = self._ledger.manifests.get(run.value.window)
-            in_chunk = manifest is not None and member in manifest.value.chunks()[run.value.chunk]
-            if in_chunk or (stored.value.state == "marker" and run.value.window == stored.value.window):
-                found = self._ledger.runs.name(run)
-        return found
-
     def _result(self, claim: Claim, run: str | None) -> str:
         if claim.state in {"rejected", "dead"}:
             return claim.state
@@ -192,8 +179,30 @@ class Journal:
         if stored is None:
             return "deferred"
         if stored.value.outcome in _NEVER_RAN:
-            return "rejected" if stored.value.outcome == "rejected" else "ignored"
+            return _NEVER_RAN[stored.value.outcome]
         return "launched" if stored.value.launched_ms else "dead" if stored.value.state == "ended" else "deferred"
+
+
+class _RunsByMember:
+    """The latest run that has a member: a failed run's members are carried into a later one. Read once, asked often."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._members: dict[str, str] = {}
+        self._windows: dict[str, str] = {}
+        for run in sorted(ledger.runs.list(), key=lambda run: run.value.created_ms):
+            if run.value.window is None:
+                continue
+            name = ledger.runs.name(run)
+            self._windows[run.value.window] = name
+            manifest = ledger.manifests.get(run.value.window)
+            if manifest is not None:
+                members = manifest.value.chunks()[run.value.chunk] or manifest.value.entries
+                self._members.update(dict.fromkeys(members, name))
+
+    def of(self, claim: Stored[Claim]) -> str | None:
+        if claim.value.state == "marker":
+            return self._windows.get(claim.value.window or "")
+        return self._members.get(claim.record.key.rsplit("/", 1)[1])
 
 
 def subject_of(event: Mapping[str, Any]) -> str:

@@ -31,7 +31,7 @@ ClaimState = Literal["open", "member", "marker", "run", "rejected", "dead"]
 Cause = Literal["quiet", "marker", "settle", "idle", "max_wait", "reject", "empty", "expired"]
 NoteKind = Literal["window", "run", "carry", "claim", "schedule"]
 RunState = Literal["ready", "wait", "launched", "cancelling", "carrying", "ended"]
-RunOutcome = Literal["succeeded", "failed", "cancelled", "lost", "rejected", "empty", "dead"]
+RunOutcome = Literal["succeeded", "failed", "cancelled", "lost", "rejected", "empty", "dead", "observed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,6 @@ class Claim(Body):
     state: ClaimState
     trigger: str
     event: dict[str, Any]
-    payload: str
     window: str | None = None
     run: str | None = None
     job: dict[str, Any] | None = None

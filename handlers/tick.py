@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.launch import dead, job_of
 from retrigger.handlers.ledger import NOTE_SHARDS, Note, Run, Stored, to_ms
+from retrigger.handlers.schedules import name_of
 from retrigger.handlers.windows import WindowId, on_grid
-from retrigger.triggers import keys
 from retrigger.triggers.errors import RetriggerError
 from retrigger.triggers.spec import ScheduleSource
 
@@ -187,13 +187,10 @@ class Tick:
             self.ledger.reschedule(note, on_grid(self.ledger.now_ms(), _FIRST_POLL_MS))
 
     def _schedule(self, note: Note, trigger: Trigger | None) -> None:
-        sources = trigger.sources if trigger else ()
-        for source in sources:
-            if trigger is None or not isinstance(source, ScheduleSource):
+        for source in trigger.sources if trigger else ():
+            if trigger is None or not isinstance(source, ScheduleSource) or name_of(trigger, source) != note.id:
                 continue
-            if keys.digest(trigger.name, source.cron, source.timezone) == note.id:
-                self.core.catch_up(note.id, trigger, source, self.ledger.records.now())
-                cursor = self.ledger.cursors.get(note.id)
-                if cursor is not None and (cursor.value.pending_ms or cursor.value.at_ms < note.at_ms):
-                    return  # something is left: the note stays due
+            self.core.schedules.catch_up(trigger, source, self.ledger.now_ms())
+            if self.core.schedules.is_behind(trigger, source, note.at_ms):
+                return  # the note stays due
         self.ledger.finish(note)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.spec import Trigger, WindowRule
 
 _LOOK_AGAIN_MS = 60_000
+_SEEN_AT_MOST = 10_000
 _GRID_MS = 30_000
 
 
@@ -78,6 +79,8 @@ class Windows:
         """The window of this key that is open, as far as this process knows: whoever joins finds out (R2)."""
         name = keys.digest(trigger.name, key)
         if name not in self._seen:
+            if len(self._seen) >= _SEEN_AT_MOST:
+                self._seen.clear()
             first = Head(trigger=trigger.name, key=key, captures=dict(captures), nonce=self.ledger.nonce())
             head = self.ledger.heads.create(name, first) or self.head(name)
             self._seen[name] = WindowId(name, head.value.nonce, head.value.n)

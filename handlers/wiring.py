@@ -15,7 +15,6 @@ from retrigger.handlers.adapters.vertex.client import VertexLauncher
 from retrigger.handlers.admit import Admission
 from retrigger.handlers.core import Core
 from retrigger.handlers.ledger import Ledger
-from retrigger.handlers.tick import Tick
 from retrigger.handlers.transport.credentials import Tokens, TokenSettings
 from retrigger.handlers.transport.google import GoogleApi
 from retrigger.handlers.transport.http import Http, HttpSettings
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from retrigger.handlers.outcome import Outcome
     from retrigger.handlers.ports import Launcher, Objects, Records
+    from retrigger.handlers.tick import Tick
     from retrigger.triggers.compiled import Compiled
     from retrigger.triggers.event import Event
     from retrigger.triggers.spec import Environment
@@ -60,6 +60,8 @@ class App:
 
     def tick(self) -> Tick:
         """A tick with a minute's patience, to be run once."""
+        from retrigger.handlers.tick import Tick  # a process that only sees events does without it
+
         until = time.monotonic() + _TICK_S
         return Tick(self.core, enough=lambda: time.monotonic() > until)
 

@@ -122,10 +122,13 @@ class Backlog:
         rows = self._db.execute("SELECT id FROM deliveries WHERE dead IS NULL AND subscription = ?", (subscription,))
         return frozenset(row[0] for row in rows)
 
-    def postpone(self, item: Item, due: datetime) -> None:
-        """Try later what reached nobody."""
+    def hold(self, subscription: str, now: datetime, until: datetime) -> None:
+        """Everything of a subscription that is due waits: nobody is there to take it."""
         with self._db:
-            self._db.execute("UPDATE deliveries SET due = ? WHERE id = ?", (due.timestamp(), item.id))
+            self._db.execute(
+                "UPDATE deliveries SET due = ? WHERE dead IS NULL AND subscription = ? AND due <= ?",
+                (until.timestamp(), subscription, now.timestamp()),
+            )
 
     def again(self, item: Item, answer: Answer, now: datetime, due: datetime) -> None:
         with self._db:

@@ -85,7 +85,7 @@ def running(state: State) -> Process | None:
     """The emulator of a state folder, if it answers: a file that a killed one left behind is not believed."""
     try:
         process = Process(**json.loads(state.process.read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError, TypeError):
         return None
     connection = http.client.HTTPConnection(urlsplit(process.url).netloc, timeout=2)
     try:
@@ -95,4 +95,4 @@ def running(state: State) -> Process | None:
         return None
     finally:
         connection.close()
-    return process if status.get("pid") == process.pid else None
+    return process if isinstance(status, dict) and status.get("pid") == process.pid else None

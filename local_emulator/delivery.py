@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from retrigger.local_emulator.clock import WoundClock
 
 _FIRST_LOOK = timedelta(seconds=0.05)
+_LONGEST_LOOK = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +70,14 @@ class Exhausted:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Down:
+    """Nobody listens at an endpoint: it was looked at so often, and is looked at again `until` then."""
+
+    looks: int
+    until: datetime
+
+
 Fate: TypeAlias = Delivered | Again | Exhausted
 
 
@@ -102,7 +111,7 @@ class Delivery:
         self._backlog = Backlog(path)
         self._subscriptions: dict[str, Subscription] = {}
         self._in_flight: set[int] = set()
-        self._unreached: dict[int, int] = {}
+        self._down: dict[str, _Down] = {}
         self._stopping = False
         self._closed = False
         lock = threading.RLock()
@@ -122,8 +131,6 @@ class Delivery:
         """Remove a subscription together with what it has not delivered."""
         with self._work:
             self._subscriptions.pop(name, None)
-            for id_ in self._backlog.waiting(name):
-                self._unreached.pop(id_, None)
             self._backlog.forget(name)
             self._settled.notify_all()
 
@@ -186,7 +193,11 @@ class Delivery:
             self._work.notify_all()
 
     def _is_idle(self) -> bool:
-        return not (self._in_flight or self._unreached or self._backlog.due(self._clock.now()))
+        return not (
+            self._in_flight
+            or any(self._backlog.waiting(name) for name in self._down)
+            or self._backlog.due(self._clock.now())
+        )
 
     def _deliver(self) -> None:
         while (taken := self._take()) is not None:
@@ -206,6 +217,7 @@ class Delivery:
                     self._backlog.give_up(item, reason, keep=True, now=now, answer=None)
                 else:
                     self._in_flight.add(item.id)
+                    self._work.notify()  # many may have become due at once: each taker calls the next
                     return item, subscription
         return None
 
@@ -227,7 +239,7 @@ class Delivery:
             self._settled.notify_all()
 
     def _judge(self, item: Item, policy: Policy, answer: Answer, now: datetime) -> None:
-        self._unreached.pop(item.id, None)
+        self._down.pop(item.subscription, None)
         match fate(policy, item, answer, now):
             case Delivered():
                 self._backlog.done(item, answer, now)
@@ -237,12 +249,17 @@ class Delivery:
                 self._backlog.give_up(item, reason, keep=policy.dead_letter, now=now, answer=answer)
 
     def _look_again(self, item: Item, policy: Policy, error: str, now: datetime) -> None:
-        """A host that starts, or was just killed, is back in a moment: look soon, and more and more seldom."""
-        looks = self._unreached.get(item.id, 0)
+        """A host that starts, or was just killed, is back in a moment: look soon, then every two seconds.
+
+        One look speaks for the whole subscription, so that a long backlog does not knock ten thousand times.
+        """
         if now - item.accepted >= policy.max_age:
-            self._unreached.pop(item.id, None)
             reason = f"not delivered within {policy.max_age}: {error}"
             self._backlog.give_up(item, reason, keep=policy.dead_letter, now=now, answer=None)
-        else:
-            self._unreached[item.id] = looks + 1
-            self._backlog.postpone(item, now + _doubled(_FIRST_LOOK, looks, policy.max_backoff))
+            return
+        down = self._down.get(item.subscription)
+        if down is None or now >= down.until:
+            looks = down.looks + 1 if down else 0
+            down = _Down(looks, now + _doubled(_FIRST_LOOK, looks, _LONGEST_LOOK))
+            self._down[item.subscription] = down
+        self._backlog.hold(item.subscription, now, down.until)

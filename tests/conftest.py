@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 SHARED = Path(__file__).resolve().parents[1] / ".." / "shared"
+
+
+def _refuse_all_but_loopback(event: str, arguments: tuple[object, ...]) -> None:
+    """No test speaks to a network: a connection anywhere else is an error at the place that makes it."""
+    if event != "socket.connect":
+        return
+    address = arguments[1]
+    host = address[0] if isinstance(address, tuple) else ""
+    if isinstance(host, str) and host and not (host.startswith("127.") or host in {"::1", "localhost"}):
+        raise AssertionError(f"a test connects to {address}")
+
+
+sys.addaudithook(_refuse_all_but_loopback)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

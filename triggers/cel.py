@@ -32,6 +32,12 @@ def runtime() -> Any:
     return cel.NewEnv(variables=dict.fromkeys(ROOTS, cel.Type.DYN), functions=[_date_function()])
 
 
+@lru_cache(maxsize=4096)
+def program(text: str) -> Any:
+    """Compiled without the static pass. RuntimeError if the text is no expression."""
+    return runtime().compile(text, disable_check=True)
+
+
 @lru_cache(maxsize=64)
 def checker(variables: tuple[tuple[str, str], ...]) -> Any:
     """An environment in which each dotted name is one typed variable, so that every unknown field is an error."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from retrigger.triggers.event import Event, Json
+
+_CONTENT = ("size", "checksum", "body", "attributes")
 
 
 def digest(*parts: str) -> str:
@@ -29,12 +31,14 @@ def fingerprint(request: Mapping[str, Json]) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def payload_hash(event: Event) -> str:
-    """Over what the occurrence carries (size and checksum, or body and attributes), never over its envelope."""
-    body = event.to_json()[event.kind]
-    assert isinstance(body, dict)
-    content = {name: body.get(name) for name in ("size", "checksum", "body", "attributes", "status", "tags")}
-    return fingerprint(content)
+def conflict(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two canonical events of one identity carry different content: size and checksum, or body and attributes.
+
+    What one of them does not know is no difference: a notification may come without the object's metadata.
+    """
+    kind = one["kind"]
+    known = [(one[kind].get(name), other[kind].get(name)) for name in _CONTENT]
+    return any(mine is not None and theirs is not None and mine != theirs for mine, theirs in known)
 
 
 def captures_in(expression: str, captures: Mapping[str, str]) -> dict[str, str]:

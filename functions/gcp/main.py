@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import functions_framework
 
 from retrigger.functions import logs
-from retrigger.functions.response import answer, answer_tick
+from retrigger.functions.response import answer, answer_other_methods, answer_tick
 from retrigger.handlers.wiring import app
 from retrigger.triggers.formats import parse
 from retrigger.triggers.formats.wire import MAX_BODY
@@ -25,16 +25,17 @@ if TYPE_CHECKING:
 @functions_framework.http
 def events(request: Request) -> ResponseReturnValue:
     """Decode, handle, encode."""
+    if request.method != "POST":
+        return answer_other_methods()
     logs.configure()
-    core, ledger = app().core, app().ledger
     raw = request.stream.read(MAX_BODY + 1)
     headers, route = dict(request.headers), request.path.strip("/") or None
 
     def decide() -> list[Outcome]:
-        arrived = parse(headers, raw, route, now=ledger.records.now())
-        return [outcome for event in arrived for outcome in core.handle(event)]
+        arrived = parse(headers, raw, route, now=app().ledger.records.now())
+        return [outcome for event in arrived for outcome in app().core.handle(event)]
 
-    return answer(ledger, raw, decide)
+    return answer(lambda: app().ledger, raw, decide)
 
 
 @functions_framework.http

@@ -6,12 +6,13 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import urllib3
 
+from retrigger.handlers.adapters.sqlite import SqliteRecords
 from retrigger.local_emulator.app import Emulator
 from retrigger.local_emulator.claim import Claim, InUse, running
 from retrigger.local_emulator.hosts.functions_framework import HostFailed
@@ -192,6 +193,22 @@ class TestControl:
         status = call("GET", f"{emulator.url}/retrigger/v1/status")[1]
         emulator.stop()
         assert status["wound_s"] == 7200
+
+    def test_the_ledger_sees_the_wound_clock_before_anything_becomes_due(
+        self, laptop: Laptop, emulator: Emulator
+    ) -> None:
+        seen: list[timedelta] = []
+        ledger = SqliteRecords(laptop.state.ledger)
+        emulator.clock.on_advance(lambda _: seen.append(ledger.now() - datetime.now(UTC)))
+        emulator.advance(timedelta(hours=2))
+        assert [round(ahead.total_seconds()) for ahead in seen] == [7200]
+
+    def test_all_faces_share_the_port(self, emulator: Emulator) -> None:
+        jobs = "/v1/projects/local-project/locations/europe-west4/pipelineJobs"
+        assert call("GET", emulator.url + jobs)[0] == 200
+        assert call("GET", emulator.url + "/v1/projects/local-project/topics")[0] == 200
+        assert call("GET", emulator.url + "/storage/v1/b")[0] == 200
+        assert urllib3.request("GET", emulator.url, retries=False).headers["Metadata-Flavor"] == "Google"
 
     def test_what_the_function_answered_can_be_read(self, emulator: Emulator) -> None:
         upload(emulator, "a.csv")

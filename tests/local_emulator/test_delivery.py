@@ -169,6 +169,17 @@ def test_a_host_that_is_not_up_yet_costs_no_attempt(tmp_path: Path) -> None:
             assert [request.body for request in endpoint.requests] == [b"late"]
 
 
+def test_a_backlog_for_a_host_that_is_not_up_is_delivered_in_its_order(tmp_path: Path) -> None:
+    port = a_free_port()
+    with running(tmp_path, Subscription(name="s", endpoint=f"http://127.0.0.1:{port}"), workers=1) as (delivery, clock):
+        for n in range(300):
+            delivery.submit("s", {}, b"%d" % n, now=clock.now())
+        assert not delivery.wait_idle(timedelta(seconds=0.2))
+        with Endpoint(port=port) as endpoint:
+            assert delivery.wait_idle(SOON)
+            assert [request.body for request in endpoint.requests] == [b"%d" % n for n in range(300)]
+
+
 def test_what_nobody_ever_took_dies_of_age(tmp_path: Path) -> None:
     subscription = Subscription(name="s", endpoint=f"http://127.0.0.1:{a_free_port()}")
     with running(tmp_path, subscription) as (delivery, clock):

@@ -291,3 +291,29 @@ def test_what_has_no_form_inside_text_fails() -> None:
 def test_the_expressions_of_a_value_are_listed() -> None:
     value: Json = {"a": ["${{ match.dt }} and ${{  vars.table }}"], "b": 1}
     assert list(expressions_in(value)) == [Hole("match.dt", 4), Hole("vars.table", 25)]
+
+
+# The runtime ends a text at its first NUL.
+texts = st.text(st.characters(exclude_characters="\0"), max_size=5)
+numbers = st.integers(-(2**64), 2**64) | st.floats(allow_nan=False)
+values = st.recursive(
+    st.none() | st.booleans() | numbers | texts, lambda inner: st.lists(inner, max_size=2), max_leaves=3
+)
+
+
+@given(values, st.sampled_from(["event.message.json", "event.message.json.x", "event.message"]))
+@settings(deadline=None)
+def test_a_field_alone_is_what_the_runtime_says_it_is(value: Json, source: str) -> None:
+    """In brackets it is no field alone, and goes the long way."""
+
+    def told(text: str) -> object:
+        try:
+            return load_expression(text).evaluate({"event": {"message": {"json": value}}})
+        except ExpressionError as error:
+            return error.code
+
+    assert repr(told(source)) == repr(told(f"({source})"))
+
+
+def test_a_text_with_a_nul_is_whole_where_the_field_stands_alone() -> None:
+    assert load_expression("event.message.json").evaluate({"event": {"message": {"json": "a\0b"}}}) == "a\0b"

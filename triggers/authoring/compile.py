@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def check(root: Path) -> list[Problem]:
     """Every problem of every file and of every environment, in file order; none if the project is right.
 
-    A trigger file whose shape is wrong is told as that; the rules read the files that have one.
+    A trigger file whose shape is wrong is told as that; the rules judge what is right of it, if that is enough.
     """
     project, problems = read_project(root)
     return sorted({*problems, *checks.problems(project, project.environments.values())})

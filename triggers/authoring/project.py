@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PROJECT_FILE = "retrigger.yaml"
 _KEYS: dict[type[Source], str] = {ObjectSource: "object", MessageSource: "message", ScheduleSource: "schedule"}
+_HAVE_DEFAULTS = frozenset({"admit", "validate", "on_failure", "deduplicate", "defaults"})
 _T = TypeVar("_T")
 _M = TypeVar("_M", bound=BaseModel)
 
@@ -71,7 +72,7 @@ def find_root(start: Path) -> Path:
     for folder in (start, *start.parents):
         if (folder / PROJECT_FILE).is_file():
             return folder
-    told = f"There is no {PROJECT_FILE} in {start} or above it: run `retrigger init`, or name the project's folder."
+    told = f"There is no {PROJECT_FILE} in {start} or above it: name the project's folder, or copy examples/churn."
     raise ProjectError((Problem(PROJECT_FILE, 0, 0, "no_project", told),))
 
 
@@ -159,11 +160,9 @@ class _Reading:
             return None
 
     def _shaped(self, model: type[_M], document: Document) -> _M | None:
-        try:
-            return validate(model, document)
-        except ProjectError as error:
-            self.problems.extend(error.problems)
-            return None
+        file, problems = validate(model, document, _HAVE_DEFAULTS)
+        self.problems.extend(problems)
+        return file
 
     def _named(
         self, read: Callable[[Path, str], _T], found: dict[str, _T], name: str, document: Document, at: At

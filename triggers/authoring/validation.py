@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from retrigger.triggers.authoring.wording import closest
-from retrigger.triggers.errors import ProjectError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from retrigger.triggers.authoring.yaml import At, Document
     from retrigger.triggers.errors import Problem
+    from retrigger.triggers.event import Json
 
 _M = TypeVar("_M", bound=BaseModel)
 _TYPES = {
@@ -43,13 +44,49 @@ _OWN = {
 """The codes that our own field types raise; their messages follow the key's name."""
 
 
-def validate(model: type[_M], document: Document) -> _M:
-    """ProjectError with every mistake of the document's shape."""
+_ROUNDS = 4
+
+
+def validate(model: type[_M], document: Document, optional: frozenset[str]) -> tuple[_M | None, list[Problem]]:
+    """The model and no problem; or every mistake of the shape, and the model of what is right, if that is enough.
+
+    What is wrong in an `optional` part, or is a key too many, is left out, so that the rules can judge the rest.
+    """
     try:
-        return model.model_validate(document.data)
+        return model.model_validate(document.data), []
     except ValidationError as error:
         details = error.errors(include_url=False)
-        raise ProjectError(tuple(_problem(model, document, detail) for detail in details)) from None
+    problems = [_problem(model, document, detail) for detail in details]
+    data = copy.deepcopy(document.data)
+    for _ in range(_ROUNDS):
+        if not all(_left_out(data, document, detail, optional) for detail in details):
+            break
+        try:
+            return model.model_validate(data), problems
+        except ValidationError as error:
+            details = error.errors(include_url=False)
+    return None, problems
+
+
+def _left_out(data: Json, document: Document, detail: ErrorDetails, optional: frozenset[str]) -> bool:
+    """Take the wrong part out of `data`; a key that is missing takes the part that wants it along."""
+    at, _ = _settle(document, detail["loc"])
+    if detail["type"] == "missing":
+        at = at[:-1]
+    if not (detail["type"] == "extra_forbidden" or (at and at[0] in optional and len(at) > 1)):
+        return False
+    for part in at[:-1]:
+        match data:
+            case dict() if part in data:
+                data = data[str(part)]
+            case list() if isinstance(part, int):
+                data = data[part]
+            case _:
+                return True  # left out with what held it
+    if isinstance(data, dict):
+        data.pop(str(at[-1]), None)
+        return True
+    return False
 
 
 def _problem(model: type[BaseModel], document: Document, detail: ErrorDetails) -> Problem:

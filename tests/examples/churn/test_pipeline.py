@@ -58,6 +58,6 @@ REQUEST = {"request_id": "r-1", "data": "gs://acme-dev-landing/churn/dt=2026-01-
         ({"min_auc": 0.1}, False),
     ],
 )
-def test_a_request_says_what_to_read_and_nothing_else(change: dict[str, object], valid: bool) -> None:  # noqa: FBT001 (a case)
+def test_a_request_says_what_to_read_and_nothing_else(change: dict[str, object], valid: bool) -> None:
     schema = json.loads((EXAMPLE / "schemas/retrain-request.json").read_text(encoding="utf-8"))
     assert jsonschema_rs.validator_for(schema, validate_formats=True).is_valid({**REQUEST, **change}) is valid

@@ -459,6 +459,6 @@ def _expected(world: World) -> dict[str, str]:
     return expected
 
 
-def _require(holds: bool | None, what: str) -> None:  # noqa: FBT001  # reads as the sentence that it is
+def _require(holds: bool | None, what: str) -> None:  # reads as the sentence that it is
     if not holds:
         raise Violation(what)

@@ -1,6 +1,6 @@
 """Compiled pipelines, run for real. No `from __future__ import annotations` here: kfp reads annotations as objects."""
 # Components are written the way kfp reads them, and run elsewhere.
-# ruff: noqa: ANN002, ANN201, E741, FBT001, PLR0917, PTH104, PTH110, PTH118, PTH123, PYI024, UP045
+# ruff: noqa: ANN002, ANN201, E741, PLR0917, PTH104, PTH110, PTH118, PTH123, PYI024, UP045
 
 import json
 import os

@@ -170,8 +170,8 @@ CASES = [
 def test_a_put_holds_its_preconditions(
     world: World,
     conditions: Preconditions,
-    exists: bool,  # noqa: FBT001 - a table of cases
-    holds: bool,  # noqa: FBT001 - a table of cases
+    exists: bool,
+    holds: bool,
 ) -> None:
     if exists:
         generation = world.put("a", b"old").generation
@@ -210,7 +210,7 @@ def test_reads_and_deletes_hold_their_preconditions(world: World) -> None:
 
 
 @pytest.mark.parametrize("exists", [False, True])
-def test_of_twenty_racers_one_wins(world: World, exists: bool) -> None:  # noqa: FBT001 - both cases
+def test_of_twenty_racers_one_wins(world: World, exists: bool) -> None:
     wanted = world.put("a").generation if exists else 0
     start = threading.Barrier(20)
     outcomes: list[str] = []

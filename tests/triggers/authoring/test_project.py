@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from retrigger.triggers.authoring import files
+from retrigger.triggers.authoring.compile import check
 from retrigger.triggers.authoring.environments import ProjectFile
 from retrigger.triggers.authoring.models import TriggerFile
 from retrigger.triggers.authoring.project import find_root, load_project
@@ -174,7 +175,7 @@ def test_the_root_is_the_nearest_folder_with_a_project_file(write: Write) -> Non
 
 
 def test_no_project_is_told_with_the_next_step(tmp_path: Path) -> None:
-    with pytest.raises(ProjectError, match="retrigger init") as caught:
+    with pytest.raises(ProjectError, match="name the project's folder") as caught:
         find_root(tmp_path)
     assert [problem.code for problem in caught.value.problems] == ["no_project"]
 
@@ -278,3 +279,17 @@ def test_a_mistake_in_a_yaml_template_is_told_where_it_is_named(write: Write) ->
     project = root / "retrigger.yaml"
     project.write_text(project.read_text(encoding="utf-8").replace("train.json", "train.yaml"), encoding="utf-8")
     assert places(root) == [("retrigger.yaml", 10, 35, "yaml_syntax")]
+
+
+def test_the_rules_judge_what_is_right_of_a_file_with_mistakes_in_its_shape(
+    write: Callable[[Mapping[str, str]], Path],
+) -> None:
+    trigger = """\
+name: churn
+source: [{object: {in: landin, match: "a/*.csv"}}]
+owner: me
+admit: {concurrency: {limit: 0, when_busy: coalesce}}
+launch: {pipeline: train}
+"""
+    found = [(problem.code, problem.line) for problem in check(write({"triggers/churn.yaml": trigger}))]
+    assert {("unknown_store", 2), ("unknown_key", 3), ("bad_value", 4)} <= set(found)

@@ -203,7 +203,7 @@ def load(origin: str, name: str) -> bytes:
     return (EVENTS / origin / name).read_bytes()
 
 
-@pytest.mark.parametrize(("origin", "name", "how", "shown"), READ, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(("origin", "name", "how", "shown"), READ, ids=[f"{row[0]}/{row[1]}" for row in READ])
 def test_a_published_payload_is_read(
     origin: str, name: str, how: Callable[[bytes], Raw], shown: dict[str, Json]
 ) -> None:
@@ -214,7 +214,7 @@ def test_a_published_payload_is_read(
     assert {field: payload[field] for field in shown} == shown
 
 
-@pytest.mark.parametrize(("origin", "name", "how", "code"), REFUSED, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(("origin", "name", "how", "code"), REFUSED, ids=[f"{row[0]}/{row[1]}" for row in REFUSED])
 def test_a_published_payload_is_refused(origin: str, name: str, how: Callable[[bytes], Raw], code: str) -> None:
     headers, body = how(load(origin, name))
     with pytest.raises(Malformed) as caught:

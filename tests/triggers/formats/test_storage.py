@@ -63,7 +63,9 @@ def test_the_time_of_receipt_stands_in_for_an_absent_one() -> None:
     ("name", "size", "complete"),
     [("a/", "0", False), ("a/", None, False), ("a/", "1", True), ("a", "0", True), ("/", 0, False)],
 )
-def test_only_an_empty_name_with_a_slash_is_a_folder_marker(name: str, size: Json, complete: bool) -> None:  # noqa: FBT001  # a column of the table
+def test_only_an_empty_name_with_a_slash_is_a_folder_marker(
+    name: str, size: Json, complete: bool
+) -> None:  # a column of the table
     assert stored(name=name, size=size).complete is complete
 
 

@@ -1,0 +1,212 @@
+"""What an event would launch: the real core, over an empty ledger in memory and a platform that runs nothing.
+
+Windows close at once, and checks that need the data or the whole window are left out; an Explanation says which.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, Literal
+
+from retrigger.handlers.adapters.memory import MemoryObjects, MemoryRecords
+from retrigger.handlers.admit import Admission
+from retrigger.handlers.core import Core
+from retrigger.handlers.launch import job_of
+from retrigger.handlers.ledger import Ledger
+from retrigger.handlers.ports import JobStatus
+from retrigger.handlers.validate.checks import check_object
+from retrigger.handlers.windows import WindowId
+from retrigger.handlers.wiring import google_api, launcher_of
+from retrigger.triggers import glob, keys
+from retrigger.triggers.errors import ExpressionError
+from retrigger.triggers.event import Schedule
+from retrigger.triggers.expressions import load_expression
+from retrigger.triggers.match import Index
+from retrigger.triggers.spec import ScheduleSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from retrigger.handlers.ledger import Run, Stored
+    from retrigger.handlers.outcome import Outcome, Result
+    from retrigger.handlers.ports import Job, Launcher, Record, Request
+    from retrigger.triggers.compiled import Compiled
+    from retrigger.triggers.event import Event, Json
+    from retrigger.triggers.match import Match
+    from retrigger.triggers.spec import Environment, Trigger
+
+_NONCE: Final = "0" * 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What would become of one event for one trigger (None: it meets none).
+
+    `identity` is what makes a second delivery a duplicate. `run` and `window` are ids over an empty ledger: those of a
+    window end in another hash in a real one. `not_checked` needs the data; `waits` is what the window would wait for.
+    """
+
+    event: str
+    trigger: str | None
+    result: Result
+    identity: str | None
+    run: str | None
+    window: str | None
+    verdicts: list[dict[str, Json]]
+    request: Request | None
+    not_checked: list[str]
+    waits: str | None
+
+
+def explain_event(compiled: Compiled, event: Event) -> list[Explanation]:
+    """One for each trigger that the event meets, or a single one without a trigger. The same event, the same answer."""
+    at = max(event.time, event.payload.scheduled_for) if isinstance(event.payload, Schedule) else event.time
+    environment = compiled.environment
+    ledger = Ledger(_SameNonce(lambda: at), environment.name)
+    platform = _TakesAll(launcher_of(environment, google_api(environment, {})))
+    admission = Admission(ledger, _AtOnce(compiled, event), platform, MemoryObjects())
+    core = Core(admission, Index.from_json(compiled.index), wait=lambda _: None)
+    return [_Explainer(compiled, event, ledger, platform).explain(outcome) for outcome in core.handle(event)]
+
+
+class _SameNonce(MemoryRecords):
+    """The nonce of a window tells ledgers apart; here is none, and the same event shall get the same ids."""
+
+    def create(self, key: str, body: Mapping[str, Json]) -> Record | None:
+        return super().create(key, {**body, "nonce": _NONCE} if key.startswith("w/") else body)
+
+
+class _AtOnce:
+    """The catalog, with triggers that wait for nothing and read nothing."""
+
+    def __init__(self, compiled: Compiled, event: Event) -> None:
+        self._compiled = compiled
+        self._event = event
+
+    @property
+    def environment(self) -> Environment:
+        return self._compiled.environment
+
+    def trigger(self, name: str) -> Trigger | None:
+        trigger = self._compiled.trigger(name)
+        if trigger is None:
+            return None
+        # A file that is refused for what its event says is refused before it is read: that check can stay.
+        refused = check_object(self._event, trigger.object_check) is not None
+        return replace(
+            trigger,
+            window=replace(trigger.window, quiet=timedelta(), until=None),
+            object_check=trigger.object_check if refused else None,
+            window_check=None,
+        )
+
+    def template(self, sha256: str) -> Mapping[str, Json]:
+        return self._compiled.template(sha256)
+
+
+class _TakesAll:
+    """A platform that takes every job that the real one would not certainly refuse, and runs none."""
+
+    def __init__(self, real: Launcher) -> None:
+        self._real = real
+
+    def request(self, job: Job, template: Mapping[str, Json]) -> Request:
+        return self._real.request(job, template)
+
+    def submit(self, job: Job, template: Mapping[str, Json]) -> Literal["created", "adopted", "conflict"]:
+        self.request(job, template)
+        return "created"
+
+    def status(self, job_id: str) -> JobStatus:
+        del job_id
+        return JobStatus(state="running")
+
+    def cancel(self, job_id: str) -> None:
+        del job_id
+
+
+@dataclass(frozen=True, slots=True)
+class _Explainer:
+    """Reads what the core left in the ledger and on the platform."""
+
+    compiled: Compiled
+    event: Event
+    ledger: Ledger
+    platform: _TakesAll
+
+    def explain(self, outcome: Outcome) -> Explanation:
+        trigger = self.compiled.trigger(outcome.trigger) if outcome.trigger else None
+        run = next((run for run in self.ledger.runs.list() if run.value.trigger == outcome.trigger), None)
+        name = self.ledger.runs.name(run) if run else None
+        said = [verdict.to_json() for verdict in outcome.verdicts]
+        return Explanation(
+            event=outcome.event,
+            trigger=outcome.trigger,
+            result=_result(outcome, run),
+            identity=self._identity(trigger) if trigger else None,
+            run=name,
+            window=outcome.window,
+            verdicts=said + (run.value.verdicts if run else []),
+            request=self._request(run) if run else None,
+            not_checked=list(_not_checked(trigger)) if trigger and outcome.window else [],
+            waits=self._waits(trigger, outcome.window) if trigger and outcome.window else None,
+        )
+
+    def _request(self, run: Stored[Run]) -> Request | None:
+        """What is sent, or would be if the trigger did more than observe."""
+        if run.value.state == "ended" and run.value.outcome != "observed":
+            return None
+        job = job_of(self.ledger.runs.name(run), run.value)
+        return self.platform.request(job, self.compiled.template(job.template))
+
+    def _identity(self, trigger: Trigger) -> str | None:
+        """That of the claim; None where the event was ignored before it was claimed."""
+        candidates = [self.event.identity]
+        for match in self._matches(trigger):
+            source = trigger.sources[match.source] if match.role == "source" else None
+            if source is None or isinstance(source, ScheduleSource) or not source.key:
+                continue
+            scope = {"event": self.event.scope(), "match": match.captures, "vars": self.compiled.environment.vars}
+            with suppress(ExpressionError):  # then the event was claimed, and rejected, under its own identity
+                candidates.insert(0, keys.identity(self.event, load_expression(source.key).evaluate(scope)))
+        claimed = (one for one in candidates if self.ledger.claims.get(self.ledger.claim_name(trigger.name, one)))
+        return next(claimed, None)
+
+    def _matches(self, trigger: Trigger) -> list[Match]:
+        found = Index.from_json(self.compiled.index).match(self.event)
+        return [match for match in found if match.trigger == trigger.name]
+
+    def _waits(self, trigger: Trigger, window: str) -> str | None:
+        rule = trigger.window
+        if any(match.role == "marker" for match in self._matches(trigger)):
+            return "this is the marker: the window closes when the objects that it announces are members"
+        if rule.until is not None:
+            head = self.ledger.heads.get(WindowId.parse(window).head)
+            marker = glob.parse(rule.until).bind(head.value.captures if head else {}).text
+            end = "is rejected" if rule.at_max_wait == "reject" else "launches"
+            return f"the window waits for {marker}; without it, it {end} after {rule.max_wait}"
+        if rule.quiet:
+            return f"the window waits until nothing has come for {rule.quiet}, at most {rule.max_wait}"
+        return None
+
+
+def _result(outcome: Outcome, run: Stored[Run] | None) -> Result:
+    """What a run ended as before it was launched counts: to the sender its event is only `deferred`."""
+    match run.value.outcome if run else None:
+        case None:
+            return outcome.result
+        case "dead":
+            return "dead"
+        case "observed":
+            return "skipped"
+        case _:
+            return "rejected"
+
+
+def _not_checked(trigger: Trigger) -> Iterator[str]:
+    if trigger.object_check is not None:
+        yield f"the data of the object ({trigger.object_check.format})"
+    if trigger.window_check is not None:
+        yield f"the whole window (at least {trigger.window_check.min_rows:,} rows)"

@@ -1,0 +1,128 @@
+"""`retrigger explain`: a dry run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from retrigger.cli.errors import NO
+from retrigger.cli.payloads import events_of, payload_options, payloads, read_headers
+from retrigger.cli.render import (
+    Format,
+    count,
+    examples,
+    field,
+    format_option,
+    json_line,
+    paint,
+    say,
+    verdict_line,
+    visible,
+)
+from retrigger.triggers.errors import Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from retrigger.cli.dry_run import Explanation
+    from retrigger.handlers.ports import Request
+    from retrigger.triggers.compiled import Compiled
+
+
+@click.command(epilog=examples("retrigger explain --env dev payload.json", "retrigger explain --full events/*.json"))
+@click.argument(
+    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(exists=True, allow_dash=True, path_type=Path)
+)
+@payload_options
+@click.option("--env", "environment", metavar="NAME", help="Default: the first one on Google.")
+@click.option("--project", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR")
+@click.option("--full", is_flag=True, help="Print the compiled pipeline inside the request, too.")
+@format_option
+@click.pass_context
+def explain(
+    ctx: click.Context,
+    *,
+    files: tuple[Path, ...],
+    headers_file: Path | None,
+    route: str | None,
+    environment: str | None,
+    project: Path,
+    form: Format,
+    full: bool,
+) -> None:
+    """What each event would launch, and why: verdicts, identity, run id, and the exact request. Sends nothing.
+
+    Each FILE holds one request body, as for `decode`. Every event is judged by itself, over an empty ledger: slots are
+    free, windows close at once, and the data is not read. Exit code 0 if something would launch.
+    """
+    from retrigger.cli.dry_run import explain_event
+
+    headers, compiled = read_headers(headers_file), _compiled(project, environment)
+    launched = False
+    for payload in payloads(files):
+        try:
+            events = events_of(payload, headers, route)
+        except Malformed as error:
+            _say_malformed(payload.name, error, form)
+            continue
+        for event in events:
+            for found in explain_event(compiled, event):
+                launched = launched or found.result == "launched"
+                if form == "json":
+                    json_line(asdict(found))
+                else:
+                    _show(payload.name, found, full=full)
+    if not launched:
+        ctx.exit(NO)
+
+
+def _compiled(folder: Path, environment: str | None) -> Compiled:
+    from retrigger.triggers.authoring.compile import compile_project, named
+    from retrigger.triggers.authoring.project import find_root, load_project
+    from retrigger.triggers.compiled import load
+
+    project = load_project(find_root(folder))
+    name = environment or next(iter(project.environments), "")
+    return load(compile_project(project, named(project, name)))
+
+
+def _say_malformed(name: str, error: Malformed, form: Format) -> None:
+    if form == "json":
+        json_line({"error": {"code": error.code, "message": str(error)}})
+    else:
+        say(f"{visible(name)}: {paint('rejected')}: {error.code}: {visible(str(error))}")
+
+
+def _show(name: str, found: Explanation, *, full: bool) -> None:
+    who = f"{click.style(found.trigger, bold=True)}: " if found.trigger else ""
+    say(f"{visible(name)}: {who}would be {paint(found.result)}")
+    for verdict in found.verdicts:
+        say(f"  {verdict_line(verdict)}")
+    for label, value in (("identity", found.identity), ("window", found.window), ("run", found.run)):
+        if value is not None:
+            field(label, value)
+    for value in found.not_checked:
+        field("not checked", value)
+    if found.waits is not None:
+        field("waits", found.waits)
+    if found.request is not None:
+        _show_request(found.request, full=full)
+
+
+def _show_request(request: Request, *, full: bool) -> None:
+    say(f"  {request.method} {request.url}")
+    body: Mapping[str, Any] = request.body
+    if not full:
+        body = {**body, "pipelineSpec": _in_short(body["pipelineSpec"])}
+    for line in json.dumps(body, indent=2, ensure_ascii=False).splitlines():
+        say(f"    {visible(line)}")
+
+
+def _in_short(spec: Mapping[str, Any]) -> str:
+    name = spec.get("pipelineInfo", {}).get("name", "")
+    tasks = spec.get("root", {}).get("dag", {}).get("tasks", {})
+    return f"… {name}, {count(len(tasks), 'task')}; --full prints it …"

@@ -1,0 +1,205 @@
+"""`retrigger drop`, `publish`, `fire`, `clock`: make things happen on the emulator."""
+
+from __future__ import annotations
+
+import base64
+import json
+import mimetypes
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urlencode
+
+import click
+
+from retrigger.cli.errors import No, Usage
+from retrigger.cli.local import Remote, compiled_of, state_of, state_option
+from retrigger.cli.render import Format, examples, format_option, json_line, say, time_of, visible
+from retrigger.triggers.authoring.wording import closest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from retrigger.local_emulator.state import State
+
+    Command = Callable[..., Any]
+
+_SCHEME: Final = "gs://"
+
+
+def env_option(command: Command) -> Command:
+    """Named by the design for real clouds; refused in words until they can be reached."""
+
+    def refuse(_ctx: click.Context, _option: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            raise Usage(f"This version reaches the emulator only, not `{value}`: leave --env out.")
+
+    told = "Not yet: this version reaches the emulator only."
+    return click.option("--env", metavar="NAME", callback=refuse, expose_value=False, help=told)(command)
+
+
+@click.command(
+    epilog=examples(
+        "retrigger drop data.csv gs://acme-dev-landing/churn/dt=2026-11-20/",
+        "retrigger drop part-*.csv _SUCCESS gs://acme-dev-landing/churn/dt=2026-11-20/",
+    )
+)
+@click.argument(
+    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.argument("uri")
+@state_option
+@env_option
+@format_option
+def drop(files: tuple[Path, ...], uri: str, folder: Path | None, form: Format) -> None:
+    """Upload files to a bucket, in their order. A URI that ends in `/` is a folder: the files keep their names."""
+    targets = list(_targets(files, uri))
+    state = state_of(folder)
+    emulator = Remote.of(state)
+    for file, bucket, name in targets:
+        query = urlencode({"uploadType": "media", "name": name}, quote_via=quote)
+        kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+        try:
+            with file.open("rb") as content:
+                stored = emulator.call(
+                    "POST", f"/upload/storage/v1/b/{quote(bucket, safe='')}/o?{query}", content, kind
+                )
+        except No as error:
+            raise No(f"{_SCHEME}{bucket}/{name}: {error.message} The buckets are {_buckets(emulator)}.") from error
+        stored_at = f"{_SCHEME}{bucket}/{name}"
+        if form == "json":
+            json_line({"uri": stored_at, "generation": stored["generation"], "size": int(stored["size"])})
+        else:
+            say(f"{visible(stored_at)}  {int(stored['size']):,} bytes, generation {stored['generation']}")
+
+
+def _targets(files: Sequence[Path], uri: str) -> Iterator[tuple[Path, str, str]]:
+    bucket, slash, name = uri.removeprefix(_SCHEME).partition("/")
+    if not uri.startswith(_SCHEME) or not bucket or not slash:
+        raise click.UsageError(f"`{uri}` is no place: write gs://BUCKET/NAME, or gs://BUCKET/FOLDER/.")
+    is_folder = not name or name.endswith("/")
+    if len(files) > 1 and not is_folder:
+        raise click.UsageError(f"{len(files)} files cannot have one name: end the URI with `/`.")
+    for file in files:
+        yield file, bucket, name + file.name if is_folder else name
+
+
+def _buckets(emulator: Remote) -> str:
+    listed = emulator.call("GET", "/storage/v1/b?project=local").get("items", [])
+    return ", ".join(sorted(item["name"] for item in listed)) or "none"
+
+
+@click.command(
+    epilog=examples(
+        """retrigger publish retrain-requests '{"request_id": "a1", "as_of": "2026-11-20"}'""",
+        "retrigger publish retrain-requests @request.json --attribute team=growth",
+    )
+)
+@click.argument("channel")
+@click.argument("message", metavar="[JSON|@FILE|-]", default="")
+@click.option("--attribute", "attributes", metavar="KEY=VALUE", multiple=True, help="May be given several times.")
+@state_option
+@env_option
+@format_option
+def publish(channel: str, message: str, attributes: tuple[str, ...], folder: Path | None, form: Format) -> None:
+    """Publish a message on a channel of the project, or on a topic (projects/P/topics/T).
+
+    JSON is checked for being JSON; a file, or standard input, is sent as it is.
+    """
+    body = _body(message)
+    labels = dict(_attribute(text) for text in attributes)
+    state = state_of(folder)
+    emulator = Remote.of(state)
+    topic = _topic(state, channel)
+    content = {"data": base64.b64encode(body).decode("ascii"), "attributes": labels}
+    answer = emulator.call("POST", f"/v1/{quote(topic)}:publish", json.dumps({"messages": [content]}).encode())
+    (message_id,) = answer["messageIds"]
+    if form == "json":
+        json_line({"topic": topic, "id": message_id})
+    else:
+        say(f"{topic}  message {message_id}")
+
+
+def _body(message: str) -> bytes:
+    if message == "-":
+        return sys.stdin.buffer.read()
+    if message.startswith("@"):
+        return Path(message[1:]).read_bytes()
+    if message:
+        try:
+            json.loads(message)
+        except (ValueError, RecursionError) as error:
+            raise click.UsageError(f"The message is not JSON: {error}. Quote it, or send a file with @FILE.") from error
+    return message.encode()
+
+
+def _attribute(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise click.UsageError(f"`{text}` is no attribute: write KEY=VALUE.")
+    return key, value
+
+
+def _topic(state: State, channel: str) -> str:
+    channels: Mapping[str, str] = compiled_of(state).environment.channels
+    if channel in channels:
+        return channels[channel]
+    if channel.startswith("projects/"):
+        return channel
+    known = ", ".join(f"`{name}`" for name in channels) or "none"
+    raise No(f"There is no channel `{channel}`{closest(channel, channels)}: the project has {known}.")
+
+
+@click.command(epilog=examples("retrigger fire churn-retrain"))
+@click.argument("trigger")
+@state_option
+@env_option
+def fire(trigger: str, folder: Path | None) -> None:
+    """Let a trigger's schedule strike now, whatever its cron says."""
+    state = state_of(folder)
+    emulator = Remote.of(state)
+    names = compiled_of(state).names
+    if trigger not in names:
+        known = ", ".join(f"`{name}`" for name in names) or "none"
+        raise No(f"There is no trigger `{trigger}`{closest(trigger, names)}: the project has {known}.")
+    emulator.control("POST", f"/fire/{quote(trigger, safe='')}")
+    say(f"{trigger} was fired; `retrigger events` shows what came of it.")
+
+
+@click.group(epilog=examples("retrigger clock advance 2h", "retrigger clock now"))
+def clock() -> None:
+    """Read the emulator's clock, or wind it: windows close, schedules strike, retries become due."""
+
+
+@clock.command(epilog=examples("retrigger clock now"))
+@state_option
+@format_option
+def now(folder: Path | None, form: Format) -> None:
+    """The emulator's time."""
+    told = Remote.of(state_of(folder)).control("GET", "/status")
+    if form == "json":
+        json_line({"now": told["now"], "wound_s": told["wound_s"]})
+    else:
+        say(time_of(told["now"]))
+
+
+@clock.command(epilog=examples("retrigger clock advance 2h", "retrigger clock advance 1d12h"))
+@click.argument("duration")
+@state_option
+@env_option
+@format_option
+def advance(duration: str, folder: Path | None, form: Format) -> None:
+    """Wind the clock forward by DURATION (30m, 6h, 1h30m, 2d). It never goes back."""
+    from pydantic_core import PydanticCustomError
+
+    from retrigger.triggers.authoring.fields import duration as read
+
+    try:
+        seconds = read(duration).total_seconds()
+    except PydanticCustomError as error:
+        raise click.UsageError(f"`{duration}` {error.message()}.") from error
+    told = Remote.of(state_of(folder)).control("POST", "/clock:advance", {"seconds": seconds})
+    if form == "json":
+        json_line(told)
+    else:
+        say(f"It is {time_of(told['now'])} now.")

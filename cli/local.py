@@ -1,0 +1,145 @@
+"""The emulator of a state folder, and its ledger: what the commands that use them share."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import click
+import urllib3
+
+from retrigger.cli.errors import Failed, No, Usage
+from retrigger.handlers.ledger import Ledger
+from retrigger.handlers.wiring import google_api, launcher_of, records_of
+from retrigger.local_emulator.claim import running
+from retrigger.local_emulator.control import ROOT
+from retrigger.local_emulator.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from retrigger.handlers.journal import RunView
+    from retrigger.handlers.ports import Launcher
+    from retrigger.local_emulator.claim import Process
+    from retrigger.triggers.compiled import Compiled
+
+    Command = Callable[..., Any]
+
+FOLDER: Final = ".retrigger"
+_WAIT_S: Final = 30.0
+
+
+def state_option(command: Command) -> Command:
+    """Which emulator, for commands that work on one."""
+    return click.option(
+        "--state",
+        "folder",
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="DIR",
+        envvar="RETRIGGER_STATE",
+        help=f"The emulator's state folder. Default: the nearest {FOLDER} here or above.",
+    )(command)
+
+
+def state_of(folder: Path | None) -> State:
+    """The state folder that was named, or the nearest one. Nothing is created. Raises Usage if there is none."""
+    if folder is not None:
+        if not folder.is_dir():
+            raise Usage(f"There is no state folder {folder}: `retrigger up --state {folder}` makes it.")
+        return State(folder.resolve())
+    here = Path.cwd()
+    for above in (here, *here.parents):
+        if (above / FOLDER).is_dir():
+            return State(above / FOLDER)
+    raise Usage(
+        f"There is no {FOLDER} in {here} or above it: run `retrigger up` in a project, or name it with --state."
+    )
+
+
+def running_on(state: State) -> Process:
+    """Raises Failed if no emulator runs there."""
+    process = running(state)
+    if process is None:
+        raise Failed(f"No emulator runs on {state.root}: start it with `retrigger up`.")
+    return process
+
+
+def ledger_at(folder: Path | None, address: str | None) -> Ledger:
+    """The ledger at `address` (sqlite:PATH), or that of the state folder; the emulator need not run."""
+    address = address or f"sqlite:{state_of(folder).ledger}"
+    kind, _, path = address.partition(":")
+    if kind == "sqlite" and not Path(path).is_file():
+        raise Usage(f"There is no ledger at {path}: it begins with the first `retrigger up`.")
+    return Ledger(records_of(address), "local")
+
+
+def compiled_of(state: State) -> Compiled:
+    """What the emulator's functions load, or loaded last. Raises Usage if there never was anything."""
+    from retrigger.triggers.compiled import load
+
+    if not state.compiled.is_file():
+        raise Usage(f"Nothing was compiled for {state.root} yet: start the emulator with `retrigger up`.")
+    return load(state.compiled.read_text(encoding="utf-8"))
+
+
+def launcher_of_emulator(state: State) -> Launcher:
+    """The platform that the emulator's functions launch on."""
+    environment = compiled_of(state).environment
+    return launcher_of(environment, google_api(environment, os.environ))
+
+
+def with_live_tasks(state: State, runs: Iterable[RunView]) -> list[RunView]:
+    """With the tasks of what runs now, if the emulator is up to be asked. States stay those that the ledger knows."""
+    if running(state) is None:
+        return list(runs)
+    launcher = launcher_of_emulator(state)
+    return [_live(launcher, run) if run.phase == "launched" else run for run in runs]
+
+
+def _live(launcher: Launcher, run: RunView) -> RunView:
+    status = launcher.status(run.job)
+    return replace(run, tasks=status.tasks, metrics=status.metrics)
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A running emulator, over HTTP on the loopback interface: no proxy has a say."""
+
+    url: str
+
+    @classmethod
+    def of(cls, state: State) -> Remote:
+        return cls(running_on(state).url)
+
+    def control(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The control API. Raises No with its message where it refuses."""
+        return self.call(method, ROOT + path, None if body is None else json.dumps(body).encode())
+
+    def call(
+        self, method: str, path: str, body: bytes | IO[bytes] | None = None, content_type: str = "application/json"
+    ) -> dict[str, Any]:
+        """Raises No where the emulator refuses, Failed where it does not answer."""
+        headers = {} if body is None else {"Content-Type": content_type}
+        try:
+            answer = urllib3.request(
+                method, self.url + path, body=body, headers=headers, retries=False, timeout=_WAIT_S
+            )
+        except urllib3.exceptions.HTTPError as error:
+            place = urlsplit(self.url).netloc
+            raise Failed(f"The emulator at {place} does not answer: see `retrigger status`.") from error
+        value = _json(answer.data)
+        if answer.status >= 400:
+            raise No(str(value.get("error", {}).get("message") or f"The emulator answered {answer.status}."))
+        return value
+
+
+def _json(data: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(data or b"{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,96 @@
+"""`retrigger events`, `runs`, `cancel`: the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from retrigger.cli.errors import No
+from retrigger.cli.local import launcher_of_emulator, ledger_at, running_on, state_of, state_option, with_live_tasks
+from retrigger.cli.render import Format, examples, format_option, json_line, metrics_line, note, say, table, time_of
+from retrigger.handlers.control import cancel as ask_to_cancel
+from retrigger.handlers.journal import Journal
+from retrigger.triggers.authoring.wording import closest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from retrigger.handlers.journal import RunView
+
+    Command = Callable[..., Any]
+
+
+def ledger_option(command: Command) -> Command:
+    return click.option("--ledger", metavar="sqlite:PATH", help="Another ledger than the emulator's.")(command)
+
+
+@click.command(epilog=examples("retrigger events", "retrigger events --trigger churn-retrain --format json"))
+@click.option("--trigger", metavar="NAME", help="Only what this trigger claimed.")
+@state_option
+@ledger_option
+@format_option
+def events(trigger: str | None, folder: Path | None, ledger: str | None, form: Format) -> None:
+    """What became of each event that a trigger claimed, oldest first. The emulator need not run."""
+    found = Journal(ledger_at(folder, ledger)).events()
+    found = [event for event in found if trigger in {None, event.trigger}]
+    if form == "json":
+        for event in found:
+            json_line(asdict(event))
+        return
+    if not found:
+        note("No trigger has claimed an event yet.")
+        return
+    rows = [(time_of(it.seen), it.result, it.trigger, it.subject, it.id, it.run or "") for it in found]
+    table(("SEEN", "RESULT", "TRIGGER", "SUBJECT", "EVENT", "RUN"), rows)
+
+
+@click.command(epilog=examples("retrigger runs", "retrigger runs --format json | jq .metrics"))
+@state_option
+@ledger_option
+@format_option
+def runs(folder: Path | None, ledger: str | None, form: Format) -> None:
+    """Every run, oldest first: running, succeeded, failed, cancelled or lost, with its metrics.
+
+    States are as the last tick saw them; of what runs now, the emulator is asked for the tasks if it is up.
+    """
+    found = Journal(ledger_at(folder, ledger)).runs()
+    if ledger is None:
+        found = with_live_tasks(state_of(folder), found)
+    if form == "json":
+        for run in found:
+            json_line(asdict(run))
+        return
+    if not found:
+        note("Nothing was launched yet.")
+        return
+    table(("RUN", "STATE", "TRIGGER", "MEMBERS", "LAUNCHED", "ENDED", "DETAIL"), [_row(run) for run in found])
+
+
+def _row(run: RunView) -> tuple[str, ...]:
+    members = str(run.members) if run.members else ""
+    busy = ", ".join(name for name, state in run.tasks.items() if state == "running")
+    detail = f"in {busy}" if busy and run.state == "running" else metrics_line(run.metrics) or run.error or ""
+    return (run.id, run.state, run.trigger, members, time_of(run.launched), time_of(run.ended), detail)
+
+
+@click.command(epilog=examples("retrigger cancel churn-retrain-5f1c…"))
+@click.argument("run")
+@state_option
+def cancel(run: str, folder: Path | None) -> None:
+    """Ask the platform to stop a run. Exit code 1 if there is nothing to stop."""
+    state = state_of(folder)
+    ledger = ledger_at(folder, None)
+    running_on(state)
+    match ask_to_cancel(ledger, launcher_of_emulator(state), run):
+        case "cancelling":
+            say(f"{run} is being cancelled; `retrigger runs` shows when it has ended.")
+        case "ended":
+            raise No(f"{run} has ended already.")
+        case "not_launched":
+            raise No(f"{run} waits for a slot or for the platform: it can be cancelled once it is launched.")
+        case "unknown":
+            known = [view.id for view in Journal(ledger).runs()]
+            raise No(f"There is no run `{run}`{closest(run, known)}: `retrigger runs` lists them.")

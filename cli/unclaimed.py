@@ -1,0 +1,81 @@
+"""Why an event that the ledger does not know was claimed by nobody: found by computing again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from retrigger.cli.dry_run import explain_event
+from retrigger.triggers.event import Event, Object
+from retrigger.triggers.spec import MessageSource, ObjectSource, ScheduleSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from retrigger.triggers.compiled import Compiled
+    from retrigger.triggers.event import Json
+    from retrigger.triggers.spec import Environment, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why one trigger did not claim an event. `trigger` is None where it is a matter of no single one."""
+
+    trigger: str | None
+    code: str
+    message: str
+
+
+def object_event(uri: str, resource: Mapping[str, Json]) -> Event:
+    """The event that would have announced gs://BUCKET/NAME; `resource` is what the store says of it, if anything."""
+    bucket, _, name = uri.removeprefix("gs://").partition("/")
+    size = resource.get("size")
+    payload = Object(
+        store="gcs",
+        account=None,
+        bucket=bucket,
+        name=name,
+        version=str(resource.get("generation", "0")),
+        size=None if size is None else int(str(size)),
+        content_type=_text(resource.get("contentType")),
+        checksum=_text(resource.get("crc32c")),
+        complete=not name.endswith("/"),
+        uri=uri,
+    )
+    kind = "google.cloud.storage.object.v1.finalized"
+    source = f"//storage.googleapis.com/projects/_/buckets/{bucket}"
+    return Event(id="", source=source, type=kind, time=datetime.now(UTC), subject=f"objects/{name}", payload=payload)
+
+
+def reasons(compiled: Compiled, event: Event) -> Iterator[Reason]:
+    """One for each trigger: what it listens to instead, or what turned the event away, or that nothing did."""
+    met = {one.trigger: one for one in explain_event(compiled, event) if one.trigger is not None}
+    for name in compiled.names:
+        trigger = compiled.trigger(name)
+        assert trigger is not None  # one of its own names
+        found = met.get(name)
+        if found is None:
+            listens = [_listens(source, compiled.environment) for source in trigger.sources]
+            yield Reason(name, "no_match", f"listens to {' or '.join(listens)}")
+        elif found.result == "ignored":
+            said = found.verdicts[-1]
+            yield Reason(name, str(said["code"]), str(said["reason"]))
+        else:
+            told = f"would take it ({found.result}), but no event of it has reached the ledger"
+            yield Reason(name, "not_delivered", told)
+
+
+def _listens(source: Source, environment: Environment) -> str:
+    match source:
+        case ObjectSource():
+            store = environment.stores[source.store]
+            return f"gs://{store.bucket}/{store.prefix}{source.match} ({', '.join(source.change)})"
+        case MessageSource():
+            return environment.channels[source.channel]
+        case ScheduleSource():
+            return f"the schedule `{source.cron}` in {source.timezone}"
+
+
+def _text(value: Json) -> str | None:
+    return None if value is None else str(value)

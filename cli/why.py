@@ -1,0 +1,177 @@
+"""`retrigger why`: the whole chain behind an event, a window or a run; or why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+import click
+
+from retrigger.cli.errors import NO, No
+from retrigger.cli.local import Remote, compiled_of, ledger_at, state_of, state_option, with_live_tasks
+from retrigger.cli.operate import ledger_option
+from retrigger.cli.payloads import Payload, events_of
+from retrigger.cli.render import (
+    Format,
+    Node,
+    count,
+    dim,
+    examples,
+    format_option,
+    json_line,
+    metrics_line,
+    paint,
+    say,
+    time_of,
+    tree,
+    verdict_line,
+    visible,
+)
+from retrigger.cli.unclaimed import Reason, object_event, reasons
+from retrigger.handlers.journal import Journal
+from retrigger.local_emulator.claim import running
+from retrigger.triggers.formats.wire import MAX_BODY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from retrigger.handlers.journal import EventView, RunView
+    from retrigger.local_emulator.state import State
+    from retrigger.triggers.event import Event, Json
+
+_SHOWN: Final = 10
+
+
+@click.command(
+    epilog=examples(
+        "retrigger why gs://acme-dev-landing/churn/dt=2026-11-20/part-1.csv",
+        "retrigger why churn-retrain-5f1c…      a run; an event's or a window's id will do, too",
+        "retrigger why payload.json             the events of a payload",
+    )
+)
+@click.argument("target", metavar="ID|URI|FILE")
+@state_option
+@ledger_option
+@format_option
+@click.pass_context
+def why(ctx: click.Context, target: str, folder: Path | None, ledger: str | None, form: Format) -> None:
+    """The whole chain: event, verdicts, window, run, tasks, model. Exit code 1 if nothing claimed it.
+
+    What the ledger does not know is matched against the compiled project again, to say why no trigger claimed it.
+    """
+    journal = Journal(ledger_at(folder, ledger))
+    if (chain := journal.why(target)) is not None:
+        _show_chain(chain, None if ledger else state_of(folder), form)
+        return
+    state = state_of(folder)
+    for event in _events(state, target):
+        known = journal.why(event.id) if event.id else None
+        if known is not None:
+            _show_chain(known, state, form)
+        else:
+            _show_unclaimed(target, list(reasons(compiled_of(state), event)), form)
+            ctx.exit(NO)
+
+
+def _events(state: State, target: str) -> list[Event]:
+    """What the target may have announced. Raises No if it is nothing that can be looked at."""
+    if target.startswith("gs://"):
+        return [object_event(target, _resource(state, target))]
+    if Path(target).is_file():
+        with Path(target).open("rb") as file:
+            return events_of(Payload(target, file.read(MAX_BODY + 1)), {}, None)
+    raise No(
+        f"The ledger knows no event, window or run `{target}`: `retrigger events` and `retrigger runs` list them. "
+        "For an object name its URI, gs://BUCKET/NAME."
+    )
+
+
+def _resource(state: State, uri: str) -> Mapping[str, Json]:
+    """What the emulator says of an object, nothing if it does not run. Raises No if there is no such object."""
+    process = running(state)
+    if process is None:
+        return {}
+    bucket, _, name = uri.removeprefix("gs://").partition("/")
+    try:
+        return Remote(process.url).call("GET", f"/storage/v1/b/{quote(bucket, safe='')}/o/{quote(name, safe='')}")
+    except No as error:
+        raise No(f"{uri} is not in the emulator: {error.message}") from error
+
+
+def _models(state: State, runs: Iterable[RunView]) -> dict[str, list[str]]:
+    """Job -> the model versions that carry its id as an alias; asked of the emulator while it runs."""
+    process = running(state)
+    if process is None:
+        return {}
+    environment, emulator = compiled_of(state).environment, Remote(process.url)
+    parent = f"/v1/projects/{environment.project}/locations/{environment.location}/models"
+    found: dict[str, list[str]] = {run.job: [] for run in runs}
+    for model in emulator.call("GET", parent).get("models", []):
+        for version in emulator.call("GET", f"/v1/{model['name']}:listVersions").get("models", []):
+            for alias in version.get("versionAliases", []):
+                if alias in found:
+                    found[alias].append(f"{version['displayName']}@{version['versionId']}")
+    return found
+
+
+def _show_chain(chain: Mapping[str, Any], state: State | None, form: Format) -> None:
+    """`state`: whose emulator can be asked for tasks and models; None: only the ledger was named."""
+    runs: list[RunView] = with_live_tasks(state, chain["runs"]) if state else chain["runs"]
+    models = _models(state, runs) if state else {}
+    if form == "json":
+        events = [asdict(event) for event in chain["events"]]
+        told = [{**asdict(run), "models": models.get(run.job, [])} for run in runs]
+        json_line({**chain, "events": events, "runs": told})
+        return
+    below = _some([_event_node(event) for event in chain["events"]], "events")
+    below += [_window_node(name, window) for name, window in chain["windows"].items()]
+    below += [_run_node(run, models.get(run.job, [])) for run in runs]
+    tree(Node(click.style(visible(chain["target"]), bold=True), below))
+
+
+def _event_node(event: EventView) -> Node:
+    line = f"event {visible(event.id)}  {visible(event.subject)}  {dim(f'seen {time_of(event.seen)}')}"
+    verdicts = [Node(verdict_line(verdict)) for verdict in event.verdicts]
+    return Node(line, [Node(f"{event.trigger}: {paint(event.result)}", verdicts)])
+
+
+def _window_node(name: str, window: Mapping[str, Any]) -> Node:
+    if window["state"] == "open":
+        return Node(f"window {name}  {paint('wait')}: open, with {count(window['members'], 'member')} so far")
+    rows = "" if window["rows"] is None else f", {count(window['rows'], 'row')}"
+    said = [Node(verdict_line(verdict)) for verdict in window["verdicts"]]
+    uris = _some([Node(visible(uri)) for uri in window["uris"]], "members")
+    line = f"window {name}  {window['state']} ({window['cause']}): {count(window['members'], 'member')}{rows}"
+    return Node(line, [*said, *uris])
+
+
+def _run_node(run: RunView, models: Sequence[str]) -> Node:
+    below = [Node(f"parameter {name} = {visible(str(value))}") for name, value in run.parameters.items()]
+    if run.window is None:  # those of a window's run stand under the window
+        below += [Node(verdict_line(verdict)) for verdict in run.verdicts]
+    below += [Node(f"task {visible(name)}: {paint(state)}") for name, state in run.tasks.items()]
+    if run.metrics:
+        below.append(Node(f"metrics {metrics_line(run.metrics)}"))
+    if run.error:
+        below.append(Node(f"error {visible(run.error)}"))
+    below += [Node(f"model {visible(model)}") for model in models]
+    times = f"launched {time_of(run.launched) or 'not yet'}" + (f", ended {time_of(run.ended)}" if run.ended else "")
+    return Node(f"run {run.id}  {paint(run.state)}  {dim(times)}", below)
+
+
+def _some(nodes: list[Node], what: str) -> list[Node]:
+    if len(nodes) <= _SHOWN:
+        return nodes
+    return [*nodes[:_SHOWN], Node(dim(f"and {len(nodes) - _SHOWN:,} more {what}; --format json has them all"))]
+
+
+def _show_unclaimed(target: str, found: list[Reason], form: Format) -> None:
+    if form == "json":
+        unclaimed = [asdict(reason) for reason in found]
+        json_line({"target": target, "events": [], "windows": {}, "runs": [], "unclaimed": unclaimed})
+        return
+    say(f"{visible(target)}: no trigger claimed it.")
+    for reason in found:
+        say(f"  {reason.trigger}: {reason.code}: {visible(reason.message)}")

@@ -1,0 +1,85 @@
+"""An event that met a trigger: through which source, with which captures, and what its keys are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from retrigger.handlers.outcome import Verdict
+from retrigger.triggers import keys
+from retrigger.triggers.errors import ExpressionError
+from retrigger.triggers.expressions import load_expression
+from retrigger.triggers.spec import MessageSource, ObjectSource
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from retrigger.handlers.ports import Catalog
+    from retrigger.triggers.event import Event
+    from retrigger.triggers.match import Index, Match
+    from retrigger.triggers.spec import Source, Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An event at a trigger. `source` is None where it is the marker of the trigger's window.
+
+    `patient`: another delivery of it may be at work at this moment.
+    """
+
+    event: Event
+    trigger: Trigger
+    source: Source | None
+    captures: Mapping[str, str]
+    scope: Mapping[str, object]
+    patient: bool = True
+
+    @property
+    def identity(self) -> str:
+        """What makes two deliveries the same occurrence here. Raises ExpressionError if the source's key gives none."""
+        override = None
+        if isinstance(self.source, (ObjectSource, MessageSource)) and self.source.key is not None:
+            override = load_expression(self.source.key).evaluate(self.scope)
+        return keys.identity(self.event, override)
+
+    @property
+    def window_key(self) -> tuple[str, dict[str, str]]:
+        """What waits together, and the captures that this fixes. Raises ExpressionError if the key gives none."""
+        rule = self.trigger.window.key
+        if rule is None:
+            return "", {}
+        key = load_expression(rule).evaluate(self.scope)
+        return key if isinstance(key, str) else repr(key), keys.captures_in(rule, self.captures)
+
+    def filtered(self) -> Verdict | None:
+        """The verdict that lets it go; markers are seen before filters."""
+        if self.source is None:
+            return None
+        for rule in (self.trigger.filter, self.source.filter):
+            if rule is None:
+                continue
+            try:
+                if load_expression(rule).evaluate(self.scope) is not True:
+                    return Verdict("filter", "stop", "filter_false", f"{rule} is not true")
+            except ExpressionError as error:
+                return Verdict("filter", "stop", error.code, f"{rule}: {error}")
+        return None
+
+
+def arrivals(event: Event, index: Index, catalog: Catalog) -> list[Arrival]:
+    """One a trigger: as its marker, or through the first of its sources whose filter passes."""
+    found: dict[str, Arrival] = {}
+    for match in index.match(event):
+        trigger = catalog.trigger(match.trigger)
+        if trigger is None:
+            continue
+        arrival = _arrival(event, trigger, match, catalog)
+        if match.trigger not in found or arrival.source is None or found[match.trigger].filtered():
+            found[match.trigger] = arrival
+    return list(found.values())
+
+
+def _arrival(event: Event, trigger: Trigger, match: Match, catalog: Catalog) -> Arrival:
+    source = None if match.role == "marker" else trigger.sources[match.source]
+    scope = {"event": event.scope(), "match": dict(match.captures), "vars": catalog.environment.vars}
+    return Arrival(event, trigger, source, match.captures, scope)

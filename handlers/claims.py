@@ -1,0 +1,93 @@
+"""Claims: once per trigger and identity. Claim atomically first, look afterwards; and what is answered from them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from retrigger.handlers.ledger import Claim, Stored
+from retrigger.handlers.outcome import Outcome, Verdict
+from retrigger.triggers import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from retrigger.handlers.arrivals import Arrival
+    from retrigger.handlers.ledger import Ledger
+    from retrigger.handlers.outcome import Result
+
+_STORED: Mapping[str, Result] = {
+    "open": "deferred",
+    "member": "deferred",
+    "marker": "deferred",
+    "run": "launched",
+    "rejected": "rejected",
+    "dead": "dead",
+}
+
+
+class Claims:
+    """Claims of arrivals over one ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    def take(self, arrival: Arrival, name: str, **state: Any) -> tuple[Stored[Claim], bool]:
+        """-> (the claim that counts, is it ours). `state`: the fields of a new claim."""
+        first = Claim(trigger=arrival.trigger.name, event=arrival.event.to_json(), **state)
+        created = self.ledger.claims.create(name, first)
+        return (created, True) if created is not None else (self.reread(name), False)
+
+    def name(self, arrival: Arrival) -> str:
+        """Raises ExpressionError if the source's key gives no identity."""
+        return self.ledger.claim_name(arrival.trigger.name, arrival.identity)
+
+    def reread(self, name: str) -> Stored[Claim]:
+        stored = self.ledger.claims.get(name)
+        assert stored is not None  # claims are not deleted while their event may come again
+        return stored
+
+    def settle(self, name: str, stored: Stored[Claim], value: Claim) -> tuple[Stored[Claim], bool]:
+        """-> (the claim that counts, is it as we settled it)."""
+        settled = self.ledger.claims.swap(stored, value)
+        return (self.reread(name), False) if settled is None else (settled, True)
+
+    def conflict(self, arrival: Arrival, stored: Stored[Claim]) -> Outcome | None:
+        """The same identity with other content is recorded, and not launched."""
+        mine = arrival.event.to_json()
+        if not keys.conflict(stored.value.event, mine):
+            return None
+        reason = "the same identity came before with other content: recorded, not launched"
+        self.ledger.bury(f"conflict:{stored.record.key}:{arrival.event.id}", reason, {"event": mine})
+        return recorded(arrival, stored, "rejected", Verdict("claim", "stop", "identity_conflict", reason))
+
+    def reject(self, arrival: Arrival, verdict: Verdict) -> Outcome:
+        """A pure check said no: the claim records it, so that the event has one verdict however often it comes."""
+        name = self.ledger.claim_name(arrival.trigger.name, arrival.event.identity)
+        stored, fresh = self.take(arrival, name, state="rejected", verdicts=[verdict.to_json()])
+        return recorded(arrival, stored, "rejected" if fresh else "duplicate")
+
+
+def outcome(arrival: Arrival, result: Result, *verdicts: Verdict) -> Outcome:
+    """An outcome that no claim stands behind."""
+    return Outcome(event=arrival.event.id, trigger=arrival.trigger.name, result=result, verdicts=verdicts)
+
+
+def recorded(
+    arrival: Arrival,
+    stored: Stored[Claim],
+    result: Result,
+    *verdicts: Verdict,
+    window: str | None = None,
+    run: str | None = None,
+) -> Outcome:
+    """An outcome with what its claim says; a duplicate carries the result that was stored."""
+    said = tuple(Verdict(**verdict) for verdict in stored.value.verdicts)
+    return Outcome(
+        event=arrival.event.id,
+        trigger=arrival.trigger.name,
+        result=result,
+        run=run,
+        window=window or stored.value.window,
+        stored=_STORED[stored.value.state] if result == "duplicate" else None,
+        verdicts=said + verdicts,
+    )

@@ -1,0 +1,90 @@
+"""Messages, schedules and lifecycle events launch directly: check -> claim -> note -> admit, one run an event."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from retrigger.handlers.claims import Claims, recorded
+from retrigger.handlers.launch import frozen_job
+from retrigger.handlers.ledger import to_ms
+from retrigger.handlers.outcome import Outcome, Verdict
+from retrigger.handlers.validate.checks import check_message
+from retrigger.handlers.windows import on_grid
+from retrigger.triggers import keys
+from retrigger.triggers.errors import ExpressionError, Refused, RetriggerError
+from retrigger.triggers.event import Message
+from retrigger.triggers.spec import MessageSource
+
+if TYPE_CHECKING:
+    from retrigger.handlers.admit import Admission
+    from retrigger.handlers.arrivals import Arrival
+    from retrigger.handlers.ledger import Claim, Stored
+    from retrigger.handlers.outcome import Result
+    from retrigger.triggers.spec import Trigger
+
+_LOG = logging.getLogger(__name__)
+_FIRST_LOOK_MS: Final = 60_000
+
+
+class Direct:
+    """Launches one run for an event, now or when a slot is free."""
+
+    def __init__(self, admission: Admission, claims: Claims) -> None:
+        self.admission = admission
+        self.claims = claims
+        self.ledger = admission.ledger
+
+    def take(self, arrival: Arrival) -> Outcome:
+        """The claim holds the frozen request; whoever comes after the note goes on from there."""
+        stop = self._check(arrival)
+        if stop is not None:
+            return self.claims.reject(arrival, stop)
+        try:
+            name = self.claims.name(arrival)
+            request = self._request(arrival)
+        except (ExpressionError, Refused) as error:
+            return self.claims.reject(arrival, Verdict("check", "stop", error.code, str(error)))
+        stored, fresh = self.claims.take(arrival, name, state="open", **request)
+        if (conflict := self.claims.conflict(arrival, stored)) is not None:
+            return conflict
+        if stored.value.state != "open":
+            return recorded(arrival, stored, "duplicate", run=stored.value.run)
+        self.ledger.note("run", name, arrival.trigger.name, on_grid(to_ms(stored.record.time), _FIRST_LOOK_MS))
+        launched = self._try_to_launch(name, stored, arrival.trigger)
+        return recorded(arrival, stored, _result(arrival, launched=launched, fresh=fresh), run=stored.value.run)
+
+    def _check(self, arrival: Arrival) -> Verdict | None:
+        if isinstance(arrival.event.payload, Message) and isinstance(arrival.source, MessageSource):
+            return check_message(arrival.source.schema, arrival.event)
+        return None
+
+    def _request(self, arrival: Arrival) -> dict[str, Any]:
+        assert arrival.source is not None
+        catalog, identity = self.admission.catalog, arrival.identity
+        run = keys.run_id(catalog.environment.name, arrival.trigger.name, identity)
+        job = frozen_job(
+            catalog,
+            arrival.trigger,
+            run,
+            event=keys.digest(identity),
+            source=arrival.source.parameters,
+            scope=arrival.scope,
+        )
+        return {"run": run, "job": job}
+
+    def _try_to_launch(self, name: str, stored: Stored[Claim], trigger: Trigger) -> bool:
+        """The run has its note: if this fails, the tick goes on from here (R1)."""
+        try:
+            return self.admission.advance_direct(name, stored, trigger, timed=False)
+        except RetriggerError as error:
+            _LOG.warning("launch_deferred", extra={"fields": {"run": stored.value.run, "error": str(error)}})
+            return False
+
+
+def _result(arrival: Arrival, *, launched: bool, fresh: bool) -> Result:
+    if launched:
+        return "launched"
+    if not fresh:
+        return "duplicate"
+    return "skipped" if arrival.trigger.mode == "observe" else "deferred"

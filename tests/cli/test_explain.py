@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+from tests.cli.conftest import REQUESTS, TABLES, TEMPLATE, retrigger, uploaded, write_project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Write = Callable[..., Path]
+
+DAY = "churn/dt=2026-11-20"
+JOBS = "https://europe-west4-aiplatform.googleapis.com/v1/projects/acme-dev/locations/europe-west4/pipelineJobs"
+
+
+def message(body: Any) -> dict[str, Any]:
+    data = base64.b64encode(json.dumps(body).encode()).decode()
+    sent = {"data": data, "messageId": "m1", "publishTime": "2026-11-20T10:00:00Z"}
+    topic = "//pubsub.googleapis.com/projects/acme-dev/topics/requests"
+    kind = "google.cloud.pubsub.topic.v1.messagePublished"
+    envelope = {"specversion": "1.0", "id": "m1", "source": topic, "type": kind, "time": "2026-11-20T10:00:00Z"}
+    return {**envelope, "data": {"message": sent, "subscription": "projects/acme-dev/subscriptions/s"}}
+
+
+def wake_up(at: str) -> dict[str, Any]:
+    kind, source = "dev.retrigger.schedule.due.v1", "//retrigger/schedules/requests"
+    envelope = {"specversion": "1.0", "id": "w1", "source": source, "type": kind, "time": at}
+    return {**envelope, "data": {"name": "requests", "scheduled_for": at}}
+
+
+def test_a_message_is_explained_down_to_the_request(project: Path, write: Write) -> None:
+    asked = message({"id": "r1", "data": "gs://acme-dev-landing/x/", "seconds": "5"})
+    called = retrigger("explain", write("m.json", asked), "--project", project, "--format", "json")
+    (told,) = called.lines
+    run = told["run"]
+    assert called.code == 0
+    assert told == {
+        "event": "m1",
+        "trigger": "requests",
+        "result": "launched",
+        "identity": '["key", "r1"]',
+        "run": run,
+        "window": None,
+        "verdicts": [],
+        "not_checked": [],
+        "waits": None,
+        "request": {
+            "method": "POST",
+            "url": f"{JOBS}?pipelineJobId={run}",
+            "body": {
+                "displayName": "requests",
+                "pipelineSpec": TEMPLATE,
+                "labels": told["request"]["body"]["labels"],
+                "runtimeConfig": {
+                    "gcsOutputDirectory": "gs://acme-dev-pipelines",
+                    "parameterValues": {"data": "gs://acme-dev-landing/x/", "seconds": "5"},
+                },
+            },
+        },
+    }
+
+
+def test_the_same_payload_explains_the_same(project: Path, write: Write) -> None:
+    payload = write("o.json", uploaded(f"{DAY}/a.csv"))
+    first, second = (retrigger("explain", payload, "--project", project, "--format", "json").lines for _ in range(2))
+    assert first == second
+
+
+def test_an_object_is_explained_as_if_its_window_closed(project: Path, write: Write) -> None:
+    payload = write("o.json", uploaded(f"{DAY}/a.csv"))
+    called = retrigger("explain", payload, "--project", project)
+    assert called.code == 0
+    assert "o.json: tables: would be launched\n" in called.out
+    assert f"the window waits for {DAY}/_SUCCESS; without it, it is rejected after 2:00:00\n" in called.out
+    assert f'"data": "gs://acme-dev-landing/{DAY}/"' in called.out
+    assert "… train, 1 task; --full prints it …" in called.out
+    full = retrigger("explain", payload, "--project", project, "--full")
+    assert '"executorLabel": "exec-rest"' in full.out
+
+
+def test_checks_that_need_the_data_are_named(tmp_path: Path, write: Write) -> None:
+    checked = TABLES + "validate:\n  object: {format: csv, max_bytes: 1kB}\n  window: {min_rows: 10}\n"
+    project = write_project(tmp_path / "p", {"triggers/tables.yaml": checked})
+    called = retrigger("explain", write("o.json", uploaded(f"{DAY}/a.csv")), "--project", project, "--format", "json")
+    (told,) = called.lines
+    assert (called.code, told["result"]) == (0, "launched")
+    assert told["not_checked"] == ["the data of the object (csv)", "the whole window (at least 10 rows)"]
+    called = retrigger(
+        "explain", write("o.json", uploaded(f"{DAY}/a.csv", size=1001)), "--project", project, "--format", "json"
+    )
+    (told,) = called.lines
+    assert (called.code, told["result"], told["verdicts"][0]["code"]) == (1, "rejected", "too_large")
+
+
+def test_a_marker_a_false_filter_and_a_stranger_launch_nothing(project: Path, write: Write) -> None:
+    for name, size, result, code in (
+        (f"{DAY}/_SUCCESS", 0, "deferred", None),
+        (f"{DAY}/a.csv", 3, "ignored", "filter_false"),
+        ("other/a.csv", 100, "ignored", "no_match"),
+    ):
+        payload = write("o.json", uploaded(name, size))
+        called = retrigger("explain", payload, "--project", project, "--format", "json")
+        (told,) = called.lines
+        codes = [verdict["code"] for verdict in told["verdicts"]] or [None]
+        assert (called.code, told["result"], codes[-1]) == (1, result, code)
+
+
+def test_a_parameter_of_the_wrong_type_would_be_rejected(project: Path, write: Write) -> None:
+    asked = write("m.json", message({"id": "r1", "data": ["no text"], "seconds": "5"}))
+    called = retrigger("explain", asked, "--project", project, "--format", "json")
+    (told,) = called.lines
+    assert (called.code, told["result"], told["request"]) == (1, "rejected", None)
+    assert told["verdicts"][-1]["code"] == "bad_parameters"
+
+
+def test_a_key_that_cannot_be_computed_would_be_rejected(tmp_path: Path, write: Write) -> None:
+    unguarded = REQUESTS.replace("      filter: has(event.message.json.id)\n", "")
+    project = write_project(tmp_path / "p", {"triggers/requests.yaml": unguarded})
+    called = retrigger("explain", write("m.json", message({"data": "d", "seconds": "1"})), "--project", project)
+    assert (called.code, "would be rejected" in called.out, "event.message.json.id" in called.out) == (1, True, True)
+
+
+def test_a_wake_up_is_explained_by_its_own_time(project: Path, write: Write) -> None:
+    due = retrigger(
+        "explain", write("w.json", wake_up("2031-01-01T03:00:00Z")), "--project", project, "--format", "json"
+    )
+    assert (due.code, due.lines[0]["result"]) == (0, "launched")
+    assert due.lines[0]["request"]["body"]["runtimeConfig"]["parameterValues"]["data"] == "nightly"
+    early = retrigger(
+        "explain", write("w.json", wake_up("2031-01-01T02:00:00Z")), "--project", project, "--format", "json"
+    )
+    assert (early.code, early.lines[0]["verdicts"][-1]["code"]) == (1, "nothing_due")
+
+
+def test_a_trigger_that_observes_launches_nothing_and_shows_what_it_would(tmp_path: Path, write: Write) -> None:
+    project = write_project(tmp_path / "p", {"triggers/tables.yaml": TABLES + "mode: observe\n"})
+    payload = write("o.json", uploaded(f"{DAY}/a.csv"))
+    called = retrigger("explain", payload, "--project", project, "--format", "json")
+    (told,) = called.lines
+    assert (called.code, told["result"], told["verdicts"][-1]["code"]) == (1, "skipped", "observed")
+    assert told["request"]["url"] == f"{JOBS}?pipelineJobId={told['run']}"
+
+
+def test_malformed_payloads_are_told_beside_the_others(project: Path, write: Write) -> None:
+    good, bad = write("m.json", message({"id": "r", "data": "d", "seconds": "0"})), write("b.json", "{")
+    called = retrigger("explain", bad, good, "--project", project, "--format", "json")
+    assert (called.code, [set(line) >= {"error"} for line in called.lines]) == (0, [True, False])
+    assert retrigger("explain", bad, "--project", project).code == 1
+
+
+def test_it_refuses_a_project_with_mistakes_and_an_unknown_environment(project: Path, write: Write) -> None:
+    payload = write("o.json", uploaded("x"))
+    called = retrigger("explain", payload, "--project", project, "--env", "prod")
+    assert (called.code, "unknown_environment" in called.err) == (1, True)
+    (project / "triggers" / "tables.yaml").write_text("name: [")
+    called = retrigger("explain", payload, "--project", project)
+    assert (called.code, "yaml_syntax" in called.err) == (1, True)

@@ -1,0 +1,232 @@
+"""functions/gcp/main.py under the real functions-framework: real requests, a real ledger, a platform on loopback."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+import functions_framework
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from retrigger.functions.gcp import SOURCE
+from retrigger.handlers import wiring
+from retrigger.handlers.adapters.sqlite import SqliteRecords
+from retrigger.triggers.authoring.compile import compile_project, local_environment
+from retrigger.triggers.authoring.project import load_project
+from retrigger.triggers.formats.wire import MAX_BODY
+from tests.benchmarks.loopback import Platform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from flask.testing import FlaskClient
+    from werkzeug.test import TestResponse
+
+_FILES = {
+    "retrigger.yaml": """\
+environments:
+  dev:
+    cloud: gcp
+    project: acme-dev
+    location: europe-west4
+    ledger: gs://acme-retrigger
+    stores: {landing: gs://acme-landing}
+    channels: {retrain: projects/acme-dev/topics/retrain}
+    pipelines: {train: {template: pipelines/train.json, root: gs://acme-pipelines}}
+""",
+    "triggers/train.yaml": """\
+name: train
+source:
+  - object: {in: landing, match: "{name}.csv"}
+  - message: {in: retrain}
+admit: {window: {key: match.name}, concurrency: {limit: 100}}
+launch: {pipeline: train}
+""",
+    "pipelines/train.json": json.dumps(
+        {
+            "schemaVersion": "2.1.0",
+            "pipelineInfo": {"name": "train"},
+            "components": {},
+            "deploymentSpec": {"executors": {}},
+            "root": {"dag": {"tasks": {}}},
+        }
+    ),
+}
+FINALIZED = {
+    "ce-specversion": "1.0",
+    "ce-id": "e-1",
+    "ce-source": "//storage.googleapis.com/projects/_/buckets/acme-landing",
+    "ce-type": "google.cloud.storage.object.v1.finalized",
+    "ce-subject": "objects/a.csv",
+    "ce-time": "2026-01-05T09:00:00Z",
+    "content-type": "application/json",
+}
+OBJECT = {"bucket": "acme-landing", "name": "a.csv", "generation": "1", "size": "3"}
+CHANNEL = "projects/acme-dev/topics/retrain"
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[Platform]:
+    with Platform() as started:
+        yield started
+
+
+@pytest.fixture
+def project(tmp_path: Path, platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Compiled for a ledger of its own; the process's `app` is made anew."""
+    for name, text in _FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    authored = load_project(tmp_path)
+    endpoints = dict.fromkeys(("storage", "vertex", "metadata"), platform.url)
+    ledger = f"sqlite:{tmp_path / 'ledger.sqlite3'}"
+    local = local_environment(authored, like="dev", ledger=ledger, endpoints=endpoints)
+    compiled = tmp_path / "compiled.json"
+    compiled.write_text(compile_project(authored, local), encoding="utf-8")
+    monkeypatch.setenv("RETRIGGER_COMPILED", str(compiled))
+    wiring.app.cache_clear()
+    yield tmp_path
+    wiring.app.cache_clear()
+
+
+@pytest.fixture
+def client(project: Path) -> FlaskClient:
+    del project
+    made: FlaskClient = functions_framework.create_app("main", str(SOURCE), "http").test_client()
+    return made
+
+
+def push(data: object, message_id: str = "1") -> dict[str, Any]:
+    encoded = base64.b64encode(json.dumps(data).encode()).decode()
+    message = {"data": encoded, "messageId": message_id, "publishTime": "2026-01-05T09:00:00Z"}
+    return {"message": message, "subscription": "projects/acme-dev/subscriptions/retrain"}
+
+
+def results(response: TestResponse) -> list[tuple[str, str | None]]:
+    assert response.status_code == 200
+    return [(outcome["result"], outcome["trigger"]) for outcome in response.get_json()["outcomes"]]
+
+
+def dead_letters(project: Path) -> list[Mapping[str, Any]]:
+    records = SqliteRecords(project / "ledger.sqlite3")
+    found = [records.get(entry.key) for entry in records.list("d/")]
+    return [record.body for record in found if record is not None]
+
+
+def test_an_upload_is_launched_once(client: FlaskClient, platform: Platform) -> None:
+    platform.forget()
+    assert results(client.post("/", headers=FINALIZED, json=OBJECT)) == [("launched", "train")]
+    platform.launched_at(timeout=5)
+    assert results(client.post("/", headers=FINALIZED, json=OBJECT)) == [("duplicate", "train")]
+
+
+def test_a_push_is_launched_once(client: FlaskClient) -> None:
+    assert results(client.post(f"/pubsub/{CHANNEL}", json=push({"a": 1}))) == [("launched", "train")]
+    assert results(client.post(f"/pubsub/{CHANNEL}", json=push({"a": 1}))) == [("duplicate", "train")]
+
+
+def test_an_event_that_nobody_listens_to_is_acknowledged(client: FlaskClient) -> None:
+    elsewhere = {**OBJECT, "name": "a.txt"}
+    assert results(client.post("/", headers=FINALIZED, json=elsewhere)) == [("ignored", None)]
+
+
+def test_a_tick_has_a_path_of_its_own(client: FlaskClient) -> None:
+    client.post(f"/pubsub/{CHANNEL}", json=push({}))
+    response = client.post("/tick")
+    assert (response.status_code, response.get_json()) == (200, {"worked": 0, "failed": 0})
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        (("/", {}, b""), "malformed_json"),
+        (("/", {}, b"{"), "malformed_json"),
+        (("/", {}, b"[" * 100_000), "too_deep"),
+        (("/", FINALIZED, b"null"), "malformed_envelope"),
+        (("/", {**FINALIZED, "ce-specversion": "0.1"}, b"{}"), "unsupported_version"),
+        (("/nowhere", {}, b"{}"), "unknown_route"),
+        (("/", {}, b"x" * (MAX_BODY + 1)), "too_large"),
+        (("/", {}, b"x" * (3 * MAX_BODY)), "too_large"),
+    ],
+)
+def test_what_is_malformed_is_acknowledged_and_kept(
+    client: FlaskClient, project: Path, request_: tuple[str, dict[str, str], bytes], code: str
+) -> None:
+    path, headers, body = request_
+    response = client.post(path, headers=headers, data=body)
+    assert (response.status_code, response.get_json()["error"]["code"]) == (200, code)
+    (letter,) = dead_letters(project)
+    assert (letter["code"], letter["raw"]) == (code, base64.b64encode(body[: 64 * 1024]).decode())
+
+
+def lose(project: Path) -> None:
+    """A folder where the ledger should be."""
+    for file in project.glob("ledger.sqlite3*"):
+        file.unlink()
+    (project / "ledger.sqlite3").mkdir()
+
+
+@pytest.mark.parametrize("path", ["/", "/tick"])
+@pytest.mark.parametrize("body", [json.dumps(OBJECT), "{"])
+def test_what_finds_no_ledger_is_delivered_again(client: FlaskClient, project: Path, path: str, body: str) -> None:
+    lose(project)
+    response = client.post(path, headers=FINALIZED, data=body)
+    assert (response.status_code, response.get_json()["error"]["code"]) == (503, "ledger_unavailable")
+
+
+@pytest.mark.parametrize("path", ["/", "/tick"])
+def test_what_loses_its_ledger_is_delivered_again(client: FlaskClient, project: Path, path: str) -> None:
+    client.post("/tick")
+    with SqliteRecords(project / "ledger.sqlite3")._writing() as cursor:
+        cursor.execute("DROP TABLE kv")
+    response = client.post(path, headers=FINALIZED, json=OBJECT)
+    assert (response.status_code, response.get_json()["error"]["code"]) == (503, "ledger_unavailable")
+
+
+@pytest.mark.parametrize("path", ["/", "/tick"])
+def test_a_function_without_its_project_says_so(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.delenv("RETRIGGER_COMPILED")
+    response = client.post(path, headers=FINALIZED, json=OBJECT)
+    assert (response.status_code, response.get_json()["error"]["code"]) == (503, "not_configured")
+
+
+def test_a_platform_that_does_not_answer_leaves_the_event_to_the_tick(
+    client: FlaskClient, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled = json.loads((project / "compiled.json").read_text(encoding="utf-8"))
+    compiled["environment"]["endpoints"]["metadata"] = "http://127.0.0.1:1"
+    (project / "compiled.json").write_text(json.dumps(compiled), encoding="utf-8")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(project / "none.json"))
+    assert results(client.post(f"/pubsub/{CHANNEL}", json=push({}))) == [("deferred", "train")]
+
+
+_names = st.sampled_from(["ce-id", "ce-type", "ce-source", "ce-specversion", "ce-time", "content-type", "x-other"])
+_header_values = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=20)
+_headers = st.dictionaries(_names, _header_values | st.sampled_from(sorted(FINALIZED.values())), max_size=6)
+_json = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["message", "data"]), inner),
+    max_leaves=6,
+).map(lambda value: json.dumps(value).encode())
+_paths = st.sampled_from(["/", f"/pubsub/{CHANNEL}", "/schedule/train", "/storage", "/%ff", "/x/../y"])
+
+
+@given(_paths, _headers, st.binary(max_size=50) | _json)
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_have_an_answer(client: FlaskClient, path: str, headers: dict[str, str], body: bytes) -> None:
+    """Never a 500, never a traceback; one ledger for all examples."""
+    response = client.post(path, headers=headers, data=body)
+    assert response.status_code == 200
+    assert "Traceback" not in response.text
+    assert set(response.get_json()) in ({"outcomes"}, {"error"})
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD", "OPTIONS"])
+def test_any_method_has_an_answer(client: FlaskClient, method: str) -> None:
+    assert client.open("/", method=method).status_code == 200

@@ -1,0 +1,120 @@
+"""The ack table of functions/response.py, row by row."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from typing import TYPE_CHECKING, get_args
+
+import pytest
+
+from retrigger.functions.response import answer, answer_tick
+from retrigger.handlers.ledger import Ledger
+from retrigger.handlers.outcome import Outcome, Result, Verdict
+from retrigger.handlers.tick import Report
+from retrigger.triggers.errors import Malformed, RetriggerError, Unavailable, Unknown
+from tests.functions.conftest import NOW, NoRecords
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+JSON = {"Content-Type": "application/json"}
+
+
+def raising(error: Exception) -> Callable[[], list[Outcome]]:
+    def decide() -> list[Outcome]:
+        raise error
+
+    return decide
+
+
+def dead_letters(ledger: Ledger) -> list[dict[str, object]]:
+    found = [ledger.records.get(entry.key) for entry in ledger.records.list("d/")]
+    return [dict(record.body) for record in found if record is not None]
+
+
+@pytest.mark.parametrize("result", sorted(set(get_args(Result)) - {"retry"}))
+def test_an_outcome_is_acknowledged_and_told(ledger: Ledger, result: Result) -> None:
+    verdict = Verdict("claim", "stop", "why", "because")
+    outcome = Outcome(event="e", trigger="t", result=result, verdicts=(verdict,))
+    body, status, headers = answer(lambda: ledger, b"raw", lambda: [outcome, outcome])
+    assert (status, headers) == (200, JSON)
+    assert json.loads(body) == {"outcomes": [outcome.to_json(), outcome.to_json()]}
+    assert dead_letters(ledger) == []
+
+
+def test_an_empty_batch_is_acknowledged(ledger: Ledger) -> None:
+    assert answer(lambda: ledger, b"[]", list) == ('{"outcomes": []}', 200, JSON)
+
+
+def test_what_is_malformed_is_acknowledged_once_it_lies_among_the_dead_letters(ledger: Ledger) -> None:
+    raw = b"\xff" * 100_000
+    body, status, headers = answer(
+        lambda: ledger, raw, raising(Malformed("it is no event; send one", code="malformed_utf8"))
+    )
+    assert (json.loads(body), status, headers) == (
+        {"error": {"code": "malformed_utf8", "message": "it is no event; send one"}},
+        200,
+        JSON,
+    )
+    assert dead_letters(ledger) == [
+        {
+            "what": f"malformed:{hashlib.sha256(raw).hexdigest()}",
+            "reason": "it is no event; send one",
+            "at_ms": int(NOW.timestamp() * 1000),
+            "code": "malformed_utf8",
+            "size": 100_000,
+            "raw": base64.b64encode(raw[: 64 * 1024]).decode(),
+        }
+    ]
+
+
+def test_the_same_malformed_request_is_one_dead_letter_a_day(ledger: Ledger) -> None:
+    for raw in (b"a", b"a", b"b"):
+        answer(lambda: ledger, raw, raising(Malformed("no", code="malformed_json")))
+    assert len(dead_letters(ledger)) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "records", "code", "headers"),
+    [
+        (Unavailable("gone", code="ledger_unavailable"), None, "ledger_unavailable", JSON),
+        (Unavailable("busy", code="quota", retry_after=7.9), None, "quota", JSON | {"Retry-After": "7"}),
+        (Unknown("lost", code="timeout"), None, "timeout", JSON),
+        (RetriggerError("it is not set", code="not_configured"), None, "not_configured", JSON),
+        (Malformed("no", code="malformed_json"), NoRecords(), "ledger_unavailable", JSON),
+        (Malformed("no", code="x"), NoRecords(30.0), "ledger_unavailable", JSON | {"Retry-After": "30"}),
+    ],
+)
+def test_what_left_nothing_durable_is_delivered_again(
+    ledger: Ledger, error: Exception, records: NoRecords | None, code: str, headers: dict[str, str]
+) -> None:
+    asked = ledger if records is None else Ledger(records, "test")
+    body, status, told = answer(lambda: asked, b"raw", raising(error))
+    assert (json.loads(body)["error"]["code"], status, told) == (code, 503, headers)
+
+
+def test_what_is_malformed_is_delivered_again_where_the_ledger_cannot_be_opened() -> None:
+    def opened() -> Ledger:
+        raise Unavailable("no such folder", code="ledger_unavailable")
+
+    _, status, _ = answer(opened, b"raw", raising(Malformed("no", code="malformed_json")))
+    assert status == 503
+
+
+def test_a_tick_tells_what_it_did() -> None:
+    assert answer_tick(lambda: Report(worked=3, failed=1)) == ('{"worked": 3, "failed": 1}', 200, JSON)
+
+
+def test_a_tick_that_could_not_reach_the_ledger_is_worth_another() -> None:
+    def run() -> Report:
+        raise Unavailable("gone", code="ledger_unavailable")
+
+    body, status, _ = answer_tick(run)
+    assert (json.loads(body)["error"], status) == ({"code": "ledger_unavailable", "message": "gone"}, 503)
+
+
+def test_an_error_that_nobody_foresaw_is_not_taken_for_an_answer(ledger: Ledger) -> None:
+    with pytest.raises(ZeroDivisionError):
+        answer(lambda: ledger, b"raw", raising(ZeroDivisionError()))

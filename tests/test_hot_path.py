@@ -1,0 +1,144 @@
+"""What a function's process has loaded after events of each kind, above what a bare functions-framework has.
+
+Every module there is paid for by a cold start.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from retrigger.functions.gcp import SOURCE
+from retrigger.triggers.authoring.compile import compile_project, local_environment
+from retrigger.triggers.authoring.project import load_project
+from retrigger.triggers.event import FIRED, Event, Message, Object, Schedule
+from retrigger.triggers.formats import encode
+from tests.benchmarks.loopback import Platform
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from retrigger.triggers.event import Payload
+    from retrigger.triggers.formats import Form
+
+PROJECT = Path(__file__).parent / "golden" / "section6"
+HELLO = Path(__file__).parent / "benchmarks" / "functions" / "hello.py"
+MONDAY = datetime(2026, 1, 5, 2, tzinfo=UTC)
+FORBIDDEN = (
+    "azure",
+    "click",
+    "google.api_core",
+    "google.auth",
+    "google.cloud",
+    "grpc",
+    "jsonschema",
+    "kfp",
+    "obstore",
+    "pydantic",
+    "requests",
+    "retrigger.local_emulator",
+    "retrigger.triggers.authoring",
+    "rich",
+    "starlette",
+    "uvicorn",
+    "yaml",
+)
+# The framework's own modules as its command line loads them; the requests come from its test client.
+CHILD = """
+import json, sys
+import functions_framework, functions_framework._cli, functions_framework._http.gunicorn
+client = functions_framework.create_app("main", sys.argv[1], "http").test_client()
+answers = [client.post(path, headers=headers, data=body) for path, headers, body in json.loads(sys.argv[2])]
+print(json.dumps({"answers": [[it.status_code, it.text] for it in answers], "modules": sorted(sys.modules)}))
+"""
+
+
+def request(payload: Payload, type_: str, form: Form) -> tuple[str, Mapping[str, str], str]:
+    event = Event(id="1", source="//source", type=type_, time=MONDAY, subject=None, payload=payload)
+    headers, body = encode(event, form)
+    return "/", headers, body.decode()
+
+
+# An object whose file is looked for, a message that fits its schema, a time of a schedule, a wake-up, a tick.
+REQUESTS = [
+    request(
+        Object(
+            store="gcs",
+            account=None,
+            bucket="acme-dev-landing",
+            name="churn/dt=1/a.csv",
+            version="1",
+            uri="gs://acme-dev-landing/churn/dt=1/a.csv",
+        ),
+        "google.cloud.storage.object.v1.finalized",
+        "cloudevent-binary",
+    ),
+    request(
+        Message(
+            channel="projects/acme-dev/topics/retrain-requests",
+            id="1",
+            body=b'{"request_id": "r", "data": "gs://acme-dev-landing/a.csv", "as_of": "2026-01-01"}',
+            published=MONDAY,
+        ),
+        "google.cloud.pubsub.topic.v1.messagePublished",
+        "pubsub-push",
+    ),
+    request(Schedule(name="churn-retrain", scheduled_for=MONDAY), FIRED, "cloudevent-binary"),
+    ("/schedule/churn-retrain", {"X-CloudScheduler": "true"}, ""),
+    ("/tick", {}, ""),
+]
+
+
+def served(source: Path, requests: Sequence[object], **environment: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, str(source), json.dumps(requests)],
+        env={**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Any], set[str]]:
+    """(what was answered, the modules above the framework's own)."""
+    folder = tmp_path_factory.mktemp("function")
+    compiled = folder / "compiled.json"
+    with Platform() as platform:
+        endpoints = dict.fromkeys(("storage", "vertex", "metadata"), platform.url)
+        project = load_project(PROJECT)
+        local = local_environment(project, like="dev", ledger=f"sqlite:{folder / 'ledger'}", endpoints=endpoints)
+        compiled.write_text(compile_project(project, local), encoding="utf-8")
+        ours = served(SOURCE, REQUESTS, RETRIGGER_COMPILED=str(compiled))
+    bare = served(HELLO, [("/", {}, "")])
+    return ours["answers"], set(ours["modules"]) - set(bare["modules"])
+
+
+def test_each_event_went_its_whole_way(loaded: tuple[list[Any], set[str]]) -> None:
+    answers, _ = loaded
+    outcomes = [json.loads(text).get("outcomes") for status, text in answers if status == 200]
+    results = [(it[0]["result"], [verdict["code"] for verdict in it[0]["verdicts"]]) for it in outcomes if it]
+    assert results[:3] == [("rejected", ["object_gone"]), ("launched", []), ("deferred", [])]  # one run at a time
+    assert results[3] in [("duplicate", ["nothing_due"]), ("deferred", [])]  # it may be Monday, three in Paris
+    assert json.loads(answers[-1][1])["failed"] == 0
+
+
+def test_nothing_that_a_function_does_not_need_is_loaded(loaded: tuple[list[Any], set[str]]) -> None:
+    _, modules = loaded
+    assert [name for name in sorted(modules) if any(f"{name}.".startswith(f"{root}.") for root in FORBIDDEN)] == []
+
+
+def test_what_an_event_needs_is_loaded(loaded: tuple[list[Any], set[str]]) -> None:
+    """Or else the test above would not see what it looks for."""
+    _, modules = loaded
+    assert {"cel_expr_python.cel", "cronsim", "jsonschema_rs", "sqlite3", "urllib3"} <= modules
