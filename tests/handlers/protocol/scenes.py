@@ -118,7 +118,11 @@ def _rule(chance: random.Random, style: Style) -> WindowRule:
         key="match.k",
         until="{k}/*_DONE" if marked else None,
         quiet=timedelta() if marked or style != "quiet" else timedelta(seconds=chance.choice([0, 20, 200])),
-        max_wait=timedelta(seconds=36_000 if style == "honest" else chance.choice([30, 150, 900 if short else 2_500] if style != "late" else [30])),
+        max_wait=timedelta(
+            seconds=36_000
+            if style == "honest"
+            else chance.choice([30, 150, 900 if short else 2_500] if style != "late" else [30])
+        ),
         settle=timedelta(seconds=7_200 if style == "honest" else chance.choice([30, 300])),
         max_members=100 if style == "honest" else chance.choice([1, 2] if short else [1, 2, 100, 100]),
         at_max_wait="reject" if style == "honest" else chance.choice(["reject", "launch"]),

@@ -18,7 +18,9 @@ import greenlet
 
 from retrigger.handlers.adapters.memory import MemoryRecords
 from retrigger.handlers.admit import Admission
+from retrigger.handlers.claims import Claims
 from retrigger.handlers.core import Core
+from retrigger.handlers.gathering import Gathering
 from retrigger.handlers.ledger import MAX_CARRIES, Ledger, Pause, to_ms
 from retrigger.handlers.ports import JobStatus, ObjectStat, Request
 from retrigger.handlers.slots import Slots, gates_of
@@ -94,6 +96,8 @@ class Parts:
     windows: type[Windows] = Windows
     slots: type[Slots] = Slots
     admission: type[Admission] = Admission
+    claims: type[Claims] = Claims
+    gathering: type[Gathering] = Gathering
     core: type[Core] = Core
     tick: type[Tick] = Tick
 
@@ -102,7 +106,10 @@ class Parts:
         admission.windows = self.windows(ledger)
         admission.slots = self.slots(ledger)
         index = Index.build([catalog.only], catalog.environment)
-        return self.core(admission, index, lambda _: world.edge())
+        core = self.core(admission, index, lambda _: world.edge())
+        core.claims = core.direct.claims = self.claims(ledger)
+        core.gathering = self.gathering(admission, core.claims, lambda _: world.edge())
+        return core
 
 
 REAL = Parts()
