@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from retrigger.handlers.ledger import Claim, Stored
@@ -47,9 +48,14 @@ class Claims:
         return stored
 
     def settle(self, name: str, stored: Stored[Claim], value: Claim) -> tuple[Stored[Claim], bool]:
-        """-> (the claim that counts, is it as we settled it)."""
+        """The first verdict counts, whatever tries were counted meanwhile. -> (the claim, is it as we settled it)."""
         settled = self.ledger.claims.swap(stored, value)
-        return (self.reread(name), False) if settled is None else (settled, True)
+        while settled is None:
+            stored = self.reread(name)
+            if stored.value.state != "open":
+                return stored, False
+            settled = self.ledger.claims.swap(stored, replace(value, tries=stored.value.tries))
+        return settled, True
 
     def conflict(self, arrival: Arrival, stored: Stored[Claim]) -> Outcome | None:
         """The same identity with other content is recorded, and not launched."""

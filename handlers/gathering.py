@@ -85,21 +85,18 @@ class Gathering:
         """Look into the file and settle the claim by swap; a claim that stays `open` is another delivery's.
 
         -> (the claim, did this delivery settle it). Tries are counted before the work: a file that kills its readers
-        ends as a dead letter.
+        ends as a dead letter. The tick alone says so: at a burst of deliveries the readers may all still be at work.
         """
         if not fresh:
             stored = self._settled(name, stored) if arrival.patient else stored
             if stored.value.state != "open":
                 return stored, False
+            if stored.value.tries >= MAX_TRIES:
+                return (stored, False) if arrival.patient else self._given_up(name, stored)
             counted = self.ledger.claims.swap(stored, replace(stored.value, tries=stored.value.tries + 1))
             if counted is None:
                 return self.claims.reread(name), False
             stored = counted
-        if stored.value.tries > MAX_TRIES:
-            reason = f"gave up after {MAX_TRIES} tries: each ended without an answer"
-            self.ledger.bury(f"claim:{name}", reason, {"event": stored.value.event})
-            verdict = Verdict("gate", "stop", "tries_exhausted", reason)
-            return self.claims.settle(name, stored, replace(stored.value, state="dead", verdicts=[verdict.to_json()]))
         try:
             verdict, rows = self._look(arrival, stop)
         except Unavailable:  # an outage of the store is no try of this file
@@ -110,6 +107,12 @@ class Gathering:
         state: ClaimState = "rejected" if bad and not spoils else "member"
         decided = replace(stored.value, state=state, rows=rows, verdicts=[verdict.to_json()])
         return self.claims.settle(name, stored, decided)
+
+    def _given_up(self, name: str, stored: Stored[Claim]) -> tuple[Stored[Claim], bool]:
+        reason = f"gave up after {MAX_TRIES} tries: each ended without an answer"
+        self.ledger.bury(f"claim:{name}", reason, {"event": stored.value.event})
+        verdict = Verdict("gate", "stop", "tries_exhausted", reason)
+        return self.claims.settle(name, stored, replace(stored.value, state="dead", verdicts=[verdict.to_json()]))
 
     def _look(self, arrival: Arrival, stop: Verdict | None) -> tuple[Verdict, int | None]:
         payload, check = arrival.event.payload, arrival.trigger.object_check
