@@ -67,12 +67,13 @@ def _play(
 ) -> tuple[list[RunView], dict[str, int], list[str]]:
     from retrigger.cli import churn
     from retrigger.cli.stage import Stage
+    from retrigger.local_emulator.project import Options
 
     project = Path(churn.__file__).resolve().parent
     _prepare(project, tell)
     tables = _tables(folder, data, tell)
     tell("\n1  The emulator: Cloud Storage, Pub/Sub, Vertex AI, a scheduler, and the function under its real host")
-    with Stage.set(project, folder / "state", copies=2) as stage:
+    with Stage.set(project, folder / "state", Options(copies=2)) as stage:
         tell(f"   ready at {stage.emulator.url}; every event is delivered twice, as clouds may")
         play = _Acts(stage, tables, tell, kill)
         play.a_table_lands()

@@ -18,7 +18,7 @@ from retrigger.handlers.journal import Journal
 from retrigger.handlers.ledger import Ledger
 from retrigger.handlers.wiring import google_api, launcher_of, objects_of
 from retrigger.local_emulator.claim import Claim
-from retrigger.local_emulator.project import Options, emulator_for
+from retrigger.local_emulator.project import emulator_for
 from retrigger.local_emulator.state import State
 from retrigger.triggers import compiled
 from retrigger.triggers.authoring.project import load_project
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from retrigger.handlers.journal import RunView
     from retrigger.local_emulator.app import Emulator
+    from retrigger.local_emulator.project import Options
     from retrigger.triggers.event import Json
 
 _ROUNDS = 40
@@ -50,10 +51,10 @@ class Stage:
 
     @classmethod
     @contextmanager
-    def set(cls, project: Path, folder: Path, *, copies: int) -> Iterator[Stage]:
-        """Start the project's emulator on free ports, every event delivered `copies` times; stop it in the end."""
+    def set(cls, project: Path, folder: Path, options: Options) -> Iterator[Stage]:
+        """Start the project's emulator on free ports; stop it in the end."""
         state = State.at(folder)
-        emulator = emulator_for(load_project(project), Claim.take(state), Options(copies=copies))
+        emulator = emulator_for(load_project(project), Claim.take(state), options)
         emulator.start()
         try:
             yield cls(emulator, state)
@@ -75,14 +76,14 @@ class Stage:
         return str(answer["messageIds"][0])
 
     def kill_the_function(self) -> int:
-        """As a platform may, at any moment: SIGKILL to a function that serves. -> the process that died.
+        """As a platform may, at any moment: SIGKILL to a function that serves, workers and all. -> the process.
 
         One that was killed before is waited for: the host brings up another.
         """
         for _ in range(_ROUNDS):
             pid = self.emulator.functions.pid
             if pid is not None and pid not in self._killed and self._serves():
-                os.kill(pid, signal.SIGKILL)
+                os.killpg(pid, signal.SIGKILL)
                 self._killed.add(pid)
                 return pid
             time.sleep(_LOOK_EVERY_S)
@@ -128,6 +129,13 @@ class Stage:
             self.emulator.advance(timedelta(minutes=2))  # the tick asks the platform every few minutes
             self.settle()
         raise Unavailable(f"the tick did not see the end of {run.id}", code="not_settled")
+
+    def jobs(self) -> list[str]:
+        """The ids of all jobs that the platform has."""
+        parent = f"projects/{self.environment.project}/locations/{self.environment.location}"
+        url = f"{self.emulator.url}/v1/{parent}/pipelineJobs?pageSize=1000"
+        listed: Any = self._api.call("GET", url).json()
+        return [job["name"].rsplit("/", 1)[1] for job in listed.get("pipelineJobs", [])]
 
     def models(self) -> list[tuple[str, str, dict[str, float]]]:
         """(name, version, metrics) of what is registered."""

@@ -23,13 +23,14 @@ MAX_ITEMS_LOOPED: Final = 1000
 
 
 class Meter:
-    """What is left of a bound on size; `items` bounds each list and map."""
+    """What is left of a bound on size; `items` bounds each list and map. `nul`: a text with a NUL character was met."""
 
-    __slots__ = ("items", "left")
+    __slots__ = ("items", "left", "nul")
 
     def __init__(self, left: int, items: int | None = None) -> None:
         self.left = left
         self.items = items
+        self.nul = False
 
     def count(self, size: int, *, items: int = 0, depth: int = 0) -> None:
         self.left -= size + 1
@@ -45,6 +46,7 @@ def readable(value: object, meter: Meter, depth: int = 0) -> object:
     match value:
         case str() | bytes():
             meter.count(len(value))
+            meter.nul = meter.nul or (isinstance(value, str) and "\0" in value)
             return value
         case datetime():
             return _rfc3339(value)

@@ -103,12 +103,15 @@ class Expression:
         Plain JSON: timestamps as RFC 3339 with `Z`, durations as `1.5s`, bytes in base64. Raise ExpressionError
         `expression_failed` if there is none, `too_large` if what it reads or gives is.
         """
-        bound = self._bind(scope)
+        meter = Meter(MAX_SIZE_LOOPED, MAX_ITEMS_LOOPED) if self._loops else Meter(MAX_SIZE)
+        bound = self._bind(scope, meter)
         if self._field is not None:
             # Most expressions are a field and no more: the runtime, 40 ms of a cold start, is not needed for them.
             plain = _plain_field(bound, self._field)
             if plain is not None:
                 return plain[0]
+        if meter.nul:
+            self._fail("a text holds a NUL character, at which the runtime would cut it")
         try:
             result = cel.program(self._text).eval(data=bound)
             value, failed = result.plain_value(), result.type().name() == "ERROR"
@@ -121,9 +124,8 @@ class Expression:
         except ValueError as exc:
             self._fail(str(exc), exc)
 
-    def _bind(self, scope: Mapping[str, object]) -> dict[str, object]:
+    def _bind(self, scope: Mapping[str, object], meter: Meter) -> dict[str, object]:
         """Only what is read, with a parent for every field, so that `has()` answers false for an absent one."""
-        meter = Meter(MAX_SIZE_LOOPED, MAX_ITEMS_LOOPED) if self._loops else Meter(MAX_SIZE)
         bound: dict[str, object] = {root: {} for root in ROOTS}
         for names in self._reads:
             target, value = bound, scope

@@ -317,3 +317,10 @@ def test_a_field_alone_is_what_the_runtime_says_it_is(value: Json, source: str) 
 
 def test_a_text_with_a_nul_is_whole_where_the_field_stands_alone() -> None:
     assert load_expression("event.message.json").evaluate({"event": {"message": {"json": "a\0b"}}}) == "a\0b"
+
+
+def test_a_text_with_a_nul_is_refused_and_never_cut() -> None:
+    expression = load_expression("match.a + match.b")
+    assert expression.evaluate({"match": {"a": "x", "b": "y"}}) == "xy"
+    with pytest.raises(ExpressionError, match="NUL"):
+        expression.evaluate({"match": {"a": "x\0y", "b": "z"}})

@@ -227,6 +227,8 @@ def test_any_bytes_have_an_answer(client: FlaskClient, path: str, headers: dict[
     assert set(response.get_json()) in ({"outcomes"}, {"error"})
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD", "OPTIONS"])
-def test_any_method_has_an_answer(client: FlaskClient, method: str) -> None:
-    assert client.open("/", method=method).status_code == 200
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
+def test_only_posts_are_deliveries_and_nothing_else_is_kept(client: FlaskClient, project: Path, method: str) -> None:
+    response = client.open("/", method=method)
+    assert (response.status_code, response.headers["Allow"]) == (405, "POST")
+    assert dead_letters(project) == []
