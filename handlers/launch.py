@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.spec import Environment, Trigger
 
 Members: TypeAlias = "Mapping[str, Mapping[str, Any]]"
-_GIVE_UP_MS = 24 * 3_600_000
+_TRIES_AT_MOST = 150  # with these pauses: 24 hours
 _FIRST_PAUSE_MS = 60_000
 _LONGEST_PAUSE_MS = 600_000
 _URIS_AT_MOST = 10_000
@@ -208,8 +208,8 @@ def dead(ledger: Ledger, name: str, run: Run, reason: str) -> Run:
 
 def _waiting(ledger: Ledger, name: str, run: Run, error: Unavailable) -> Run:
     now = ledger.now_ms()
-    if run.tries and now - run.created_ms > _GIVE_UP_MS:
-        return dead(ledger, name, run, f"the platform did not take it for 24 hours: {error}")
+    if run.tries >= _TRIES_AT_MOST:
+        return dead(ledger, name, run, f"the platform did not take it in {run.tries} tries: {error}")
     pause_ms = min(_FIRST_PAUSE_MS * 2**run.tries, _LONGEST_PAUSE_MS)
     if error.retry_after is not None:
         pause_ms = min(max(pause_ms, int(error.retry_after * 1000)), _LONGEST_PAUSE_MS)

@@ -159,12 +159,16 @@ class Tick:
         now = self.ledger.now_ms()
         match status.state:
             case "running":
+                if run.value.state == "cancelling":  # whoever asked may have died before the platform heard of it
+                    self.admission.launcher.cancel(job_of(name, run.value).id)
                 return run if seen == run.value else self.ledger.runs.swap(run, seen)
             case "succeeded" | "cancelled":
                 return self.ledger.runs.swap(run, replace(seen, state="ended", outcome=status.state, ended_ms=now))
             case "lost":
                 buried = dead(self.ledger, name, seen, "the platform does not know it any more")
                 return self.ledger.runs.swap(run, replace(buried, outcome="lost"))
+            case "failed" if run.value.state == "cancelling":  # nobody wants it tried again, or its members carried
+                return self.ledger.runs.swap(run, replace(seen, state="ended", outcome="cancelled", ended_ms=now))
             case "failed":
                 return self._failed(name, run, seen)
 

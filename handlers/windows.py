@@ -101,6 +101,8 @@ class Windows:
         while True:
             assert claim.value.window is not None
             window = WindowId.parse(claim.value.window)
+            if window.n < self._seen.get(window.head, window).n and _flat(name) in self.manifest(window).own:
+                return Joined(window=str(window), changed=changed)  # it ran long ago: its members may be swept
             created = self.ledger.records.create(f"m/{window}/e.{_flat(name)}", member)
             changed = changed or created is not None
             head = self.head(window.head)

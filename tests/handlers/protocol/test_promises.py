@@ -1,0 +1,327 @@
+"""What admission promises, rule by rule, as its users would check it. Nothing here is random: the simulation is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from retrigger.handlers.ports import JobStatus
+from retrigger.triggers.errors import Unavailable
+from retrigger.triggers.event import Event, Schedule
+from retrigger.triggers.spec import Concurrency, OnFailure, ScheduleSource, Throttle, WindowRule
+from tests.handlers.protocol.bench import BAD, MINUTE, Bench
+from tests.handlers.protocol.scenes import environment, trigger
+from tests.handlers.protocol.world import START
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+AT_ONCE = WindowRule(key="match.k")
+HOUR = 60 * MINUTE
+
+
+def marked(**rule: object) -> WindowRule:
+    return WindowRule(key="match.k", until="{k}/_DONE", **{"max_wait": 2 * HOUR, **rule})  # type: ignore[arg-type]
+
+
+def cost(bench: Bench) -> Counter[str]:
+    """Operations on the ledger since it was last asked."""
+    spent = bench.records.counted.copy()
+    bench.records.counted.clear()
+    return spent  # type: ignore[return-value]
+
+
+# gathering
+
+
+def test_what_comes_while_the_slot_is_taken_becomes_exactly_one_follow_up_with_all_of_it() -> None:
+    bench = Bench(trigger(AT_ONCE))
+    results = [bench.drop(f"a/{number}.csv") for number in range(5)]
+    bench.advance(10 * MINUTE)
+    assert bench.members() == [["a/0.csv"]]
+    bench.finish()
+    assert bench.members() == [["a/0.csv"], [f"a/{number}.csv" for number in range(1, 5)]]
+    assert results == ["launched"] + ["deferred"] * 4
+
+
+def test_a_quiet_period_starts_again_with_each_member_but_ends_at_max_wait() -> None:
+    bench = Bench(trigger(WindowRule(key="match.k", quiet=5 * MINUTE, max_wait=12 * MINUTE)))
+    for number in range(4):
+        bench.drop(f"a/{number}.csv")
+        bench.advance(4 * MINUTE)
+    assert bench.members() == [["a/0.csv", "a/1.csv", "a/2.csv"]]
+
+
+def test_a_window_over_nothing_but_its_marker_ends_empty_and_launches_nothing() -> None:
+    bench = Bench(trigger(marked()))
+    bench.drop("a/_DONE")
+    bench.advance(3 * HOUR)
+    assert (bench.runs(), [stored.value.state for stored in bench.ledger.manifests.list()]) == ([], ["empty"])
+
+
+def test_a_marker_waits_for_a_file_that_is_listed_and_not_yet_announced() -> None:
+    bench = Bench(trigger(marked()))
+    late = bench.landed("a/late.csv")
+    assert [bench.drop("a/1.csv"), bench.drop("a/_DONE")] == ["deferred", "deferred"]
+    assert (bench.send(late), bench.members()) == ("launched", [["a/1.csv", "a/late.csv"]])
+
+
+def test_a_marker_before_its_files_waits_for_the_first() -> None:
+    bench = Bench(trigger(marked()))
+    bench.drop("a/_DONE")
+    bench.advance(30 * MINUTE)
+    assert (bench.drop("a/1.csv"), bench.members()) == ("launched", [["a/1.csv"]])
+
+
+def test_a_listed_file_that_is_never_announced_is_waited_for_until_settle() -> None:
+    bench = Bench(trigger(marked(settle=5 * MINUTE)))
+    bench.landed("a/never-announced.csv")
+    bench.drop("a/1.csv")
+    bench.drop("a/_DONE")
+    bench.advance(4 * MINUTE)
+    assert bench.members() == []
+    bench.advance(2 * MINUTE)
+    assert bench.members() == [["a/1.csv"]]
+
+
+def test_a_file_after_the_seal_goes_to_the_next_window() -> None:
+    bench = Bench(trigger(marked()))
+    bench.drop("a/1.csv")
+    bench.drop("a/_DONE")
+    assert (bench.drop("a/2.csv"), bench.members()) == ("deferred", [["a/1.csv"]])
+    bench.finish()
+    bench.drop("a/_DONE", b"again")
+    assert bench.members() == [["a/1.csv"], ["a/2.csv"]]
+
+
+def test_without_a_marker_the_window_is_launched_or_rejected_at_max_wait() -> None:
+    benches = {rule: Bench(trigger(marked(at_max_wait=rule))) for rule in ("launch", "reject")}
+    for bench in benches.values():
+        bench.drop("a/1.csv")
+        bench.advance(3 * HOUR)
+    assert {rule: bench.members() for rule, bench in benches.items()} == {"launch": [["a/1.csv"]], "reject": []}
+    [manifest] = [stored.value for stored in benches["reject"].ledger.manifests.list()]
+    assert (manifest.state, manifest.cause) == ("rejected", "reject")
+
+
+def test_a_bad_member_is_dropped_or_spoils_its_window() -> None:
+    benches = {rule: Bench(trigger(marked(bad_member=rule), gated=True)) for rule in ("drop", "reject")}
+    for bench in benches.values():
+        bench.drop("a/1.csv")
+        bench.drop("a/2.csv", BAD)
+        bench.drop("a/_DONE")
+    assert {rule: bench.members() for rule, bench in benches.items()} == {"drop": [["a/1.csv"]], "reject": []}
+
+
+def test_a_rejected_file_in_a_folder_that_the_run_would_read_stops_the_run() -> None:
+    reads_folder = trigger(marked(), gated=True)
+    launch = replace(reads_folder.launch, parameters={"what": "${{ window.folder }}"})
+    bench = Bench(replace(reads_folder, launch=launch))
+    bench.drop("a/1.csv")
+    bench.drop("a/2.csv", BAD)
+    bench.drop("a/_DONE")
+    [run] = [stored.value for stored in bench.ledger.runs.list()]
+    assert (run.outcome, run.verdicts[-1]["code"], bench.platform.jobs) == ("rejected", "folder_holds_rejected", {})
+
+
+# slots and throttles
+
+
+def test_a_throttled_run_keeps_its_slot_and_is_launched_when_the_period_ends() -> None:
+    bench = Bench(trigger(AT_ONCE, throttle=Throttle(limit=1, per=HOUR)))
+    assert [bench.drop("a/1.csv"), bench.publish("m")] == ["launched", "deferred"]
+    bench.finish()
+    bench.advance(40 * MINUTE)
+    assert len(bench.platform.jobs) == 1
+    bench.advance(15 * MINUTE)
+    assert len(bench.platform.jobs) == 2
+
+
+def test_the_environments_limit_on_running_jobs_holds_across_keys() -> None:
+    busy = trigger(AT_ONCE, concurrency=Concurrency(limit=5, key="match.k"))
+    bench = Bench(busy, environment(running=2))
+    assert [bench.drop(f"{key}/1.csv") for key in "abc"] == ["launched", "launched", "deferred"]
+    bench.finish(run=0)
+    assert len(bench.platform.jobs) == 3
+
+
+def test_messages_queue_one_run_each() -> None:
+    bench = Bench(trigger(AT_ONCE))
+    assert [bench.publish(f"m{number}") for number in range(3)] == ["launched", "deferred", "deferred"]
+    bench.finish()
+    bench.finish()
+    assert sorted(str(run.parameters["what"]) for run in bench.runs()) == ["m0", "m1", "m2"]
+
+
+# failures
+
+
+def test_a_failed_run_is_tried_again_as_a_job_of_its_own() -> None:
+    bench = Bench(trigger(AT_ONCE, on_failure=OnFailure(retry=1, then="dead")))
+    bench.drop("a/1.csv")
+    bench.finish("failed")
+    [run] = bench.runs()
+    assert (run.state, list(bench.platform.jobs)) == ("running", [run.id, f"{run.id}-1"])
+    bench.finish("failed")
+    assert ([it.state for it in bench.runs()], len(bench.dead())) == (["failed"], 1)
+
+
+def test_a_failed_runs_members_join_the_next_window_three_times_and_then_are_dead_letters() -> None:
+    bench = Bench(trigger(AT_ONCE))
+    bench.drop("a/poison.csv")
+    for number in range(4):
+        bench.drop(f"a/{number}.csv")
+        bench.finish("failed")
+    assert [names.count("a/poison.csv") for names in bench.members()] == [1, 1, 1, 1, 0]
+    assert len(bench.dead()) == 1
+
+
+def test_members_that_nobody_opens_a_window_for_are_dead_letters_after_max_wait() -> None:
+    bench = Bench(trigger(AT_ONCE))
+    bench.drop("a/1.csv")
+    bench.finish("failed")
+    assert bench.dead() == []
+    bench.advance(90 * MINUTE)
+    assert len(bench.dead()) == 1
+    assert [entry.key for shard in range(8) for entry in bench.records.list(f"due/{shard}/")] == []
+
+
+def test_members_carried_into_a_window_that_closes_at_that_moment_go_on_to_the_next() -> None:
+    bench = Bench(trigger(AT_ONCE, concurrency=Concurrency(limit=2)))
+    bench.drop("a/1.csv")
+    bench.platform.finish(bench.runs()[0].job, JobStatus(state="failed"))
+    bench.records.meanwhile("create", "m/", lambda: bench.send(bench.landed("a/2.csv"), process=1))
+    bench.advance(2 * MINUTE)
+    assert bench.members() == [["a/1.csv"], ["a/2.csv"]]
+    bench.drop("a/3.csv")
+    bench.advance(2 * MINUTE)
+    assert bench.members() == [["a/1.csv"], ["a/2.csv"], ["a/1.csv", "a/3.csv"]]
+
+
+# pauses, ticks, the ledger away
+
+
+def test_a_pause_holds_what_comes_and_loses_nothing() -> None:
+    bench = Bench(trigger(AT_ONCE))
+    bench.pause(on=True)
+    assert [bench.drop("a/1.csv"), bench.publish("m"), bench.drop("a/2.csv")] == ["deferred"] * 3
+    bench.advance(3 * HOUR)
+    assert bench.runs() == []
+    bench.pause(on=False)
+    bench.advance(2 * MINUTE)
+    bench.finish()
+    bench.finish()
+    assert (bench.members(), len(bench.runs())) == ([["a/1.csv", "a/2.csv"]], 2)
+
+
+def test_the_patience_of_a_window_starts_again_when_its_pause_ends() -> None:
+    bench = Bench(trigger(marked(at_max_wait="reject")))
+    bench.drop("a/1.csv")
+    bench.pause(on=True)
+    bench.advance(5 * HOUR)
+    bench.pause(on=False)
+    bench.advance(MINUTE)
+    bench.drop("a/_DONE")
+    bench.advance(MINUTE)
+    assert bench.members() == [["a/1.csv"]]
+
+
+def test_a_tick_that_runs_twice_or_within_another_changes_nothing() -> None:
+    bench = Bench(trigger(AT_ONCE))
+    bench.drop("a/1.csv")
+    bench.drop("a/2.csv")
+    bench.platform.finish(bench.runs()[0].job, JobStatus(state="succeeded"))
+    bench.now += 5 * MINUTE
+    bench.records.meanwhile("swap", "r/", lambda: bench.tick(process=1))
+    bench.tick()
+    bench.tick()
+    bench.advance(5 * MINUTE)
+    assert bench.members() == [["a/1.csv"], ["a/2.csv"]]
+    assert len(bench.platform.jobs) == 2
+
+
+@pytest.mark.parametrize("operation", ["create", "get"])
+def test_hole_19_an_event_is_not_acknowledged_when_nothing_could_be_written(operation: str) -> None:
+    bench = Bench(trigger(AT_ONCE))
+    event = bench.landed("a/1.csv")
+
+    def away() -> None:
+        raise Unavailable("the store is away", code="ledger_unavailable")
+
+    bench.records.meanwhile(operation, "", away)  # type: ignore[arg-type]
+    with pytest.raises(Unavailable):
+        bench.send(event)
+    assert (bench.send(event), bench.members()) == ("launched", [["a/1.csv"]])
+
+
+# schedules
+
+
+def wake_up(at: timedelta) -> Event:
+    payload = Schedule(name="t", scheduled_for=START + at)
+    return Event(id=f"wake {at}", source="//s", type="wake", time=START + at, subject="t", payload=payload)
+
+
+@pytest.mark.parametrize(("missed", "fired"), [("last", 1), ("all", 3), ("none", 0)])
+def test_slots_that_were_missed_fire_by_the_schedules_rule(missed: str, fired: int) -> None:
+    source = ScheduleSource(cron="0 * * * *", missed=missed, parameters={"what": "x"})  # type: ignore[arg-type]
+    bench = Bench(replace(trigger(AT_ONCE, concurrency=Concurrency(limit=9)), sources=(source,)))
+    bench.send(wake_up(timedelta()))
+    before = len(bench.platform.jobs)
+    bench.now += 3 * HOUR + 30 * MINUTE
+    bench.send(wake_up(3 * HOUR))
+    assert len(bench.platform.jobs) - before == fired
+
+
+def test_hole_12_a_late_wake_up_fires_no_slot_again() -> None:
+    source = ScheduleSource(cron="0 * * * *", parameters={"what": "x"})
+    bench = Bench(replace(trigger(AT_ONCE, concurrency=Concurrency(limit=9)), sources=(source,)))
+    results = [bench.send(wake_up(timedelta()))]
+    bench.now += HOUR
+    results += [bench.send(wake_up(HOUR)), bench.send(wake_up(timedelta()), process=1), bench.send(wake_up(HOUR))]
+    assert results == ["launched", "launched", "duplicate", "duplicate"]
+
+
+# costs
+
+
+def test_an_idle_tick_costs_eight_lists_a_read_and_a_write_whatever_the_history() -> None:
+    bench = Bench(trigger(AT_ONCE))
+    for _ in range(3):
+        bench.drop("a/1.csv", str(bench.now).encode())
+        bench.finish()
+    bench.advance(3 * HOUR)
+    cost(bench)
+    bench.tick()
+    assert cost(bench) == {"list": 8, "get": 1, "swap": 1}
+
+
+def test_a_windowed_event_costs_three_operations_and_its_duplicate_four() -> None:
+    bench = Bench(trigger(WindowRule(key="match.k", quiet=10 * MINUTE)))
+    bench.drop("a/0.csv")
+    event = bench.landed("a/1.csv")
+    cost(bench)
+    assert (bench.send(event), cost(bench)) == ("deferred", {"create": 2, "get": 1})
+    assert (bench.send(event), cost(bench)) == ("duplicate", {"create": 2, "get": 2})
+
+
+def test_the_data_gate_costs_one_operation_more() -> None:
+    bench = Bench(trigger(WindowRule(key="match.k", quiet=10 * MINUTE), gated=True))
+    bench.drop("a/0.csv")
+    event = bench.landed("a/1.csv")
+    cost(bench)
+    assert (bench.send(event), cost(bench)) == ("deferred", {"create": 2, "swap": 1, "get": 1})
+
+
+def test_a_duplicate_of_what_ran_long_ago_writes_nothing() -> None:
+    bench = Bench(trigger(AT_ONCE))
+    event = bench.landed("a/1.csv")
+    bench.send(event)
+    bench.finish()
+    bench.advance(2 * HOUR)  # its members are swept
+    bench.drop("a/2.csv")
+    cost(bench)
+    assert (bench.send(event), cost(bench)) == ("duplicate", {"create": 1, "get": 2})
