@@ -141,7 +141,7 @@ def _batches(
     rule: WindowRule,
 ) -> None:
     now = chance.randint(0, 20_000)
-    for batch in range({"honest": 1, "tight": 6}.get(style, chance.choice([1, 2, 3]))):
+    for batch in range({"honest": 1, "tight": 8}.get(style, chance.choice([1, 2, 3]))):
         first = now
         for number in range(chance.randint(1 if style == "honest" else 0, {"late": 1, "tight": 2}.get(style, 4))):
             now += chance.randint(0, 3_000)
@@ -153,7 +153,7 @@ def _batches(
             name = f"{key}/{batch}_DONE"
             objects[name] = (at_ms, b"")
             events.append((at_ms, landed(name, at_ms)))
-        now += chance.randint(0, {"tight": 150_000, "stormy": 10_000}.get(style, 300_000))
+        now += chance.randint(0, {"tight": 120_000, "stormy": 10_000}.get(style, 300_000))
 
 
 def _marker_comes(chance: random.Random, style: Style, first: int, last: int, rule: WindowRule) -> int:

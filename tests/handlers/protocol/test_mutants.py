@@ -305,7 +305,7 @@ class Naive:
 
 
 NAIVE = {
-    "check, then act on a claim": Naive(Parts(claims=CheckThenAct), "DOUBLED", "quiet", range(1_100, 1_200)),
+    "check, then act on a claim": Naive(Parts(claims=CheckThenAct), "A CLAIM WENT BACK", "stormy", range(100)),
     "the member before its claim": Naive(Parts(claims=MemberBeforeClaim), "DOUBLED", "mixed", range(60)),
     "resume only open claims": Naive(Parts(core=ResumesOnlyOpenClaims), "LOST", "stormy", range(30, 120)),
     "acknowledge without a note": Naive(Parts(ledger=AcknowledgesUnnoted), "LOST|NOT ENDED|STUCK", "stormy", range(20)),
@@ -327,11 +327,12 @@ NAIVE = {
     "release what was granted": Naive(Parts(admission=Releases), "MORE RUNS THAN SLOTS", "late", range(200)),
     "free the slot first": Naive(Parts(tick=FreesFirst), "LOST", "tight", range(60)),
     "the reference before the run names it": Naive(
-        Parts(windows=ReferenceFirst), "SUCCEEDED AND DEAD", "tight", range(1_015, 1_060)
+        Parts(windows=ReferenceFirst), "SUCCEEDED AND DEAD|ENDLESS", "tight", range(100, 200)
     ),
+    "the head says where a reference went": Naive(Parts(windows=CarryTrustsHead), "LOST", "tight", range(130, 220)),
     "no note for what is carried": Naive(Parts(ledger=NoCarryNote), "LOST", "tight", range(40)),
     "expire without sealing": Naive(Parts(windows=ExpiresUnsealed), "SUCCEEDED AND DEAD", "mixed", range(100)),
-    "carry without end": Naive(Parts(windows=NoCap), "ENDLESS CARRY", "tight", range(80)),
+    "carry without end": Naive(Parts(windows=NoCap), "ENDLESS CARRY", "tight", range(200)),
     "notes off the grid": Naive(Parts(ledger=NotesBreed), "NOTES BREED", "mixed", range(60)),
 }
 

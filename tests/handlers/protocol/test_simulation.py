@@ -24,7 +24,7 @@ from tests.handlers.protocol.world import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_BATCHES, _SEEDS = 8, 75
+_BATCHES, _SEEDS = 8, 64
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,7 @@ def play(style: Style, seed: int, parts: Parts = REAL) -> World:
         crash=[0, 0.01, 0.02 if gentle else 0.05][seed % 3],
         lose=[0, 0.01, 0.02 if gentle else 0.05][seed // 3 % 3],
         unavailable=[0, 0.01][seed // 9 % 2] if style != "stormy" else 0.05,
-        fail={"honest": 0.0, "tight": 0.8}.get(style, [0, 0.3, 0.6, 1][seed // 18 % 4]),
+        fail={"honest": 0.0, "tight": 0.9}.get(style, [0, 0.3, 0.6, 1][seed // 18 % 4]),
     )
     world = World(made, seed, chances, parts)
     world.run()

@@ -259,6 +259,8 @@ class HostileRecords:
             self._granted_while_paused(old, body)
         if done is not None and old.key.startswith("w/"):
             self._sealed_in_order(old, body)
+        if done is not None and old.key.startswith("c/"):
+            self._claim_goes_on(old, body)
         return self._world.answer(done)  # type: ignore[no-any-return]
 
     def list(self, prefix: str, limit: int | None = None) -> Iterable[Entry]:
@@ -301,6 +303,15 @@ class HostileRecords:
         if wait is not None:
             oldest = min(entry.time for entry in world.plain.list(f"m/{window}/e."))
             _require(world.plain.now() >= oldest + wait, f"SEALED BEFORE ITS TIME: {cause}")
+
+    def _claim_goes_on(self, old: Record, body: Mapping[str, Any]) -> None:
+        """A claim that was settled stays settled; a member moves only out of a window that is closed without it."""
+        before, after = old.body["state"], body["state"]
+        _require(before in {"open", after}, f"A CLAIM WENT BACK: {before} -> {after}")
+        if before == after == "member":
+            manifest = self._world.ledger.manifests.get(str(old.body["window"]))
+            moves = manifest is not None and old.key.rsplit("/", 1)[1] not in manifest.value.own
+            _require(moves, "A CLAIM WENT BACK: member -> member")
 
     def _few_notes(self, key: str) -> None:
         """Notes of one piece of work converge: ticks that overlap do not breed them."""
