@@ -10,6 +10,8 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from retrigger.handlers.carrying import Carrying
+from retrigger.handlers.judging import Judging
 from retrigger.handlers.launch import Freezing, send
 from retrigger.handlers.ledger import Claim, Head, Ledger, Manifest, Run, Stored
 from retrigger.handlers.listing import Listing
@@ -39,6 +41,8 @@ class Admission:
         self.launcher = launcher
         self.objects = objects
         self.windows = Windows(ledger)
+        self.judging = Judging(self.windows)
+        self.carrying = Carrying(self.windows)
         self.slots = Slots(ledger)
         self.listing = Listing(ledger, catalog, objects)
         self.freezing = Freezing(ledger, catalog, objects, self.listing)
@@ -104,7 +108,7 @@ class Admission:
         paused, since_ms = self.ledger.paused(trigger.name)
         if paused:
             return None
-        return self.windows.judge(
+        return self.judging.judge(
             trigger,
             window,
             head,

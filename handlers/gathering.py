@@ -109,10 +109,13 @@ class Gathering:
         return self.claims.settle(name, stored, decided)
 
     def _given_up(self, name: str, stored: Stored[Claim]) -> tuple[Stored[Claim], bool]:
+        """Settle, then bury: a reader that was only slow may settle first, and its file is no dead letter then."""
         reason = f"gave up after {MAX_TRIES} tries: each ended without an answer"
-        self.ledger.bury(f"claim:{name}", reason, {"event": stored.value.event})
-        verdict = Verdict("gate", "stop", "tries_exhausted", reason)
-        return self.claims.settle(name, stored, replace(stored.value, state="dead", verdicts=[verdict.to_json()]))
+        said = [Verdict("gate", "stop", "tries_exhausted", reason).to_json()]
+        settled, ours = self.claims.settle(name, stored, replace(stored.value, state="dead", verdicts=said))
+        if ours:
+            self.ledger.bury(f"claim:{name}", reason, {"event": stored.value.event})
+        return settled, ours
 
     def _look(self, arrival: Arrival, stop: Verdict | None) -> tuple[Verdict, int | None]:
         payload, check = arrival.event.payload, arrival.trigger.object_check

@@ -112,7 +112,7 @@ class Tick:
             self.ledger.reschedule(note, on_grid(self.ledger.now_ms(), _LONGEST_POLL_MS))  # it may come back
             return
         _, since_ms = self.ledger.paused(trigger.name)
-        self.ledger.reschedule(note, self.admission.windows.next_look(trigger, window, head, since_ms))
+        self.ledger.reschedule(note, self.admission.judging.next_look(trigger, window, head, since_ms))
 
     # direct runs
 
@@ -143,7 +143,7 @@ class Tick:
             status = self.admission.launcher.status(job_of(name, run.value).id)
             ended = self._apply(name, run, status)
         elif run.value.state == "carrying":
-            ended = self.admission.windows.carry(name, run)
+            ended = self.admission.carrying.carry(name, run)
         else:
             ended = run
         if ended is not None and ended.value.state == "ended":
@@ -176,7 +176,7 @@ class Tick:
             return self.ledger.runs.swap(run, replace(seen, state="ready", epoch=run.value.epoch + 1, tries=0))
         if run.value.window is not None:
             known = self.ledger.runs.swap(run, seen)
-            return None if known is None else self.admission.windows.carry(name, known)
+            return None if known is None else self.admission.carrying.carry(name, known)
         reason = f"the run failed: {seen.error or 'the platform gave no reason'}"
         buried = dead(self.ledger, name, seen, reason)
         return self.ledger.runs.swap(run, replace(buried, outcome="failed"))
@@ -184,7 +184,7 @@ class Tick:
     # the rest
 
     def _carry(self, note: Note, trigger: Trigger | None) -> None:
-        if trigger is not None and self.admission.windows.follow(note, trigger.window) == "done":
+        if trigger is not None and self.admission.carrying.follow(note, trigger.window) == "done":
             self.ledger.finish(note)
         else:
             self.ledger.reschedule(note, on_grid(self.ledger.now_ms(), _FIRST_POLL_MS))

@@ -1,4 +1,4 @@
-"""Windows: open, join, marker, judge, seal, freeze, carry over.
+"""Windows: open, join, marker, seal, freeze. `judging` says when they are due, `carrying` what failed runs leave.
 
 A window is numbered (`n`) under the head of its key. Joining and closing race; the order of writes decides, never time:
 claim, member, head for those who join (R2); grant, seal, freeze for those who close.
@@ -9,29 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from retrigger.handlers.ledger import (
-    MAX_CARRIES,
-    Cause,
-    Claim,
-    Head,
-    Ledger,
-    Manifest,
-    Note,
-    Run,
-    Stored,
-    to_ms,
-)
+from retrigger.handlers.ledger import MAX_CARRIES, Cause, Claim, Head, Ledger, Manifest, Run, Stored, to_ms
 from retrigger.triggers import keys
 from retrigger.triggers.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Mapping
     from datetime import timedelta
 
     from retrigger.handlers.ports import Entry, Record
     from retrigger.triggers.spec import Trigger, WindowRule
 
-_LOOK_AGAIN_MS = 60_000
 _SEEN_AT_MOST = 10_000
 _GRID_MS = 30_000
 
@@ -101,19 +89,19 @@ class Windows:
         while True:
             assert claim.value.window is not None
             window = WindowId.parse(claim.value.window)
-            if window.n < self._seen.get(window.head, window).n and _flat(name) in self.manifest(window).own:
+            if window.n < self._seen.get(window.head, window).n and flat(name) in self.manifest(window).own:
                 return Joined(window=str(window), changed=changed)  # it ran long ago: its members may be swept
-            created = self.ledger.records.create(f"m/{window}/e.{_flat(name)}", member)
+            created = self.ledger.records.create(f"m/{window}/e.{flat(name)}", member)
             changed = changed or created is not None
             head = self.head(window.head)
             if head.value.n == window.n:
                 if head.value.live == window.n:
                     return Joined(window=str(window), changed=changed, marked=head.value.marked)
-                self._note(window, head.value.trigger, self.first_look(rule))
+                self._note(window, head.value.trigger, first_look(rule, self.ledger.now_ms()))
                 if self.ledger.heads.swap(head, replace(head.value, live=window.n)) is not None:
                     return Joined(window=str(window), changed=True, opened=True)
                 continue
-            if _flat(name) in self.manifest(window).own:
+            if flat(name) in self.manifest(window).own:
                 return Joined(window=str(window), changed=changed)
             claim = self._move(name, claim, window, head.value)
 
@@ -127,7 +115,7 @@ class Windows:
                 if head.value.marked:
                     return str(window), False
                 self._note(window, head.value.trigger, self.ledger.now_ms())
-                at_ms = _ms(claim.record)
+                at_ms = ms_of(claim.record)
                 marked = replace(head.value, live=window.n, until={"n": window.n, "at_ms": at_ms})
                 if self.ledger.heads.swap(head, marked) is not None:
                     return str(window), True
@@ -142,90 +130,6 @@ class Windows:
         current = moved or self.ledger.claims.get(name)
         assert current is not None  # claims are never deleted while they may be moved
         return current
-
-    # judging
-
-    def judge(
-        self,
-        trigger: Trigger,
-        window: WindowId,
-        head: Head,
-        *,
-        timed: bool,
-        first_ms: int,
-        since_ms: int,
-        listed: Callable[[], Iterable[str]],
-    ) -> Cause | None:
-        """Why window n should close now, or None. Handlers (`timed` false) never judge time (R5).
-
-        `listed`: the claim names of the objects that a marker's window must hold. `since_ms`: when a pause ended.
-        """
-        rule = trigger.window
-        entries = list(self.ledger.records.list(f"m/{window}/"))
-        own = [entry for entry in entries if _is_own(entry)]
-        now = self.ledger.now_ms()
-        if not entries and timed and head.live != window.n and now >= first_ms + _millis(rule.max_wait):
-            return "empty"  # whoever opened it died before it was open
-        if rule.until is None:
-            return "quiet" if own and self._quiet(rule, own, since_ms, now if timed else None) else None
-        if head.until is not None and head.marked:
-            at_ms = head.until["at_ms"]
-            if not entries:
-                idle = timed and now >= max(at_ms, since_ms) + _millis(rule.max_wait)
-                return "idle" if idle else None
-            if self._complete(window, {_claim_of(entry) for entry in own}, listed()):
-                return "marker"
-            return "settle" if timed and now >= max(at_ms + _millis(rule.settle), since_ms) else None
-        oldest = min((_ms(entry) for entry in own), default=now)
-        if own and timed and now >= max(oldest, since_ms) + _millis(rule.max_wait):
-            return "reject" if rule.at_max_wait == "reject" else "max_wait"
-        return None
-
-    def _quiet(self, rule: WindowRule, own: list[Entry], since_ms: int, now: int | None) -> bool:
-        if not rule.quiet:
-            return True
-        return now is not None and now >= self._quiet_ends(rule, own, since_ms)
-
-    def _quiet_ends(self, rule: WindowRule, own: list[Entry], since_ms: int) -> int:
-        times = [max(_ms(entry), since_ms) for entry in own]
-        return min(max(times) + _millis(rule.quiet), min(times) + _millis(rule.max_wait))
-
-    def _complete(self, window: WindowId, mine: set[str], listed: Iterable[str]) -> bool:
-        """Every listed object is a member record here, in an earlier manifest, or terminal. A claim is not enough."""
-        for name in listed:
-            if _flat(name) in mine:
-                continue
-            claim = self.ledger.claims.get(name)
-            if claim is None or claim.value.state == "open":
-                return False
-            if claim.value.state != "member":
-                continue
-            assert claim.value.window is not None
-            other = WindowId.parse(claim.value.window)
-            if other.head == window.head and (other.n >= window.n or _flat(name) not in self.manifest(other).own):
-                return False  # claimed for here and not yet written, or on its way from an earlier window to here
-        return True
-
-    def first_look(self, rule: WindowRule) -> int:
-        """When the tick should first look at a window that opens now, in ms."""
-        now = self.ledger.now_ms()
-        if rule.until is not None:
-            return now + _millis(rule.max_wait)
-        return now + min(_millis(rule.quiet), _millis(rule.max_wait))
-
-    def next_look(self, trigger: Trigger, window: WindowId, head: Head, since_ms: int) -> int:
-        """When the tick should look again at an open window that is not due, or is due and waits for a slot, in ms."""
-        rule = trigger.window
-        now = self.ledger.now_ms()
-        soon = on_grid(now, _LOOK_AGAIN_MS)
-        own = [entry for entry in self.ledger.records.list(f"m/{window}/") if _is_own(entry)]
-        if not own or head.marked:
-            return soon
-        if rule.until is not None:
-            due = max(min(_ms(entry) for entry in own), since_ms) + _millis(rule.max_wait)
-        else:
-            due = self._quiet_ends(rule, own, since_ms)
-        return due if due > now else soon
 
     # closing
 
@@ -269,14 +173,14 @@ class Windows:
             record = self.ledger.records.get(entry.key)
             if record is None:
                 continue  # removed after another helper's freeze: ours will not be the one that counts
-            if _is_own(entry):
+            if is_own(entry):
                 if cause == "expired":
                     continue  # an ordinary member that raced the expiry moves on
-                own.append(_claim_of(entry))
+                own.append(claim_of(entry))
                 spoiled = spoiled or bool(record.body["bad"])
                 entries[own[-1]] = {**record.body, "carries": 0}
-                times.append(_ms(entry))
-            elif cause != "expired" or _ms(entry) <= head.prev["cut_ms"]:
+                times.append(ms_of(entry))
+            elif cause != "expired" or ms_of(entry) <= head.prev["cut_ms"]:
                 refs.append(str(record.body["run"]))
                 entries |= self._carried(refs[-1])
         return Manifest(
@@ -308,81 +212,6 @@ class Windows:
             if entry["carries"] < MAX_CARRIES
         }
 
-    # carrying the members of a failed run over
-
-    def carry(self, name: str, run: Stored[Run]) -> Stored[Run] | None:
-        """End a failed run: dead letters for the exhausted, a reference in the next window for the rest.
-
-        The slot is still held. -> the ended run, or None when another worker changed it: nothing is lost, look again.
-        """
-        assert run.value.window is not None
-        window = WindowId.parse(run.value.window)
-        members = self.members_of(run.value)
-        spent = {
-            member: entry
-            for member, entry in members.items()
-            if run.value.then == "dead" or entry["carries"] >= MAX_CARRIES
-        }
-        for member, entry in spent.items():
-            reason = f"its run {name} failed: {run.value.error or 'no reason given'}"
-            self.ledger.bury(f"{run.value.trigger}:{member}", reason, {"member": entry, "run": name})
-        ended = replace(run.value, state="ended", outcome="failed", ended_ms=self.ledger.now_ms())
-        if len(spent) == len(members):
-            return self.ledger.runs.swap(run, ended)
-        current: Stored[Run] | None = run
-        if run.value.carried is None:
-            n = self.head(window.head).value.n
-            current = self.ledger.runs.swap(run, replace(run.value, state="carrying", carried=n))
-        while current is not None:
-            assert current.value.carried is not None
-            target = window.numbered(current.value.carried)
-            self._refer(target, name)
-            head = self.head(window.head)
-            if head.value.n == target.n or name in self.manifest(target).refs:
-                break
-            current = self.ledger.runs.swap(current, replace(current.value, carried=head.value.n))
-        if current is None:
-            return None
-        self.ledger.note("carry", name, run.value.trigger, self.ledger.now_ms())
-        return self.ledger.runs.swap(current, replace(ended, carried=current.value.carried))
-
-    def follow(self, note: Note, rule: WindowRule) -> Literal["done", "waiting"]:
-        """Follow one carried reference until a manifest lists it; a window that nothing opens is sealed as expired."""
-        run = self.ledger.runs.get(note.id)
-        assert run is not None
-        if run.value.state != "ended":
-            return "waiting"
-        assert run.value.window is not None
-        assert run.value.carried is not None
-        target = WindowId.parse(run.value.window).numbered(run.value.carried)
-        head = self.head(target.head)
-        if head.value.n > target.n:
-            manifest = self.manifest(target)
-            if note.id in manifest.refs:
-                if manifest.state != "frozen":
-                    self._bury_carried(note.id, run.value, f"the window {target} that it waited in is {manifest.state}")
-                return "done"
-            moved = self.ledger.runs.swap(run, replace(run.value, carried=head.value.n))
-            if moved is not None:
-                self._refer(target.numbered(head.value.n), note.id)
-            return "waiting"
-        self._refer(target, note.id)
-        paused, since_ms = self.ledger.paused(run.value.trigger)
-        entries = list(self.ledger.records.list(f"m/{target}/"))
-        cut_ms = self.ledger.now_ms() - _millis(rule.max_wait)
-        stale = all(not _is_own(entry) and _ms(entry) <= cut_ms for entry in entries) and since_ms <= cut_ms
-        if head.value.live != target.n and not paused and stale and self.seal(target, head, "expired", cut_ms=cut_ms):
-            self.manifest(target)
-        return "waiting"
-
-    def _bury_carried(self, name: str, run: Run, reason: str) -> None:
-        for member, entry in self.members_of(run).items():
-            if entry["carries"] < MAX_CARRIES:  # the others are buried already
-                self.ledger.bury(f"{run.trigger}:{member}", reason, {"member": entry, "run": name})
-
-    def _refer(self, window: WindowId, run: str) -> None:
-        self.ledger.records.create(f"m/{window}/r.{run}", {"run": run})
-
     def _note(self, window: WindowId, trigger: str, at_ms: int) -> None:
         self.ledger.note("window", str(window), trigger, at_ms)
 
@@ -399,6 +228,13 @@ def newest_versions(entries: Mapping[str, dict[str, Any]]) -> dict[str, dict[str
         if name not in newest or _age(entry) > _age(entries[newest[name]]):
             newest[name] = member
     return {member: entries[member] for member in newest.values()}
+
+
+def first_look(rule: WindowRule, now_ms: int) -> int:
+    """When the tick should first look at a window that opens now, in ms."""
+    if rule.until is not None:
+        return now_ms + millis(rule.max_wait)
+    return now_ms + min(millis(rule.quiet), millis(rule.max_wait))
 
 
 def on_grid(now_ms: int, delay_ms: int) -> int:
@@ -419,21 +255,24 @@ def _state(cause: Cause, *, spoiled: bool, empty: bool) -> Literal["frozen", "re
     return "empty" if empty else "frozen"
 
 
-def _is_own(entry: Entry) -> bool:
+def is_own(entry: Entry) -> bool:
+    """Whether a listed member is an object's own, and not a reference to a failed run."""
     return entry.key.rsplit("/", 1)[1].startswith("e.")
 
 
-def _claim_of(entry: Entry) -> str:
+def claim_of(entry: Entry) -> str:
+    """The flat name of the claim whose member is listed."""
     return entry.key.rsplit("/", 1)[1].removeprefix("e.")
 
 
-def _flat(claim_name: str) -> str:
+def flat(claim_name: str) -> str:
+    """A claim's name without its shard: how manifests and members call it."""
     return claim_name.rsplit("/", 1)[1]
 
 
-def _ms(stamped: Entry | Record) -> int:
+def ms_of(stamped: Entry | Record) -> int:
     return to_ms(stamped.time)
 
 
-def _millis(duration: timedelta) -> int:
+def millis(duration: timedelta) -> int:
     return int(duration.total_seconds() * 1000)

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from retrigger.handlers.admit import Admission
+from retrigger.handlers.carrying import Carrying
 from retrigger.handlers.claims import Claims, outcome
 from retrigger.handlers.core import Core
 from retrigger.handlers.gathering import Gathering
+from retrigger.handlers.judging import Judging
 from retrigger.handlers.ledger import Claim, Ledger, Stored
 from retrigger.handlers.tick import Tick
-from retrigger.handlers.windows import Joined, WindowId, Windows
+from retrigger.handlers.windows import Joined, WindowId, Windows, first_look
 from tests.handlers.protocol.test_simulation import play
 from tests.handlers.protocol.world import AnyOrder, Parts, Violation
 
@@ -84,7 +86,7 @@ class LiveBeforeNote(Windows):
     def join(self, name: str, claim: Stored[Claim], member: Mapping[str, Any], rule: WindowRule) -> Joined:
         joined = super().join(name, claim, member, rule)
         if joined.opened:
-            super()._note(WindowId.parse(joined.window), claim.value.trigger, self.first_look(rule))
+            super()._note(WindowId.parse(joined.window), claim.value.trigger, first_look(rule, self.ledger.now_ms()))
         return joined
 
     def mark(self, name: str, claim: Stored[Claim]) -> tuple[str, bool]:
@@ -119,7 +121,7 @@ class MarkerOfSealedAcks(Windows):
         return super().mark(name, claim)
 
 
-class Vacuous(Windows):
+class Vacuous(Judging):
     """Nothing is listed yet, so everything that is listed is here."""
 
     def judge(self, trigger: Trigger, window: WindowId, head: Head, **known: Any) -> Cause | None:
@@ -128,7 +130,7 @@ class Vacuous(Windows):
         return super().judge(trigger, window, head, **known)
 
 
-class ClaimIsMember(Windows):
+class ClaimIsMember(Judging):
     """A claim that says `member` is as good as the member."""
 
     def _complete(self, window: WindowId, mine: set[str], listed: Iterable[str]) -> bool:
@@ -215,18 +217,20 @@ class FreesFirst(Tick):
         if ended is None:
             return None
         self.admission.slots.free(ended.value.gates, name)
-        return self.admission.windows.carry(name, ended)
+        return self.admission.carrying.carry(name, ended)
 
 
-class ReferenceFirst(Windows):
+class ReferenceFirst(Carrying):
     """Write the reference into the window that is open, and let the run name it afterwards."""
 
     def carry(self, name: str, run: Stored[Run]) -> Stored[Run] | None:
-        if run.value.then == "dead" or any(entry["carries"] >= 3 for entry in self.members_of(run.value).values()):
+        if run.value.then == "dead" or any(
+            entry["carries"] >= 3 for entry in self.windows.members_of(run.value).values()
+        ):
             return super().carry(name, run)
         assert run.value.window is not None
         window = WindowId.parse(run.value.window)
-        target = window.numbered(self.head(window.head).value.n)
+        target = window.numbered(self.windows.head(window.head).value.n)
         self._refer(target, name)
         self.ledger.note("carry", name, run.value.trigger, self.ledger.now_ms())
         return self.ledger.runs.swap(run, replace(run.value, state="ended", outcome="failed", carried=target.n))
@@ -240,7 +244,7 @@ class NoCarryNote(AnyOrder):
             super().note(kind, subject, trigger, at_ms, since_ms)
 
 
-class CarryTrustsHead(Windows):
+class CarryTrustsHead(Carrying):
     """The window that the reference went into is closed, so the reference is in it."""
 
     def follow(self, note: Note, rule: WindowRule) -> Any:
@@ -250,7 +254,7 @@ class CarryTrustsHead(Windows):
         window = WindowId.parse(run.value.window)
         if run.value.state == "ended" and run.value.carried is not None:
             target = window.numbered(run.value.carried)
-            if self.head(window.head).value.n > target.n and note.id not in self.manifest(target).refs:
+            if self.windows.head(window.head).value.n > target.n and note.id not in self.windows.manifest(target).refs:
                 return "done"
         return super().follow(note, rule)
 
@@ -259,13 +263,18 @@ class _Expired(Exception):  # it is no error
     pass
 
 
-class ExpiresUnsealed(Windows):
-    """Dead letters for the members that waited too long, without closing the window that they wait in."""
-
+class _NeverExpires(Windows):
     def seal(self, window: WindowId, head: Stored[Head], cause: Cause, **known: Any) -> Stored[Head] | None:
         if cause == "expired":
             raise _Expired
         return super().seal(window, head, cause, **known)
+
+
+class ExpiresUnsealed(Carrying):
+    """Dead letters for the members that waited too long, without closing the window that they wait in."""
+
+    def __init__(self, windows: Windows) -> None:
+        super().__init__(_NeverExpires(windows.ledger))
 
     def follow(self, note: Note, rule: WindowRule) -> Any:
         with suppress(_Expired):
@@ -316,8 +325,8 @@ NAIVE = {
     "a sealed window's marker is acknowledged": Naive(
         Parts(windows=MarkerOfSealedAcks), "MARKER LOST", "late", range(80)
     ),
-    "nothing listed is complete": Naive(Parts(windows=Vacuous), "A MARKER SPENT ON NOTHING", "late", range(20)),
-    "a claim is as good as a member": Naive(Parts(windows=ClaimIsMember), "TURNED AWAY", "honest", range(100)),
+    "nothing listed is complete": Naive(Parts(judging=Vacuous), "A MARKER SPENT ON NOTHING", "late", range(20)),
+    "a claim is as good as a member": Naive(Parts(judging=ClaimIsMember), "TURNED AWAY", "honest", range(100)),
     "time by the host's clock": Naive(Parts(ledger=HostClock), "SEALED BEFORE ITS TIME", "mixed", range(60)),
     "seal before the grant": Naive(Parts(admission=SealsBeforeGrant), "SEALED WITHOUT A SLOT", "mixed", range(20)),
     "seal a head that was not judged": Naive(Parts(windows=SealsBlind), "REJECTED WITH ITS MARKER", "late", range(100)),
@@ -325,11 +334,11 @@ NAIVE = {
     "release what was granted": Naive(Parts(admission=Releases), "MORE RUNS THAN SLOTS", "late", range(200)),
     "free the slot first": Naive(Parts(tick=FreesFirst), "LOST", "tight", range(60)),
     "the reference before the run names it": Naive(
-        Parts(windows=ReferenceFirst), "SUCCEEDED AND DEAD|ENDLESS", "tight", range(280, 320)
+        Parts(carrying=ReferenceFirst), "SUCCEEDED AND DEAD|ENDLESS", "tight", range(280, 320)
     ),
-    "the head says where a reference went": Naive(Parts(windows=CarryTrustsHead), "LOST", "tight", range(100, 150)),
+    "the head says where a reference went": Naive(Parts(carrying=CarryTrustsHead), "LOST", "tight", range(100, 150)),
     "no note for what is carried": Naive(Parts(ledger=NoCarryNote), "LOST", "tight", range(40)),
-    "expire without sealing": Naive(Parts(windows=ExpiresUnsealed), "SUCCEEDED AND DEAD", "mixed", range(300, 340)),
+    "expire without sealing": Naive(Parts(carrying=ExpiresUnsealed), "SUCCEEDED AND DEAD", "mixed", range(300, 340)),
     "carry without end": Naive(Parts(windows=NoCap), "ENDLESS CARRY", "tight", range(200)),
     "notes off the grid": Naive(Parts(ledger=NotesBreed), "NOTES BREED", "mixed", range(60)),
 }

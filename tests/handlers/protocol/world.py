@@ -18,9 +18,11 @@ import greenlet
 
 from retrigger.handlers.adapters.memory import MemoryRecords
 from retrigger.handlers.admit import Admission
+from retrigger.handlers.carrying import Carrying
 from retrigger.handlers.claims import Claims
 from retrigger.handlers.core import Core
 from retrigger.handlers.gathering import Gathering
+from retrigger.handlers.judging import Judging
 from retrigger.handlers.ledger import MAX_CARRIES, Ledger, Pause, to_ms
 from retrigger.handlers.ports import JobStatus, ObjectStat, Request
 from retrigger.handlers.slots import Slots, gates_of
@@ -103,6 +105,8 @@ class Parts:
 
     ledger: type[Ledger] = AnyOrder
     windows: type[Windows] = Windows
+    judging: type[Judging] = Judging
+    carrying: type[Carrying] = Carrying
     slots: type[Slots] = Slots
     admission: type[Admission] = Admission
     claims: type[Claims] = Claims
@@ -113,6 +117,8 @@ class Parts:
     def assemble(self, ledger: Ledger, catalog: OneTrigger, world: World) -> Core:
         admission = self.admission(ledger, catalog, world.platform, HostileObjects(world))
         admission.windows = self.windows(ledger)
+        admission.judging = self.judging(admission.windows)
+        admission.carrying = self.carrying(admission.windows)
         admission.slots = self.slots(ledger)
         index = Index.build([catalog.only], catalog.environment)
         core = self.core(admission, index, lambda _: world.edge())
