@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 import tempfile
 import time
 from contextlib import closing
@@ -18,6 +19,7 @@ from retrigger.cli.render import examples, format_option, json_line, metrics_lin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
     from retrigger.cli.render import Format
     from retrigger.cli.stage import Stage
@@ -49,6 +51,8 @@ def demo(*, data: Path | None, kill: int, form: Format) -> None:
     Everything happens on this machine, in a temporary folder: the real client formats, the real functions host, and
     the compiled pipeline, which really trains. Nothing is left behind but the cached environment of its tasks.
     """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
     began = time.monotonic()
     tell = note if form == "json" else say
     with tempfile.TemporaryDirectory(prefix="retrigger-demo-") as folder:
@@ -63,6 +67,11 @@ def demo(*, data: Path | None, kill: int, form: Format) -> None:
         next_step = "" if problems else " Next: `retrigger up --help`, and the example in examples/churn."
         say(f"\nDone in {elapsed} s.{next_step}")
     raise SystemExit(1 if problems else 0)
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    """End as Ctrl-C does: the emulator stopped, the folder gone."""
+    raise SystemExit(128 + number)
 
 
 def _play(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -83,6 +85,20 @@ def test_a_table_that_only_the_pipeline_refuses_ends_with_its_reason(tmp_path: P
     told = json.loads(done.stdout)
     assert (done.returncode, told["ok"], _states(told)) == (1, False, ["failed"])
     assert "Total_Amt_Chng_Q4_Q1" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_demo_that_is_stopped_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "retrigger.cli", "demo"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as running:
+        assert running.stdout is not None
+        assert any("ready at" in line for line in running.stdout)
+        running.send_signal(number)
+        assert running.wait(timeout=30) != 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def _states(told: dict[str, object]) -> list[str]:
