@@ -23,6 +23,7 @@ class State:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         for sub in ("objects", "jobs", "logs"):
             (root / sub).mkdir(exist_ok=True)
+        (root / ".gitignore").write_text("*\n", encoding="utf-8")  # nothing of it belongs into a repository
         return cls(root)
 
     @property
