@@ -58,11 +58,13 @@ def show(root: Path, problems: Sequence[Problem]) -> None:
 
 def excerpt(root: Path, problem: Problem) -> Iterator[str]:
     """The line of a problem and a caret under its column; nothing where it names no line that can be read."""
+    if problem.line < 1:
+        return  # nothing was read: it may be a pipe or a device, which would never end
     try:
         lines = (root / problem.path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError):
         return
-    if not 0 < problem.line <= len(lines):
+    if problem.line > len(lines):
         return
     text, at = lines[problem.line - 1].replace("\t", " "), problem.column - 1
     start = max(0, at - _SHOWN // 2)

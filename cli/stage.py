@@ -111,31 +111,32 @@ class Stage:
         raise Unavailable("some events were never acknowledged; see the functions' log", code="not_settled")
 
     def watch(self, run: RunView) -> Iterator[Mapping[str, str]]:
-        """The states of the run's tasks as they change, until it has ended and the ledger knows."""
+        """The states of the run's tasks as they change, its retries' too, until it has ended and the ledger knows."""
+        while run.state == "running":
+            yield from self._watch_job(run.job)
+            run = self._after(run)
+
+    def _watch_job(self, job: str) -> Iterator[Mapping[str, str]]:
         seen: Mapping[str, str] = {}
         while True:
-            status = self._launcher.status(run.job)
-            tasks = {name: state for name, state in status.tasks.items() if name != run.job}
+            status = self._launcher.status(job)
+            tasks = {name: state for name, state in status.tasks.items() if name != job}
             if tasks != seen:
                 yield tasks
                 seen = tasks
             if status.state != "running":
-                break
+                return
             time.sleep(_LOOK_EVERY_S)
+
+    def _after(self, run: RunView) -> RunView:
+        """What the ledger knows of a run once the tick has seen its job end: it has ended, or its retry runs."""
         for _ in range(_ROUNDS):
             known = self.journal.run(run.id)
-            if known is not None and known.state != "running":
-                return
+            if known is not None and (known.state != "running" or (known.phase == "launched" and known.job != run.job)):
+                return known
             self.emulator.advance(timedelta(minutes=2))  # the tick asks the platform every few minutes
             self.settle()
-        raise Unavailable(f"the tick did not see the end of {run.id}", code="not_settled")
-
-    def jobs(self) -> list[str]:
-        """The ids of all jobs that the platform has."""
-        parent = f"projects/{self.environment.project}/locations/{self.environment.location}"
-        url = f"{self.emulator.url}/v1/{parent}/pipelineJobs?pageSize=1000"
-        listed: Any = self._api.call("GET", url).json()
-        return [job["name"].rsplit("/", 1)[1] for job in listed.get("pipelineJobs", [])]
+        raise Unavailable(f"the tick did not see the end of {run.job}", code="not_settled")
 
     def models(self) -> list[tuple[str, str, dict[str, float]]]:
         """(name, version, metrics) of what is registered."""

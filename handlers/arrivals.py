@@ -62,7 +62,7 @@ class Arrival:
                 if load_expression(rule).evaluate(self.scope) is not True:
                     return Verdict("filter", "stop", "filter_false", f"{rule} is not true")
             except ExpressionError as error:
-                return Verdict("filter", "stop", error.code, f"{rule}: {error}")
+                return Verdict("filter", "stop", error.code, str(error))
         return None
 
 

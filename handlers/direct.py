@@ -50,7 +50,8 @@ class Direct:
             return conflict
         if stored.value.state != "open":
             return recorded(arrival, stored, "duplicate", run=stored.value.run)
-        self.ledger.note("run", name, arrival.trigger.name, on_grid(to_ms(stored.record.time), _FIRST_LOOK_MS))
+        arrived_ms = to_ms(stored.record.time)
+        self.ledger.note("run", name, arrival.trigger.name, on_grid(arrived_ms, _FIRST_LOOK_MS), arrived_ms)
         launched = self._try_to_launch(name, stored, arrival.trigger)
         return recorded(arrival, stored, _result(arrival, launched=launched, fresh=fresh), run=stored.value.run)
 

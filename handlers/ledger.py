@@ -13,6 +13,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 
 from retrigger.triggers import keys
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 MAX_CARRIES: Final = 3
 MAX_TRIES: Final = 5
-NOTE_SHARDS: Final = 8
+_NOTE_SHARDS: Final = 8
 
 ClaimState = Literal["open", "member", "marker", "run", "rejected", "dead"]
 Cause = Literal["quiet", "marker", "settle", "idle", "max_wait", "reject", "empty", "expired"]
@@ -157,7 +158,7 @@ class Pause(Body):
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """`due/`: work that a tick must not forget. `first_ms`: when it was first written; `polls`: how often looked at."""
+    """`due/`: work that a tick must not forget. `first_ms`: since when it waits; `polls`: how often looked at."""
 
     key: str
     at_ms: int
@@ -273,21 +274,30 @@ class Ledger:
         }
         self.records.create(note.key, body)
 
-    def note(self, kind: NoteKind, subject: str, trigger: str, at_ms: int) -> None:
-        """Write the first note of a piece of work: it is listed from now on, and due at `at_ms`."""
-        self._write(Note(_note_key(kind, subject, at_ms), at_ms, kind, subject, trigger, first_ms=at_ms))
+    def note(self, kind: NoteKind, subject: str, trigger: str, at_ms: int, since_ms: int | None = None) -> None:
+        """Write the first note of a piece of work: it is listed from now on, and due at `at_ms`.
+
+        `since_ms`: since when the work waits, where that is not the same; of what is due, the oldest work comes first.
+        """
+        since_ms = at_ms if since_ms is None else since_ms
+        self._write(Note(_note_key(kind, subject, at_ms, since_ms), at_ms, kind, subject, trigger, since_ms))
 
     def reschedule(self, note: Note, at_ms: int) -> None:
         """Create the later note, then delete this one. Two ticks that agree on `at_ms` leave one note, not two."""
         if at_ms > note.at_ms:
-            self._write(replace(note, key=_note_key(note.kind, note.id, at_ms), at_ms=at_ms, polls=note.polls + 1))
+            key = _note_key(note.kind, note.id, at_ms, note.first_ms)
+            self._write(replace(note, key=key, at_ms=at_ms, polls=note.polls + 1))
             self.records.delete([note.key])
 
-    def due_notes(self, now_ms: int, shard: int) -> Iterator[Note]:
-        """Notes of a shard that are due, earliest first. Costs one list, whatever the backlog."""
-        for entry in self.records.list(f"due/{shard}/"):
-            if int(entry.key.split("/")[2].split(".")[0]) > now_ms:
-                return
+    def due_notes(self, now_ms: int) -> Iterator[Note]:
+        """Notes that are due, the oldest work first. Costs a list a shard, whatever the backlog."""
+        due = [
+            entry
+            for shard in range(_NOTE_SHARDS)
+            for entry in takewhile(lambda it: _times(it)[0] <= now_ms, self.records.list(f"due/{shard}/"))
+        ]
+        due.sort(key=lambda it: _times(it)[1])
+        for entry in due:
             note = self.read_note(entry)
             if note is not None:
                 yield note
@@ -296,7 +306,7 @@ class Ledger:
         record = self.records.get(entry.key)
         if record is None:
             return None  # another tick has finished it
-        at_ms = int(entry.key.split("/")[2].split(".")[0])
+        at_ms, _ = _times(entry)
         body: Mapping[str, Any] = record.body
         return Note(entry.key, at_ms, body["kind"], body["id"], body["trigger"], body["first_ms"], body["polls"])
 
@@ -327,9 +337,15 @@ def from_ms(value: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=value)
 
 
-def _note_key(kind: NoteKind, subject: str, at_ms: int) -> str:
-    shard = int(keys.digest(subject)[:2], 16) % NOTE_SHARDS
-    return f"due/{shard}/{at_ms:014d}.{kind}.{subject}"
+def _note_key(kind: NoteKind, subject: str, at_ms: int, first_ms: int) -> str:
+    shard = int(keys.digest(subject)[:2], 16) % _NOTE_SHARDS
+    return f"due/{shard}/{at_ms:014d}.{first_ms:014d}.{kind}.{subject}"
+
+
+def _times(entry: Entry) -> tuple[int, int]:
+    """When a note is due, and since when its work waits, in ms: a key says both, so that a list is enough to order."""
+    at_ms, first_ms, _ = entry.key.split("/", 2)[2].split(".", 2)
+    return int(at_ms), int(first_ms)
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

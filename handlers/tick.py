@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.launch import dead, job_of
-from retrigger.handlers.ledger import NOTE_SHARDS, Note, Run, Stored, to_ms
+from retrigger.handlers.ledger import Note, Run, Stored, to_ms
 from retrigger.handlers.schedules import name_of
 from retrigger.handlers.windows import WindowId, on_grid
 from retrigger.triggers.errors import RetriggerError
@@ -44,19 +44,18 @@ class Tick:
         self._enough = enough
 
     def run(self) -> Report:
-        """Work through the notes that are due, earliest first in each shard. With nothing due: eight lists."""
+        """Work through the notes that are due, the oldest work first. With nothing due: eight lists."""
         now = self.ledger.now_ms()
         worked = failed = 0
-        for shard in range(NOTE_SHARDS):
-            for note in self.ledger.due_notes(now, shard):
-                if self._enough():
-                    return Report(worked, failed)
-                worked += 1
-                try:
-                    self._work(note)
-                except RetriggerError as error:
-                    failed += 1
-                    _LOG.warning("note_failed", extra={"fields": {"note": note.key, "error": str(error)}})
+        for note in self.ledger.due_notes(now):
+            if self._enough():
+                return Report(worked, failed)
+            worked += 1
+            try:
+                self._work(note)
+            except RetriggerError as error:
+                failed += 1
+                _LOG.warning("note_failed", extra={"fields": {"note": note.key, "error": str(error)}})
         self._beat(now)
         return Report(worked, failed)
 

@@ -78,9 +78,9 @@ def split(source: Path, parts: int, into: Path) -> list[Path]:
     Raises ValueError if there are fewer rows than parts.
     """
     with source.open(encoding="utf-8", newline="") as table:
-        count = sum(1 for _ in csv.reader(table)) - 1
+        count = max(sum(1 for _ in csv.reader(table)) - 1, 0)
     if not 1 <= parts <= count:
-        raise ValueError(f"{source} has {count} rows and cannot be cut into {parts} parts. Ask for 1 to {count}.")
+        raise ValueError(f"{count} rows under the header cannot be cut into {parts} parts; at least {parts} are needed")
     paths = [into / f"part-{number:05}.csv" for number in range(parts)]
     with source.open(encoding="utf-8", newline="") as table:
         reader = csv.reader(table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
@@ -128,3 +129,24 @@ def land(sandbox: Sandbox, *names: str) -> str:
         sandbox.drop(f"{DAY}/{name}.csv", PART)
     sandbox.drop(f"{DAY}/_SUCCESS", b"")
     return sandbox.runs()[-1].id
+
+
+def test_requests_that_wait_for_a_slot_run_in_the_order_in_which_they_came(sandbox: Sandbox) -> None:
+    days = [f"2026-11-{day:02}" for day in range(1, 7)]  # six: the trigger's throttle lets no more through in a day
+    for day in days:
+        sandbox.publish("retrain-requests", {"request_id": day, "data": f"{DAY}/", "as_of": day})
+        sandbox.advance(timedelta(seconds=1))
+    for _ in days:
+        sandbox.finish(next(run.id for run in sandbox.runs() if run.state == "running" and run.launched))
+    assert [run.parameters["as_of"] for run in sorted(sandbox.runs(), key=lambda run: run.launched or "")] == days
+
+
+def test_a_filter_that_cannot_be_evaluated_is_named_once(tmp_path: Path) -> None:
+    trigger = (EXAMPLE / "triggers" / "churn.yaml").read_text()
+    copytree(EXAMPLE, tmp_path, dirs_exist_ok=True)
+    before, after = "in: retrain-requests\n", "in: retrain-requests\n      filter: event.message.json.urgent\n"
+    (tmp_path / "triggers" / "churn.yaml").write_text(trigger.replace(before, after))
+    [outcome] = Sandbox(tmp_path, environment="dev").publish("retrain-requests", {"request_id": "r-1"})
+    assert [verdict.reason for verdict in outcome.verdicts] == [
+        "event.message.json.urgent: urgent is absent here: guard it with has(…)"
+    ]

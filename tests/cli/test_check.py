@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 from tests.cli.conftest import REQUESTS, TABLES, TEMPLATE, retrigger, write_project
@@ -100,3 +101,10 @@ def test_compile_refuses_an_unknown_environment_and_a_project_with_mistakes(proj
     (project / "pipelines" / "train.json").write_text(json.dumps({**TEMPLATE, "root": {"dag": {"tasks": {}}}}))
     called = retrigger("compile", project, "--env", "dev")
     assert (called.code, "triggers/" in called.err) == (1, True)
+
+
+def test_a_pipe_in_the_triggers_folder_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    folder = write_project(tmp_path)
+    os.mkfifo(folder / "triggers" / "pipe.yaml")
+    called = retrigger("check", folder)
+    assert (called.code, "missing_file" in called.out) == (1, True)

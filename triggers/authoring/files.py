@@ -86,7 +86,7 @@ def read_template(root: Path, name: str) -> Template:
     try:
         takes = signature.read(data)
     except ValueError as error:
-        raise Unfit("bad_template", f"`{name}` is no compiled pipeline: {error}") from error
+        raise Unfit("bad_template", f"`{name}`: {error}") from error
     text = json.dumps(data, sort_keys=True, separators=(",", ":"))
     return Template(name, text, hashlib.sha256(text.encode()).hexdigest(), takes)
 

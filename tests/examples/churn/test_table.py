@@ -78,7 +78,7 @@ def test_parts_joined_again_are_the_table(written: Path, tmp_path: Path, parts: 
 
 @pytest.mark.parametrize("parts", [0, 1004])
 def test_a_table_is_not_cut_into_parts_without_rows(written: Path, tmp_path: Path, parts: int) -> None:
-    with pytest.raises(ValueError, match=f"1003 rows and cannot be cut into {parts} parts"):
+    with pytest.raises(ValueError, match=f"1003 rows under the header cannot be cut into {parts} parts"):
         table.split(written, parts, tmp_path)
     assert list(tmp_path.iterdir()) == []
 

@@ -22,7 +22,7 @@ from retrigger.handlers.ledger import Claim, Ledger, Stored
 from retrigger.handlers.tick import Tick
 from retrigger.handlers.windows import Joined, WindowId, Windows, first_look
 from tests.handlers.protocol.test_simulation import play
-from tests.handlers.protocol.world import Parts, Violation
+from tests.handlers.protocol.world import AnyOrder, Parts, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -72,12 +72,12 @@ class ResumesOnlyOpenClaims(Core):
         return None if stored is None or stored.value.state == "member" else super().resume(name)
 
 
-class AcknowledgesUnnoted(Ledger):
+class AcknowledgesUnnoted(AnyOrder):
     """What is being launched needs no note: this handler will finish it."""
 
-    def note(self, kind: NoteKind, subject: str, trigger: str, at_ms: int) -> None:
+    def note(self, kind: NoteKind, subject: str, trigger: str, at_ms: int, since_ms: int | None = None) -> None:
         if kind != "run":
-            super().note(kind, subject, trigger, at_ms)
+            super().note(kind, subject, trigger, at_ms, since_ms)
 
 
 class LiveBeforeNote(Windows):
@@ -142,7 +142,7 @@ class ClaimIsMember(Judging):
 # closing
 
 
-class HostClock(Ledger):
+class HostClock(AnyOrder):
     """Judge time by the host's clock: that of some hosts is five minutes fast."""
 
     def __init__(self, records: Records, environment: str, nonce: Callable[[], str]) -> None:
@@ -236,12 +236,12 @@ class ReferenceFirst(Carrying):
         return self.ledger.runs.swap(run, replace(run.value, state="ended", outcome="failed", carried=target.n))
 
 
-class NoCarryNote(Ledger):
+class NoCarryNote(AnyOrder):
     """The reference is written: nobody needs to follow it."""
 
-    def note(self, kind: NoteKind, subject: str, trigger: str, at_ms: int) -> None:
+    def note(self, kind: NoteKind, subject: str, trigger: str, at_ms: int, since_ms: int | None = None) -> None:
         if kind != "carry":
-            super().note(kind, subject, trigger, at_ms)
+            super().note(kind, subject, trigger, at_ms, since_ms)
 
 
 class CarryTrustsHead(Carrying):
@@ -292,7 +292,7 @@ class NoCap(Windows):
         return {name: {**entry, "carries": 0} for name, entry in super().members_of(run).items()}
 
 
-class NotesBreed(Ledger):
+class NotesBreed(AnyOrder):
     """Look again a minute after *this* tick looked: two ticks leave two notes, and those four."""
 
     def reschedule(self, note: Note, at_ms: int) -> None:
@@ -329,18 +329,16 @@ NAIVE = {
     "a claim is as good as a member": Naive(Parts(judging=ClaimIsMember), "TURNED AWAY", "honest", range(100)),
     "time by the host's clock": Naive(Parts(ledger=HostClock), "SEALED BEFORE ITS TIME", "mixed", range(60)),
     "seal before the grant": Naive(Parts(admission=SealsBeforeGrant), "SEALED WITHOUT A SLOT", "mixed", range(20)),
-    "seal a head that was not judged": Naive(
-        Parts(windows=SealsBlind), "REJECTED WITH ITS MARKER", "late", range(340, 440)
-    ),
+    "seal a head that was not judged": Naive(Parts(windows=SealsBlind), "REJECTED WITH ITS MARKER", "late", range(100)),
     "helpers guess the cause": Naive(Parts(windows=HelperGuesses), "LAUNCHED AGAINST at_max_wait", "late", range(120)),
     "release what was granted": Naive(Parts(admission=Releases), "MORE RUNS THAN SLOTS", "late", range(200)),
     "free the slot first": Naive(Parts(tick=FreesFirst), "LOST", "tight", range(60)),
     "the reference before the run names it": Naive(
-        Parts(carrying=ReferenceFirst), "SUCCEEDED AND DEAD|ENDLESS", "tight", range(100, 200)
+        Parts(carrying=ReferenceFirst), "SUCCEEDED AND DEAD|ENDLESS", "tight", range(280, 320)
     ),
-    "the head says where a reference went": Naive(Parts(carrying=CarryTrustsHead), "LOST", "tight", range(130, 220)),
+    "the head says where a reference went": Naive(Parts(carrying=CarryTrustsHead), "LOST", "tight", range(100, 150)),
     "no note for what is carried": Naive(Parts(ledger=NoCarryNote), "LOST", "tight", range(40)),
-    "expire without sealing": Naive(Parts(carrying=ExpiresUnsealed), "SUCCEEDED AND DEAD", "mixed", range(100)),
+    "expire without sealing": Naive(Parts(carrying=ExpiresUnsealed), "SUCCEEDED AND DEAD", "mixed", range(300, 340)),
     "carry without end": Naive(Parts(windows=NoCap), "ENDLESS CARRY", "tight", range(200)),
     "notes off the grid": Naive(Parts(ledger=NotesBreed), "NOTES BREED", "mixed", range(60)),
 }

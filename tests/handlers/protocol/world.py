@@ -36,7 +36,7 @@ from retrigger.triggers.match import Index
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from retrigger.handlers.ledger import Manifest, Run
+    from retrigger.handlers.ledger import Manifest, Note, Run
     from retrigger.handlers.ports import Entry, Job, Record
     from retrigger.triggers.event import Json
     from retrigger.triggers.spec import Environment, Trigger
@@ -90,11 +90,20 @@ class OneTrigger:
         return TEMPLATE
 
 
+class AnyOrder(Ledger):
+    """A tick works through what is due in any order: nothing but fairness may rest on the order."""
+
+    def due_notes(self, now_ms: int) -> Iterator[Note]:
+        notes = list(super().due_notes(now_ms))
+        random.Random(self.nonce()).shuffle(notes)
+        yield from notes
+
+
 @dataclass(frozen=True)
 class Parts:
     """What a world is put together from: the product's own classes, unless a test puts a naive rule back."""
 
-    ledger: type[Ledger] = Ledger
+    ledger: type[Ledger] = AnyOrder
     windows: type[Windows] = Windows
     judging: type[Judging] = Judging
     carrying: type[Carrying] = Carrying
