@@ -22,7 +22,7 @@ demo: setup ## Run the main job, start to finish, on this machine
 	$(RUN) retrigger demo
 
 test: setup ## Run all tests (no network but loopback)
-	$(RUN) pytest -n 2 --dist loadgroup
+	$(RUN) pytest -n 3 --dist loadgroup
 
 check: $(filter .tools/%,$(UV)) ## Format, lint, types, import direction
 	$(UV) sync --frozen --quiet

@@ -126,7 +126,8 @@ class Admission:
 
     def _gates(self, trigger: Trigger, captures: Mapping[str, str]) -> tuple[GateRule, ...]:
         rule = trigger.concurrency.key
-        key = "" if rule is None else _text(load_expression(rule).evaluate({"match": captures}))
+        scope = {"match": captures, "vars": self.catalog.environment.vars}
+        key = "" if rule is None else _text(load_expression(rule).evaluate(scope))
         return gates_of(trigger, self.catalog.environment, key)
 
     def _advance_chunk(

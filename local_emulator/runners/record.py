@@ -139,8 +139,10 @@ class Record:
         return task
 
     def cancelling(self) -> None:
-        self._job["state"] = JobState.CANCELLING
-        self.flush()
+        """Say so, unless the job has ended: the emulator may stop while its process is on its way out."""
+        if not JobState(self._job["state"]).terminal:
+            self._job["state"] = JobState.CANCELLING
+            self.flush()
 
     def finish(self, state: JobState, outputs: Values, error: str) -> None:
         self._job |= {"state": state, "endTime": self.timestamp(), "outputs": outputs.as_json(), "error": error}

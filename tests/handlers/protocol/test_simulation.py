@@ -24,7 +24,7 @@ from tests.handlers.protocol.world import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_BATCHES, _SEEDS = 8, 64
+_BATCHES, _SEEDS = 8, 48
 
 
 @pytest.fixture(autouse=True)
