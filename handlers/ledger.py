@@ -158,7 +158,7 @@ class Pause(Body):
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """`due/`: work that a tick must not forget. `first_ms`: since when it waits; `polls`: how often looked at."""
+    """`due/`: work that a tick must not forget. `first_ms`: since when it waits."""
 
     key: str
     at_ms: int
@@ -166,7 +166,6 @@ class Note:
     id: str
     trigger: str
     first_ms: int
-    polls: int = 0
 
 
 T = TypeVar("T", bound=Body)
@@ -270,7 +269,6 @@ class Ledger:
             "id": note.id,
             "trigger": note.trigger,
             "first_ms": note.first_ms,
-            "polls": note.polls,
         }
         self.records.create(note.key, body)
 
@@ -286,7 +284,7 @@ class Ledger:
         """Create the later note, then delete this one. Two ticks that agree on `at_ms` leave one note, not two."""
         if at_ms > note.at_ms:
             key = _note_key(note.kind, note.id, at_ms, note.first_ms)
-            self._write(replace(note, key=key, at_ms=at_ms, polls=note.polls + 1))
+            self._write(replace(note, key=key, at_ms=at_ms))
             self.records.delete([note.key])
 
     def due_notes(self, now_ms: int) -> Iterator[Note]:
@@ -308,7 +306,7 @@ class Ledger:
             return None  # another tick has finished it
         at_ms, _ = _times(entry)
         body: Mapping[str, Any] = record.body
-        return Note(entry.key, at_ms, body["kind"], body["id"], body["trigger"], body["first_ms"], body["polls"])
+        return Note(entry.key, at_ms, body["kind"], body["id"], body["trigger"], body["first_ms"])
 
     def finish(self, note: Note) -> None:
         self.records.delete([note.key])
