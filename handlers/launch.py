@@ -44,8 +44,8 @@ def frozen_job(
     """What this run will ask of the platform, with every expression evaluated: names, values and hashes.
 
     `event`: the hash of the identity, or the window, that it answers. `source`: the parameters of the source that
-    fired, over the launch's own. Raises Refused with code `bad_parameters`
-    when a value cannot be computed or does not fit the pipeline's signature: it never will.
+    fired, over the launch's own. Raises Refused with code `bad_parameters` when a value cannot be computed or does not
+    fit the pipeline's signature: it never will.
     """
     environment = catalog.environment
     pipeline = environment.pipelines[trigger.launch.pipeline]

@@ -56,6 +56,9 @@ class Tick:
             except RetriggerError as error:
                 failed += 1
                 _LOG.warning("note_failed", extra={"fields": {"note": note.key, "error": str(error)}})
+            except Exception:  # noqa: BLE001  # a fault of ours at one note must not stop the others; it stays due
+                failed += 1
+                _LOG.exception("note_broken", extra={"fields": {"note": note.key}})
         self._beat(now)
         return Report(worked, failed)
 

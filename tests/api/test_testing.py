@@ -150,3 +150,11 @@ def test_a_filter_that_cannot_be_evaluated_is_named_once(tmp_path: Path) -> None
     assert [verdict.reason for verdict in outcome.verdicts] == [
         "event.message.json.urgent: urgent is absent here: guard it with has(…)"
     ]
+
+
+def test_a_note_that_breaks_the_tick_does_not_keep_it_from_the_others(sandbox: Sandbox) -> None:
+    run = land(sandbox, "a", "b")
+    sandbox.app.ledger.note("window", "no-window", "churn-retrain", 0)
+    sandbox.finish(run)
+    assert [view.state for view in sandbox.runs()] == ["succeeded"]
+    assert sandbox.app.tick().run().failed == 1
