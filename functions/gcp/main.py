@@ -13,29 +13,23 @@ from retrigger.functions import logs
 from retrigger.functions.response import answer, answer_other_methods, answer_tick
 from retrigger.handlers.wiring import app
 from retrigger.triggers.formats import parse
-from retrigger.triggers.formats.wire import MAX_BODY
+from retrigger.triggers.formats.wire import MAX_BODY, ORIGIN
 
 if TYPE_CHECKING:
     from flask import Request
     from flask.typing import ResponseReturnValue
 
-    from retrigger.handlers.outcome import Outcome
-
 
 @functions_framework.http
 def events(request: Request) -> ResponseReturnValue:
     """Decode, handle, encode."""
-    if request.method != "POST":
+    handshake = request.method == "OPTIONS" and ORIGIN in request.headers
+    if request.method != "POST" and not handshake:
         return answer_other_methods()
     logs.configure()
     raw = request.stream.read(MAX_BODY + 1)
     headers, route = dict(request.headers), request.path.strip("/") or None
-
-    def decide() -> list[Outcome]:
-        arrived = parse(headers, raw, route, now=app().ledger.records.now())
-        return [outcome for event in arrived for outcome in app().core.handle(event)]
-
-    return answer(lambda: app().ledger, raw, decide)
+    return answer(app, raw, lambda: parse(headers, raw, route, now=app().ledger.records.now()))
 
 
 @functions_framework.http
