@@ -5,6 +5,9 @@
 | every outcome is terminal, or a note is left for the tick  | 200    | forgets it      |
 | the request is no event, and lies among the dead letters   | 200    | forgets it      |
 | nothing durable could be written, or the ledger opened     | 503    | delivers again  |
+| the keys that the caller's token is checked with are gone  | 503    | delivers again  |
+| it is not known who calls                                  | 401    | may give it up  |
+| that caller may not call                                   | 403    | may give it up  |
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import json
 import logging
 from typing import TYPE_CHECKING
 
-from retrigger.triggers.errors import Malformed, RetriggerError, Unavailable
+from retrigger.triggers.errors import Malformed, NotAllowed, RetriggerError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,6 +32,20 @@ Answer = tuple[str, int, dict[str, str]]
 _LOG = logging.getLogger(__name__)
 _JSON = {"Content-Type": "application/json"}
 _RAW_KEPT = 64 * 1024
+
+
+def answer_caller(admit: Callable[[], None], serve: Callable[[], Answer]) -> Answer:
+    """Serve a caller who is let in; tell any other why not, and keep nothing of what they sent."""
+    try:
+        admit()
+    except NotAllowed as refusal:
+        fields = {"code": refusal.code, "status": refusal.status, "reason": str(refusal)}
+        _LOG.warning("caller_refused", extra={"fields": fields})
+        asked = {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else {}
+        return _body({"error": {"code": refusal.code, "message": str(refusal)}}), refusal.status, {**_JSON, **asked}
+    except RetriggerError as error:
+        return _not_now(error)
+    return serve()
 
 
 def answer(ledger: Callable[[], Ledger], raw: bytes, decide: Callable[[], list[Outcome]]) -> Answer:
