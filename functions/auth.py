@@ -48,14 +48,16 @@ class Rule(Protocol):
 class Callers:
     """The rules of one environment."""
 
-    def __init__(self, rules: Sequence[Rule], *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, rules: Sequence[Rule], clock: Callable[[], float]) -> None:
         self._rules = rules
         self._clock = clock
 
     @classmethod
-    def of(cls, environment: Environment, environ: Mapping[str, str]) -> Callers:
+    def of(
+        cls, environment: Environment, environ: Mapping[str, str], *, clock: Callable[[], float] = time.time
+    ) -> Callers:
         """Sends nothing. Raises RetriggerError `not_configured` where a declared secret is not set."""
-        return cls(_rules(environment, environ))
+        return cls(_rules(environment, environ), clock)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Callers:
