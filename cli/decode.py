@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from retrigger.cli.errors import NO
-from retrigger.cli.payloads import events_of, payload_options, payloads, read_headers
-from retrigger.cli.render import Format, examples, field, format_option, json_line, paint, say, visible
+from retrigger.cli.payloads import payload_options, payloads, read_headers, read_payload, say_no_event
+from retrigger.cli.render import Format, examples, field, format_option, json_line, say, visible
 from retrigger.triggers.errors import Malformed
+from retrigger.triggers.formats.wire import Handshake
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,20 +40,14 @@ def decode(
     headers = read_headers(headers_file)
     malformed = False
     for payload in payloads(files or (Path("-"),)):
-        try:
-            events = [event.to_json() for event in events_of(payload, headers, route)]
-        except Malformed as error:
-            malformed = True
-            if form == "json":
-                json_line({"error": {"code": error.code, "message": str(error)}})
+        for found in read_payload(payload, headers, route):
+            malformed = malformed or isinstance(found, Malformed)
+            if isinstance(found, Malformed | Handshake):
+                say_no_event(payload.name, found, form)
+            elif form == "json":
+                json_line(found.to_json())
             else:
-                say(f"{visible(payload.name)}: {paint('rejected')}: {error.code}: {visible(str(error))}")
-            continue
-        for event in events:
-            if form == "json":
-                json_line(event)
-            else:
-                _show(payload.name, event)
+                _show(payload.name, found.to_json())
     if malformed:
         ctx.exit(NO)
 

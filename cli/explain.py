@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from retrigger.cli.errors import NO
-from retrigger.cli.payloads import events_of, payload_options, payloads, read_headers
+from retrigger.cli.payloads import payload_options, payloads, read_headers, read_payload, say_no_event
 from retrigger.cli.render import (
     Format,
     count,
@@ -24,6 +24,7 @@ from retrigger.cli.render import (
     visible,
 )
 from retrigger.triggers.errors import Malformed
+from retrigger.triggers.formats.wire import Handshake
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,12 +65,10 @@ def explain(
     headers, compiled = read_headers(headers_file), _compiled(project, environment)
     launched = False
     for payload in payloads(files):
-        try:
-            events = events_of(payload, headers, route)
-        except Malformed as error:
-            _say_malformed(payload.name, error, form)
-            continue
-        for event in events:
+        for event in read_payload(payload, headers, route):
+            if isinstance(event, Malformed | Handshake):
+                say_no_event(payload.name, event, form)
+                continue
             for found in explain_event(compiled, event):
                 launched = launched or found.result == "launched"
                 if form == "json":
@@ -88,13 +87,6 @@ def _compiled(folder: Path, environment: str | None) -> Compiled:
     project = load_project(find_root(folder))
     name = environment or next(iter(project.environments), "")
     return load(compile_project(project, named(project, name)))
-
-
-def _say_malformed(name: str, error: Malformed, form: Format) -> None:
-    if form == "json":
-        json_line({"error": {"code": error.code, "message": str(error)}})
-    else:
-        say(f"{visible(name)}: {paint('rejected')}: {error.code}: {visible(str(error))}")
 
 
 def _show(name: str, found: Explanation, *, full: bool) -> None:

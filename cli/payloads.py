@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from retrigger.cli.render import json_line, paint, say, visible
+from retrigger.triggers.errors import Malformed
 from retrigger.triggers.formats import parse
-from retrigger.triggers.formats.wire import MAX_BODY
+from retrigger.triggers.formats.wire import MAX_BODY, Handshake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from retrigger.cli.render import Format
     from retrigger.triggers.event import Event
 
+    Found = Event | Malformed | Handshake
     Command = Callable[..., Any]
 
 
@@ -68,6 +72,23 @@ def read_headers(path: Path | None) -> Mapping[str, str]:
     return headers
 
 
-def events_of(payload: Payload, headers: Mapping[str, str], route: str | None) -> list[Event]:
-    """Raises Malformed. Where the payload carries no time, it is received now."""
-    return parse(headers, payload.body, route, now=datetime.now(UTC))
+def read_payload(payload: Payload, headers: Mapping[str, str], route: str | None) -> Sequence[Found]:
+    """What the payload holds, in its order. Where it carries no time, it is received now."""
+    try:
+        parsed = parse(headers, payload.body, route, now=datetime.now(UTC))
+    except Malformed as error:
+        return [error]
+    return [parsed] if isinstance(parsed, Handshake) else parsed
+
+
+def say_no_event(name: str, found: Malformed | Handshake, form: Format) -> None:
+    """A line for what is no event."""
+    match found, form:
+        case Malformed() as error, "json":
+            json_line({"error": {"code": error.code, "message": str(error)}})
+        case Malformed() as error, _:
+            say(f"{visible(name)}: {paint('rejected')}: {error.code}: {visible(str(error))}")
+        case Handshake(code), "json":
+            json_line({"control": "handshake", "code": code})
+        case Handshake(code), _:
+            say(f"{visible(name)}: {click.style('handshake', bold=True)}, to be answered with {visible(code)}")

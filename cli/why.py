@@ -12,7 +12,7 @@ import click
 from retrigger.cli.errors import NO, No
 from retrigger.cli.local import Remote, compiled_of, ledger_at, state_of, state_option, with_live_tasks
 from retrigger.cli.operate import ledger_option
-from retrigger.cli.payloads import Payload, events_of
+from retrigger.cli.payloads import Payload, read_payload
 from retrigger.cli.render import (
     Format,
     Node,
@@ -32,11 +32,13 @@ from retrigger.cli.render import (
 from retrigger.cli.unclaimed import Reason, object_event, reasons
 from retrigger.handlers.journal import Journal
 from retrigger.local_emulator.claim import running
-from retrigger.triggers.formats.wire import MAX_BODY
+from retrigger.triggers.errors import Malformed
+from retrigger.triggers.formats.wire import MAX_BODY, Handshake
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from retrigger.cli.payloads import Found
     from retrigger.handlers.journal import EventView, RunView
     from retrigger.local_emulator.state import State
     from retrigger.triggers.event import Event, Json
@@ -81,11 +83,22 @@ def _events(state: State, target: str) -> list[Event]:
         return [object_event(target, _resource(state, target))]
     if Path(target).is_file():
         with Path(target).open("rb") as file:
-            return events_of(Payload(target, file.read(MAX_BODY + 1)), {}, None)
+            found = read_payload(Payload(target, file.read(MAX_BODY + 1)), {}, None)
+        return [_event(each, target) for each in found]
     raise No(
         f"The ledger knows no event, window or run `{target}`: `retrigger events` and `retrigger runs` list them. "
         "For an object name its URI, gs://BUCKET/NAME."
     )
+
+
+def _event(found: Found, target: str) -> Event:
+    match found:
+        case Malformed() as error:
+            raise error
+        case Handshake():
+            raise No(f"{target} is a handshake, no event: nothing is decided on it.")
+        case _:
+            return found
 
 
 def _resource(state: State, uri: str) -> Mapping[str, Json]:

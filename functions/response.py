@@ -2,12 +2,16 @@
 
 | what happened                                             | answer | the platform    |
 |-----------------------------------------------------------|--------|-----------------|
-| every outcome is terminal, or a note is left for the tick  | 200    | forgets it      |
-| the request is no event, and lies among the dead letters   | 200    | forgets it      |
-| nothing durable could be written, or the ledger opened     | 503    | delivers again  |
-| the keys that the caller's token is checked with are gone  | 503    | delivers again  |
-| it is not known who calls                                  | 401    | may give it up  |
-| that caller may not call                                   | 403    | may give it up  |
+| every outcome is terminal, or a note is left for the tick | 200    | forgets it      |
+| it is no event, and lies among the dead letters           | 200    | forgets it      |
+| a subscription proves itself (a handshake)                | 200    | begins to send  |
+| nothing durable could be written, or the ledger opened    | 503    | delivers again  |
+| the keys that the caller's token is checked with are gone | 503    | delivers again  |
+| it is not known who calls                                 | 401    | may give it up  |
+| that caller may not call                                  | 403    | may give it up  |
+
+Of a batch every member is decided on, whatever became of the others; one that left nothing durable has the whole batch
+delivered again, which changes nothing for the rest. Where there is no HTTP, returning says 200 and raising 503.
 """
 
 from __future__ import annotations
@@ -19,19 +23,21 @@ import logging
 from typing import TYPE_CHECKING
 
 from retrigger.triggers.errors import Malformed, NotAllowed, RetriggerError, Unavailable
+from retrigger.triggers.formats.wire import Handshake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from retrigger.handlers.ledger import Ledger
-    from retrigger.handlers.outcome import Outcome
     from retrigger.handlers.tick import Report
-    from retrigger.triggers.event import Json
+    from retrigger.handlers.wiring import App
+    from retrigger.triggers.event import Event, Json
+    from retrigger.triggers.formats import Parsed
 
 Answer = tuple[str, int, dict[str, str]]
 _LOG = logging.getLogger(__name__)
 _JSON = {"Content-Type": "application/json"}
 _RAW_KEPT = 64 * 1024
+_MEMBERS_KEPT = 100
 
 
 def answer_caller(admit: Callable[[], None], serve: Callable[[], Answer]) -> Answer:
@@ -42,23 +48,51 @@ def answer_caller(admit: Callable[[], None], serve: Callable[[], Answer]) -> Ans
         fields = {"code": refusal.code, "status": refusal.status, "reason": str(refusal)}
         _LOG.warning("caller_refused", extra={"fields": fields})
         asked = {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else {}
-        return _body({"error": {"code": refusal.code, "message": str(refusal)}}), refusal.status, {**_JSON, **asked}
+        return _body(_error(refusal)), refusal.status, {**_JSON, **asked}
     except RetriggerError as error:
         return _not_now(error)
     return serve()
 
 
-def answer(ledger: Callable[[], Ledger], raw: bytes, decide: Callable[[], list[Outcome]]) -> Answer:
-    """Decide on a request, and say to the platform what became of it. `ledger` opens it: that too may fail."""
+def answer(app: Callable[[], App], raw: bytes, receive: Callable[[], Parsed]) -> Answer:
+    """The answer to a request. `app` puts the function together, `receive` reads the request: both may fail."""
     try:
-        outcomes = [outcome.to_json() for outcome in decide()]
-    except Malformed as error:
-        return _answer_malformed(ledger, raw, error)
+        settled = settle(app, raw, receive)
     except RetriggerError as error:
         return _not_now(error)
-    for outcome in outcomes:
-        _LOG.info("event_decided", extra={"fields": outcome})
-    return _body({"outcomes": [*outcomes]}), 200, _JSON
+    match settled:
+        case Handshake(code, by_header=True):
+            return "", 200, {"WebHook-Allowed-Origin": code, "WebHook-Allowed-Rate": "*"}
+        case Handshake(code):
+            return _body({"validationResponse": code}), 200, _JSON
+        case told:
+            return _body({"outcomes": [*told]}), 200, _JSON
+
+
+def settle(app: Callable[[], App], raw: bytes, receive: Callable[[], Parsed]) -> Handshake | list[dict[str, Json]]:
+    """Decide on every event of a delivery: what became of each, or `{"error": …}` for what is none and was buried.
+
+    Raises RetriggerError where a member left nothing durable: the delivery is not acknowledged.
+    """
+    try:
+        parsed = receive()
+    except Malformed as error:
+        parsed = [error]
+    if isinstance(parsed, Handshake):
+        return parsed
+    told: list[dict[str, Json]] = []
+    failed: RetriggerError | None = None
+    for member in parsed:
+        try:
+            told += [_error(member)] if isinstance(member, Malformed) else _decided(app, member)
+        except RetriggerError as error:
+            failed = error
+    malformed = {index: member for index, member in enumerate(parsed) if isinstance(member, Malformed)}
+    if malformed:
+        _bury(app, raw, malformed)
+    if failed is not None:
+        raise failed
+    return told
 
 
 def answer_other_methods() -> Answer:
@@ -75,23 +109,45 @@ def answer_tick(run: Callable[[], Report]) -> Answer:
     return _body({"worked": report.worked, "failed": report.failed}), 200, _JSON
 
 
-def _answer_malformed(ledger: Callable[[], Ledger], raw: bytes, error: Malformed) -> Answer:
-    """Redelivery cannot mend it: keep the beginning of it for people, and have it forgotten."""
+def _decided(app: Callable[[], App], event: Event) -> list[dict[str, Json]]:
+    if event.notes:
+        _LOG.warning("event_noted", extra={"fields": {"event": event.id, "notes": [*event.notes]}})
+    outcomes = [outcome.to_json() for outcome in app().core.handle(event)]
+    for outcome in outcomes:
+        _LOG.info("event_decided", extra={"fields": outcome})
+    return outcomes
+
+
+def _bury(app: Callable[[], App], raw: bytes, malformed: Mapping[int, Malformed]) -> None:
+    """Redelivery cannot mend it: keep the beginning of it for people, in one dead letter, and have it forgotten."""
     digest = hashlib.sha256(raw).hexdigest()
-    body: dict[str, Json] = {"code": error.code, "size": len(raw), "raw": base64.b64encode(raw[:_RAW_KEPT]).decode()}
-    try:
-        ledger().bury(f"malformed:{digest}", str(error), body)
-    except RetriggerError as unwritten:
-        return _not_now(unwritten)
-    _LOG.warning("event_malformed", extra={"fields": {"code": error.code, "reason": str(error), "sha256": digest}})
-    return _body({"error": {"code": error.code, "message": str(error)}}), 200, _JSON
+    first = next(iter(malformed.values()))
+    members: list[Json] = [{"member": index, **_told(error)} for index, error in [*malformed.items()][:_MEMBERS_KEPT]]
+    body: dict[str, Json] = {
+        "code": first.code,
+        "size": len(raw),
+        "raw": base64.b64encode(raw[:_RAW_KEPT]).decode(),
+        "malformed": len(malformed),
+        "members": members,
+    }
+    app().ledger.bury(f"malformed:{digest}", str(first), body)
+    fields = {"code": first.code, "reason": str(first), "sha256": digest, "malformed": len(malformed)}
+    _LOG.warning("event_malformed", extra={"fields": fields})
+
+
+def _told(error: RetriggerError) -> dict[str, Json]:
+    return {"code": error.code, "message": str(error)}
+
+
+def _error(error: RetriggerError) -> dict[str, Json]:
+    return {"error": _told(error)}
 
 
 def _not_now(error: RetriggerError) -> Answer:
     _LOG.error("not_acknowledged", extra={"fields": {"code": error.code, "reason": str(error)}})
     seconds = error.retry_after if isinstance(error, Unavailable) else None
     retry_after = {"Retry-After": str(int(seconds))} if seconds is not None else {}
-    return _body({"error": {"code": error.code, "message": str(error)}}), 503, {**_JSON, **retry_after}
+    return _body(_error(error)), 503, {**_JSON, **retry_after}
 
 
 def _body(value: Mapping[str, Json]) -> str:

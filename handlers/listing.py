@@ -41,7 +41,7 @@ class Listing:
                     continue
                 payload = Object(
                     store=store.kind,
-                    account=None,
+                    account=store.account,
                     bucket=store.bucket,
                     name=stat.name,
                     version=stat.version,

@@ -222,9 +222,9 @@ class Windows:
 
 def newest_versions(entries: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Of several versions of one object only the newest runs."""
-    newest: dict[tuple[str, str], str] = {}
+    newest: dict[str, str] = {}
     for member, entry in entries.items():
-        name = (entry["bucket"], entry["name"])
+        name = entry["uri"]
         if name not in newest or _age(entry) > _age(entries[newest[name]]):
             newest[name] = member
     return {member: entries[member] for member in newest.values()}
@@ -242,9 +242,10 @@ def on_grid(now_ms: int, delay_ms: int) -> int:
     return max((now_ms + delay_ms) // _GRID_MS * _GRID_MS, now_ms + 1)
 
 
-def _age(entry: Mapping[str, Any]) -> tuple[int, str]:
-    version = entry["sequencer"] or entry["version"]
-    return (int(version), "") if version.isdigit() else (0, version)
+def _age(entry: Mapping[str, Any]) -> list[tuple[int, str]]:
+    """Orders the versions of one object: numbers, decimal or hexadecimal, of any length and case, joined by dots."""
+    numbers = (entry["sequencer"] or entry["version"]).lower().split(".")
+    return [(len(number), number) for number in (part.lstrip("0") for part in numbers)]
 
 
 def _state(cause: Cause, *, spoiled: bool, empty: bool) -> Literal["frozen", "rejected", "empty", "dead"]:

@@ -82,7 +82,10 @@ _CLASSES: dict[Kind, Any] = {kind: cls for cls, kind in _KINDS.items()}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """A CloudEvent 1.0 in canonical form. `time` is aware UTC; `attempt` is 1 on the first delivery, if known."""
+    """A CloudEvent 1.0 in canonical form. `time` is aware UTC; `attempt` is 1 on the first delivery, if known.
+
+    `notes` are stable codes for what the format had to decide where the wire contradicts itself or leaves a gap.
+    """
 
     id: str
     source: str
@@ -92,6 +95,7 @@ class Event:
     payload: Payload
     attempt: int = 1
     traceparent: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def kind(self) -> Kind:
@@ -99,16 +103,23 @@ class Event:
 
     @property
     def identity(self) -> str:
-        """What makes two deliveries the same occurrence: JSON text, unbounded, hashed before it names anything."""
+        """What makes two deliveries the same occurrence: JSON text, unbounded, hashed before it names anything.
+
+        A change of metadata keeps the version, so its sequencer counts too; a file that is only announced is not the
+        file. A message with a subject is a CloudEvent of its sender's own type: source, id and subject name it.
+        """
         match self.payload:
             case Object() as it:
                 parts = [it.store, it.account, it.bucket, it.name, it.version, it.change]
+                parts += [it.sequencer] if it.change == "metadata" else []
+                parts += [] if it.complete else ["incomplete"]
             case Message() as it:
-                parts = [it.channel, it.id]
+                parts = [folded(it.channel), it.id]
+                parts += [] if self.subject is None else [self.subject]
             case Schedule() as it:
                 parts = [it.name, it.scheduled_for.isoformat()]
             case Lifecycle() as it:
-                parts = [it.platform, it.resource, it.name, it.version, it.status]
+                parts = [it.platform, folded(it.resource), it.name, it.version, it.status]
         return json.dumps([self.kind, *parts])
 
     def scope(self) -> dict[str, object]:
@@ -120,6 +131,7 @@ class Event:
     def to_json(self) -> dict[str, Json]:
         """The canonical form that `decode` prints: times as RFC 3339 with `Z`, bodies in base64, absent values null."""
         payload = {name: _plain(getattr(self.payload, name)) for name in self.payload.__slots__}
+        notes: dict[str, Json] = {"notes": [*self.notes]} if self.notes else {}
         return {
             "id": self.id,
             "source": self.source,
@@ -130,6 +142,7 @@ class Event:
             "identity": self.identity,
             "attempt": self.attempt,
             self.kind: payload,
+            **notes,
         }
 
     @classmethod
@@ -145,7 +158,14 @@ class Event:
             subject=value["subject"],
             payload=payload,
             attempt=value["attempt"],
+            notes=tuple(value.get("notes", ())),
         )
+
+
+def folded(address: str) -> str:
+    """An address for comparison: Azure's resource ids and Service Bus's entities are the same in any case."""
+    lower = address.lower()
+    return lower if lower.startswith(("/subscriptions/", "sb://")) else address
 
 
 def rfc3339(time: datetime) -> str:

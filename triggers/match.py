@@ -14,7 +14,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, cast, get_args
 
 from retrigger.triggers import glob
-from retrigger.triggers.event import Message, Object, Schedule
+from retrigger.triggers.event import Message, Object, Schedule, folded
 from retrigger.triggers.spec import MessageSource, ObjectSource, ScheduleSource
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ _Texts: TypeAlias = "list[tuple[int, dict[str, list[_Entry]]]]"
 """Length of the texts (0: any), text -> entries."""
 _Filed: TypeAlias = "dict[Heading, _Texts]"
 _Objects: TypeAlias = "dict[str, _Filed]"
-"""Kind and bucket of a store -> its entries."""
+"""Kind, account and bucket of a store -> its entries."""
 _Direct: TypeAlias = "dict[str, list[tuple[str, int]]]"
 """Address of a channel, or name of a schedule -> trigger and source."""
 
@@ -96,7 +96,7 @@ class Index:
             for at, source in enumerate(trigger.sources):
                 match source:
                     case MessageSource():
-                        messages.setdefault(environment.channels[source.channel], []).append((trigger.name, at))
+                        messages.setdefault(folded(environment.channels[source.channel]), []).append((trigger.name, at))
                     case ScheduleSource():
                         schedules.setdefault(trigger.name, []).append((trigger.name, at))
                     case ObjectSource():
@@ -119,7 +119,7 @@ class Index:
             case Object() as it:
                 return self._match_object(it)
             case Message() as it:
-                found = self._messages.get(it.channel, ())
+                found = self._messages.get(folded(it.channel), ())
             case Schedule() as it:
                 found = self._schedules.get(it.name, ())
             case _:
@@ -129,7 +129,7 @@ class Index:
     def _match_object(self, it: Object) -> list[Match]:
         found = []
         marked = set()
-        for entry in _candidates(self._objects.get(f"{it.store}:{it.bucket}", {}), it.name):
+        for entry in _candidates(self._objects.get(_place(it.store, it.account, it.bucket), {}), it.name):
             trigger, source, changes, base, text, suffix = entry
             if not it.name.endswith(suffix) or not it.name.startswith(base):
                 continue
@@ -150,6 +150,11 @@ class Index:
         return parsed
 
 
+def _place(kind: str, account: str | None, bucket: str) -> str:
+    """Buckets' names are the world's, containers' their account's."""
+    return f"{kind}:{bucket}" if account is None else f"{kind}:{account}/{bucket}"
+
+
 def _entries(trigger: Trigger, environment: Environment) -> Iterator[tuple[str, _Entry]]:
     """The trigger's globs, each with the bucket that it looks at; its marker once in every store that it listens to."""
     marked = set()
@@ -163,7 +168,8 @@ def _entries(trigger: Trigger, environment: Environment) -> Iterator[tuple[str, 
             wanted.append((MARKER, trigger.window.until, ["created"]))
         for index, text, changes in wanted:
             suffix = glob.parse(text).suffix
-            yield f"{store.kind}:{store.bucket}", _Entry(trigger.name, index, list(changes), store.prefix, text, suffix)
+            place = _place(store.kind, store.account, store.bucket)
+            yield place, _Entry(trigger.name, index, list(changes), store.prefix, text, suffix)
 
 
 def _filed(entries: list[_Entry]) -> _Filed:

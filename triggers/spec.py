@@ -147,11 +147,15 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """Where the objects of a named store are: a bucket, and the prefix within it (`` or ending in `/`)."""
+    """Where the objects of a named store are: a bucket or container, and the prefix within it (`` or ending in `/`).
 
-    kind: Literal["gcs"]
+    `account` is the storage account of a Blob container, None for Cloud Storage.
+    """
+
+    kind: Literal["gcs", "blob"]
     bucket: str
     prefix: str = ""
+    account: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

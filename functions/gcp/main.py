@@ -16,14 +16,13 @@ from retrigger.functions.auth import Call, Callers
 from retrigger.functions.response import answer, answer_caller, answer_other_methods, answer_tick
 from retrigger.handlers.wiring import Settings, app
 from retrigger.triggers.formats import parse
-from retrigger.triggers.formats.wire import MAX_BODY
+from retrigger.triggers.formats.wire import MAX_BODY, ORIGIN
 
 if TYPE_CHECKING:
     from flask import Request
     from flask.typing import ResponseReturnValue
 
     from retrigger.functions.response import Answer
-    from retrigger.handlers.outcome import Outcome
 
 
 @functools.cache
@@ -58,13 +57,9 @@ def _call(request: Request) -> Call:
 
 
 def _events(request: Request) -> Answer:
-    if request.method != "POST":
+    handshake = request.method == "OPTIONS" and ORIGIN in request.headers
+    if request.method != "POST" and not handshake:
         return answer_other_methods()
     raw = request.stream.read(MAX_BODY + 1)
     headers, route = dict(request.headers), request.path.strip("/") or None
-
-    def decide() -> list[Outcome]:
-        arrived = parse(headers, raw, route, now=app().ledger.records.now())
-        return [outcome for event in arrived for outcome in app().core.handle(event)]
-
-    return answer(lambda: app().ledger, raw, decide)
+    return answer(app, raw, lambda: parse(headers, raw, route, now=app().ledger.records.now()))

@@ -1,6 +1,7 @@
 """Wire formats: how an event looks when it arrives, and when the emulator or a test sends it.
 
-`parse` never raises anything but Malformed, whatever the bytes and headers; its codes stand in `wire`.
+`parse` never raises anything but Malformed, whatever the bytes and headers; its codes stand in `wire`. docs/events.md
+has a row for each format.
 """
 
 from __future__ import annotations
@@ -8,27 +9,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from retrigger.triggers.errors import Malformed
-from retrigger.triggers.event import FIRED, Message, Object, Schedule
-from retrigger.triggers.formats import cloudevents, pubsub, schedule, sniff, storage
-from retrigger.triggers.formats.wire import MAX_BODY, Request, json_bytes, json_value, whole
+from retrigger.triggers.event import FIRED, Event, Message, Object, Schedule
+from retrigger.triggers.formats import cloudevents, custom, pubsub, schedule, sniff, storage
+from retrigger.triggers.formats.wire import (
+    MAX_BODY,
+    Handshake,
+    Request,
+    asked_by_header,
+    json_bytes,
+    json_value,
+    whole,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from retrigger.triggers.event import Event, Json
+    from retrigger.triggers.event import Json
 
 Form: TypeAlias = Literal["cloudevent-binary", "cloudevent-structured", "pubsub-push", "storage-notification"]
+Parsed: TypeAlias = "Handshake | list[Event | Malformed]"
+"""A batch has an outcome for each member, in its order."""
 
 
-def parse(
-    headers: Mapping[str, str], body: bytes, route: str | None = None, *, now: datetime | None = None
-) -> list[Event]:
-    """The events of one request.
+def parse(headers: Mapping[str, str], body: bytes, route: str | None = None, *, now: datetime | None = None) -> Parsed:
+    """The events of one request; of a batch, each member's event or what is wrong with it.
 
     `route` chooses the format: `events` (the default: CloudEvents, else told by the body), `pubsub[/<channel>]`,
     `storage` (notifications alone), `schedule/<trigger>`. `now`, the time of receipt (aware UTC), stands in where the
-    wire carries no time. A batch with one bad member is refused as a whole.
+    wire carries no time. Raises Malformed where the request as a whole cannot be read.
     """
     if len(body) > MAX_BODY:
         raise Malformed(f"The body is over {MAX_BODY} bytes; put the data into a store.", code="too_large")
@@ -38,7 +47,8 @@ def parse(
         message = f"No format is read under the route {head[:40]!r}; take one of {', '.join(_ROUTES)}."
         raise Malformed(message, code="unknown_route")
     lower = {name.lower(): value for name, value in headers.items()}
-    return reader(Request(headers=lower, body=body, place=whole(place, "The route"), now=now))
+    request = Request(headers=lower, body=body, place=whole(place, "The route"), now=now)
+    return asked_by_header(request) or reader(request)
 
 
 def encode(event: Event, form: Form) -> tuple[dict[str, str], bytes]:
@@ -65,24 +75,24 @@ def encode(event: Event, form: Form) -> tuple[dict[str, str], bytes]:
             raise ValueError(f"{form} carries no {event.kind} event")
 
 
-def _events(request: Request) -> list[Event]:
+def _events(request: Request) -> Parsed:
     if cloudevents.is_cloudevent(request.headers):
-        return [_event(envelope, request.now) for envelope in cloudevents.read(request)]
+        return _opened(cloudevents.read(request), request)
     value = json_value(request.body, "The body")
     match sniff.shape(value):
         case "cloudevent":
-            return [_event(cloudevents.structured(value, request.headers), request.now)]
+            return _opened(cloudevents.structured(value, request.headers), request)
         case "batch":
-            return [_event(envelope, request.now) for envelope in cloudevents.batch(value, request.headers)]
+            return _opened(cloudevents.batch(value, request.headers), request)
         case "push":
             return [pubsub.from_push(value, request)]
 
 
-def _pubsub(request: Request) -> list[Event]:
+def _pubsub(request: Request) -> Parsed:
     return [pubsub.read(request)]
 
 
-def _storage(request: Request) -> list[Event]:
+def _storage(request: Request) -> Parsed:
     event = pubsub.read(request)
     if not isinstance(event.payload, Object):
         message = "The message is no storage notification; send other messages to the route pubsub."
@@ -90,11 +100,11 @@ def _storage(request: Request) -> list[Event]:
     return [event]
 
 
-def _schedule(request: Request) -> list[Event]:
+def _schedule(request: Request) -> Parsed:
     return [schedule.read(request)]
 
 
-_ROUTES: Mapping[str, Callable[[Request], list[Event]]] = {
+_ROUTES: Mapping[str, Callable[[Request], Parsed]] = {
     "events": _events,
     "pubsub": _pubsub,
     "storage": _storage,
@@ -108,12 +118,22 @@ _TYPES: Mapping[str, Callable[[cloudevents.Envelope, datetime | None], Event]] =
 }
 
 
-def _event(envelope: cloudevents.Envelope, now: datetime | None) -> Event:
+def _opened(found: cloudevents.Envelope | cloudevents.Batch, request: Request) -> list[Event | Malformed]:
+    return [_member(each, request) for each in found] if isinstance(found, list) else [_event(found, request)]
+
+
+def _member(found: cloudevents.Envelope | Malformed, request: Request) -> Event | Malformed:
+    try:
+        return found if isinstance(found, Malformed) else _event(found, request)
+    except Malformed as error:
+        return error
+
+
+def _event(envelope: cloudevents.Envelope, request: Request) -> Event:
     read = _TYPES.get(envelope.type)
     if read is None:
-        message = f"CloudEvents of type {envelope.type[:100]!r} are not read; narrow the subscription."
-        raise Malformed(message, code="unsupported_type")
-    return read(envelope, now)
+        return custom.from_cloudevent(envelope, request.now, request.place)
+    return read(envelope, request.now)
 
 
 def _data(event: Event, payload: Object | Message | Schedule) -> dict[str, Json]:

@@ -2,15 +2,15 @@
 
 Sources: https://github.com/cloudevents/spec, v1.0.2, the HTTP protocol binding and the JSON event format. Attributes
 that no trigger reads (dataschema, extensions) are not checked: Google and Azure both send names that the
-specification forbids.
+specification forbids. An event of a sender's own type is held to all of it: see `custom`.
 """
 
 from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote, unquote
 
 from retrigger.triggers.errors import Malformed
@@ -35,18 +35,25 @@ if TYPE_CHECKING:
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
-MAX_BATCH = 1000
+MAX_BATCH = 5000
 
 _READ = ("specversion", "id", "source", "type", "time", "subject", "traceparent")
+_KNOWN = frozenset({*_READ, "data", "data_base64"})
 _MARKS = ("ce-specversion", "ce-id", "ce-type", "ce-cloudeventsversion")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_NAME = re.compile(r"[a-z0-9]+", re.ASCII)
+_MEDIA_TYPE = re.compile(r"[!#-'*+.^-`|~\w-]+/[!#-'*+.^-`|~\w-]+\s*(?:;.*)?", re.ASCII | re.DOTALL)
 _BROKEN_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _HEADER_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """A CloudEvent before its data is understood: `data` is JSON, or bytes where the content type is not JSON's."""
+    """A CloudEvent before its data is understood: `data` is JSON, or bytes where the content type is not JSON's.
+
+    `others` are the attributes that no platform's event is read by, unchecked and as they came: of a binary event
+    still percent-encoded (`encoded`).
+    """
 
     id: str
     source: str
@@ -55,6 +62,12 @@ class Envelope:
     subject: str | None
     traceparent: str | None
     data: Json | bytes
+    others: Mapping[str, Json] = field(default_factory=dict, compare=False)
+    encoded: bool = field(default=False, compare=False)
+    notes: tuple[str, ...] = ()
+
+
+Batch: TypeAlias = "list[Envelope | Malformed]"
 
 
 def is_cloudevent(headers: Mapping[str, str]) -> bool:
@@ -62,17 +75,17 @@ def is_cloudevent(headers: Mapping[str, str]) -> bool:
     return any(mark in headers for mark in _MARKS) or _media_type(headers).startswith("application/cloudevents")
 
 
-def read(request: Request) -> list[Envelope]:
-    """The events of a request whose headers declare CloudEvents. The content type decides before ce-* headers do."""
+def read(request: Request) -> Envelope | Batch:
+    """A request whose headers declare CloudEvents. The content type decides before ce-* headers do."""
     media = _media_type(request.headers)
     if media == STRUCTURED:
-        return [structured(json_value(request.body, "The body"), request.headers)]
+        return structured(json_value(request.body, "The body"), request.headers)
     if media == BATCH:
         return batch(json_value(request.body, "The body"), request.headers)
     if media.startswith("application/cloudevents"):
         message = f"Events of content type {media[:80]} are not read; send {STRUCTURED}."
         raise Malformed(message, code="unsupported_format")
-    return [_binary(request, media)]
+    return _binary(request, media)
 
 
 def structured(value: Json, headers: Mapping[str, str], where: str = "The CloudEvent") -> Envelope:
@@ -85,19 +98,53 @@ def structured(value: Json, headers: Mapping[str, str], where: str = "The CloudE
         if data is not None:
             message = f"{where} has both data and data_base64; send one of them."
             raise Malformed(message, code="malformed_envelope")
-        media = (text(fields, "datacontenttype", where) or "").partition(";")[0].strip().lower()
-        return _envelope(fields, _content(base64_bytes(encoded, f"{where} data_base64"), media), headers, where)
-    return _envelope(fields, data, headers, where)
+        media = _media(text(fields, "datacontenttype", where) or "application/octet-stream")
+        data_of = _content(base64_bytes(encoded, f"{where} data_base64"), media)
+        return _envelope(fields, data_of, headers, where, _others(fields))
+    return _envelope(fields, data, headers, where, _others(fields))
 
 
-def batch(value: Json, headers: Mapping[str, str]) -> list[Envelope]:
-    """The events of a batch. One bad member refuses the whole, which is then dead-lettered in one piece."""
+def batch(value: Json, headers: Mapping[str, str]) -> Batch:
+    """The events of a batch, each by itself: what is wrong with one costs the others nothing."""
     if not isinstance(value, list):
         raise Malformed("The batch is no JSON array; send an array of CloudEvents.", code="malformed_envelope")
     if len(value) > MAX_BATCH:
         message = f"The batch has {len(value)} events, over {MAX_BATCH}; send several."
         raise Malformed(message, code="too_large")
-    return [structured(member, headers, f"Member {index} of the batch") for index, member in enumerate(value)]
+    return [_member(member, headers, f"Member {index} of the batch") for index, member in enumerate(value)]
+
+
+def attributes_of(envelope: Envelope) -> dict[str, str]:
+    """Content type, schema and extensions, as text, held to the specification: for events of a sender's own type."""
+    others: dict[str, str] = {}
+    for name, value in envelope.others.items():
+        if _NAME.fullmatch(name) is None:
+            message = f"The CloudEvent has an attribute {name[:40]!r}; name it in lower-case letters and digits."
+            raise Malformed(message, code="bad_field")
+        match value:
+            case None:
+                continue
+            case bool():
+                others[name] = str(value).lower()
+            case int() if -(2**31) <= value < 2**31:
+                others[name] = str(value)
+            case str():
+                others[name] = decode_header(value, f"ce-{name}") if envelope.encoded else value
+            case _:
+                message = (
+                    f"The CloudEvent's attribute {name[:40]} is no text, boolean or 32-bit integer; send it as text."
+                )
+                raise Malformed(message, code="bad_field")
+    if _MEDIA_TYPE.fullmatch(others.get("datacontenttype", "a/b")) is None:
+        raise Malformed("The CloudEvent's datacontenttype is no media type; correct the sender.", code="bad_field")
+    if others.get("dataschema") == "":
+        raise Malformed("The CloudEvent's dataschema is empty; leave it out.", code="bad_field")
+    return others
+
+
+def is_json(media: str) -> bool:
+    """Whether a media type says JSON; data without one is JSON, as the specification has it."""
+    return media in {"", "application/json", "text/json"} or media.endswith("+json")
 
 
 def write_binary(event: Event, data: Json) -> tuple[dict[str, str], bytes]:
@@ -158,10 +205,26 @@ def _binary(request: Request, media: str) -> Envelope:
     }
     _check_version(fields, where)
     data = _content(request.body, media) if request.body else None
-    return _envelope(fields, data, headers, where)
+    others: dict[str, Json] = {name[3:]: headers[name] for name in headers if name.startswith("ce-")}
+    if "content-type" in headers:
+        others["datacontenttype"] = quote(headers["content-type"])
+    return replace(_envelope(fields, data, headers, where, _others(others)), encoded=True)
 
 
-def _envelope(fields: Mapping[str, Json], data: Json | bytes, headers: Mapping[str, str], where: str) -> Envelope:
+def _member(value: Json, headers: Mapping[str, str], where: str) -> Envelope | Malformed:
+    try:
+        return structured(value, headers, where)
+    except Malformed as error:
+        return error
+
+
+def _others(fields: Mapping[str, Json]) -> dict[str, Json]:
+    return {name: value for name, value in fields.items() if name not in _KNOWN}
+
+
+def _envelope(
+    fields: Mapping[str, Json], data: Json | bytes, headers: Mapping[str, str], where: str, others: Mapping[str, Json]
+) -> Envelope:
     trace = fields.get("traceparent", headers.get("traceparent"))
     return Envelope(
         id=required(fields, "id", where),
@@ -171,13 +234,12 @@ def _envelope(fields: Mapping[str, Json], data: Json | bytes, headers: Mapping[s
         subject=text(fields, "subject", where),
         traceparent=traceparent(trace) if isinstance(trace, str) else None,
         data=data,
+        others=others,
     )
 
 
 def _content(data: bytes, media: str) -> Json | bytes:
-    """Data without a content type is JSON, as the specification has it."""
-    is_json = media in {"", "application/json", "text/json"} or media.endswith("+json")
-    return json_value(data, "The data") if is_json else data
+    return json_value(data, "The data") if is_json(media) else data
 
 
 def _check_version(fields: Mapping[str, Json], where: str) -> None:
@@ -195,7 +257,11 @@ def _refuse_version(version: str, where: str) -> None:
 
 
 def _media_type(headers: Mapping[str, str]) -> str:
-    return headers.get("content-type", "").partition(";")[0].strip().lower()
+    return _media(headers.get("content-type", ""))
+
+
+def _media(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
 
 
 def _attributes(event: Event) -> dict[str, str]:

@@ -126,6 +126,7 @@ def resource(payload: Object) -> dict[str, Json]:
         "contentType": payload.content_type,
         "crc32c": digest if algorithm == "crc32c" else None,
         "md5Hash": digest if algorithm == "md5" else None,
+        "metageneration": (payload.sequencer or "").partition(".")[2] or None,
     }
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -158,7 +159,7 @@ def _object(resource: Mapping[str, Json], change: Change) -> Object:
         bucket=bucket,
         name=name,
         version=str(generation),
-        sequencer=str(generation),
+        sequencer=_sequencer(resource, generation, change),
         size=size,
         content_type=text(resource, "contentType", where),
         checksum=_checksum(resource, where),
@@ -166,6 +167,12 @@ def _object(resource: Mapping[str, Json], change: Change) -> Object:
         complete=not (name.endswith("/") and not size),
         uri=f"gs://{bucket}/{name}",
     )
+
+
+def _sequencer(resource: Mapping[str, Json], generation: int, change: Change) -> str:
+    """The generation; of a change of metadata, which keeps it, the metageneration too."""
+    counted = count(resource, "metageneration", "The object's") if change == "metadata" else None
+    return str(generation) if counted is None else f"{generation}.{counted}"
 
 
 def _checksum(resource: Mapping[str, Json], where: str) -> str | None:

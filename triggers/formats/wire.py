@@ -39,9 +39,12 @@ if TYPE_CHECKING:
 MAX_BODY = 10 * 1024 * 1024
 MAX_DEPTH = 64
 MAX_COUNT = 2**63 - 1
+ORIGIN = "webhook-request-origin"
+"""The header of CloudEvents' abuse protection: who asks to send. Its callback URL is never called."""
 
 # fromisoformat also takes dates alone, week dates and times without a zone: none of them names an instant.
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dt\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.:-]{0,253}[A-Za-z0-9])?|\*", re.ASCII)
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -49,13 +52,36 @@ _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 class Request:
     """One delivery: header names in lower case, `place` what follows the route's first segment.
 
-    `now` is the time of receipt. It stands in where the wire carries no time; None makes such an event malformed.
+    Of a binding the headers are the trigger metadata that the host gives beside the body. `now` is the time of receipt.
+    It stands in where the wire carries no time; None makes such an event malformed.
     """
 
     headers: Mapping[str, str]
     body: bytes
     place: str = ""
     now: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """The sender asks whether we want its events: no event, and answered at once. `code` is what to answer with.
+
+    `by_header`: CloudEvents' abuse protection (an OPTIONS request whose WebHook-Request-Origin is `code`); else Event
+    Grid's validation event.
+    """
+
+    code: str
+    by_header: bool = False
+
+
+def asked_by_header(request: Request) -> Handshake | None:
+    """The handshake that the headers of an empty request ask for, if they do."""
+    origin = request.headers.get(ORIGIN)
+    if origin is None or request.body:
+        return None
+    if _HOST.fullmatch(origin) is None:
+        raise Malformed("The header WebHook-Request-Origin is no host name; correct the sender.", code="bad_field")
+    return Handshake(origin, by_header=True)
 
 
 def json_value(data: bytes, where: str) -> Json:

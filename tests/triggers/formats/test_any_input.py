@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.formats import parse, wire
+from retrigger.triggers.formats.wire import Handshake
 
 if TYPE_CHECKING:
     from retrigger.triggers.event import Event, Json
@@ -29,21 +30,25 @@ KNOWN_NAMES = sorted({name for headers in HEADERS for name in headers} | {"trace
 ROUTES = st.sampled_from([None, "events", "pubsub", "pubsub/x", "storage", "schedule/x", "schedule", ""]) | ANY_TEXT
 
 
-def outcome(headers: dict[str, str], body: bytes, route: str | None) -> list[Event] | Malformed:
+def found_in(headers: dict[str, str], body: bytes, route: str | None) -> list[Event | Malformed | Handshake]:
     try:
-        return parse(headers, body, route)
-    except Malformed as exc:
-        return exc
+        parsed = parse(headers, body, route)
+    except Malformed as error:
+        return [error]
+    return [parsed] if isinstance(parsed, Handshake) else list(parsed)
 
 
 def assert_safe(headers: dict[str, str], body: bytes, route: str | None) -> None:
-    match outcome(headers, body, route):
-        case Malformed() as refusal:
-            assert f"    {refusal.code} " in (wire.__doc__ or "")
-        case events:
-            assert [json.dumps(event.to_json(), ensure_ascii=False, allow_nan=False).encode() for event in events] or (
-                json.loads(body) == []
-            )
+    found = found_in(headers, body, route)
+    assert found or json.loads(body) == []
+    for each in found:
+        match each:
+            case Malformed(code=code):
+                assert f"    {code} " in (wire.__doc__ or "")
+            case Handshake(code):
+                assert code.encode()
+            case event:
+                assert json.dumps(event.to_json(), ensure_ascii=False, allow_nan=False).encode()
 
 
 def altered(value: Json, choice: list[int], leaf: Json) -> Json:

@@ -1,19 +1,23 @@
 """Raw requests and what becomes of them, in tests/golden/events.
 
-NAME.json is the body, NAME.headers.json its headers (none if absent), NAME.expected.json the route and the outcome.
+NAME.json is the body, NAME.headers.json its headers (none if absent), NAME.expected.json the route and the outcome:
+the events (of a malformed member its code), the handshake, or the error. They are received at NOW.
 """
 
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.formats import parse
+from retrigger.triggers.formats.wire import Handshake
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "events"
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 NAMES = sorted(path.name.removesuffix(".expected.json") for path in GOLDEN.glob("*.expected.json"))
 
 
@@ -22,12 +26,20 @@ def outcome(name: str) -> dict[str, object]:
     route = json.loads((GOLDEN / f"{name}.expected.json").read_text()).get("route")
     described: dict[str, object] = {} if route is None else {"route": route}
     try:
-        events = parse(
-            json.loads(headers.read_text()) if headers.exists() else {}, (GOLDEN / f"{name}.json").read_bytes(), route
+        parsed = parse(
+            json.loads(headers.read_text()) if headers.exists() else {},
+            (GOLDEN / f"{name}.json").read_bytes(),
+            route,
+            now=NOW,
         )
     except Malformed as exc:
         return {**described, "error": exc.code}
-    return {**described, "events": [event.to_json() for event in events]}
+    if isinstance(parsed, Handshake):
+        return {**described, "handshake": parsed.code}
+    return {
+        **described,
+        "events": [{"error": each.code} if isinstance(each, Malformed) else each.to_json() for each in parsed],
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
