@@ -2,13 +2,13 @@
 
 | what happened                                             | answer | the platform    |
 |-----------------------------------------------------------|--------|-----------------|
-| every outcome is terminal, or a note is left for the tick  | 200    | forgets it      |
-| it is no event, and lies among the dead letters            | 200    | forgets it      |
-| a subscription proves itself (a handshake)                 | 200    | begins to send  |
-| nothing durable could be written, or the ledger opened     | 503    | delivers again  |
-| the keys that the caller's token is checked with are gone  | 503    | delivers again  |
-| it is not known who calls                                  | 401    | may give it up  |
-| that caller may not call                                   | 403    | may give it up  |
+| every outcome is terminal, or a note is left for the tick | 200    | forgets it      |
+| it is no event, and lies among the dead letters           | 200    | forgets it      |
+| a subscription proves itself (a handshake)                | 200    | begins to send  |
+| nothing durable could be written, or the ledger opened    | 503    | delivers again  |
+| the keys that the caller's token is checked with are gone | 503    | delivers again  |
+| it is not known who calls                                 | 401    | may give it up  |
+| that caller may not call                                  | 403    | may give it up  |
 
 Of a batch every member is decided on, whatever became of the others; one that left nothing durable has the whole batch
 delivered again, which changes nothing for the rest. Where there is no HTTP, returning says 200 and raising 503.
