@@ -17,6 +17,7 @@ from retrigger.triggers.formats.wire import (
     asked_by_header,
     json_body,
     json_bytes,
+    lower_names,
     plain_body,
     whole,
 )
@@ -39,7 +40,7 @@ def parse(headers: Mapping[str, str], body: bytes, route: str | None = None, *, 
     `storage` (notifications alone), `background`, `schedule/<trigger>`. `now`, the time of receipt (aware UTC), stands
     in where the wire carries no time. Raises Malformed where the request as a whole cannot be read.
     """
-    lower = {name.lower(): value for name, value in headers.items()}
+    lower = lower_names(headers)
     plain = plain_body(lower, body)
     head, _, place = (route or "events").partition("/")
     reader = _ROUTES.get(head)

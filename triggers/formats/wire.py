@@ -2,7 +2,7 @@
 
 Whatever is wrong raises Malformed. Its codes are stable:
 
-    too_large            the body, as sent or inflated, or a batch, is over its bound
+    too_large            the headers, the body (as sent or inflated) or a batch is over its bound
     too_deep             JSON nested deeper than 64
     malformed_encoding   a body that its Content-Encoding (gzip) does not describe
     malformed_utf8       bytes, or an escape inside JSON, that are no Unicode text
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.event import Json
 
 MAX_BODY = 10 * 1024 * 1024
+MAX_HEADERS = 256 * 1024
 MAX_DEPTH = 64
 MAX_COUNT = 2**63 - 1
 ORIGIN = "webhook-request-origin"
@@ -88,6 +89,14 @@ def asked_by_header(request: Request) -> Handshake | None:
     if _HOST.fullmatch(origin) is None:
         raise Malformed("The header WebHook-Request-Origin is no host name; correct the sender.", code="bad_field")
     return Handshake(origin, by_header=True)
+
+
+def lower_names(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers with their names in lower case, if all of them together are no longer than MAX_HEADERS."""
+    if sum(map(len, headers)) + sum(map(len, headers.values())) > MAX_HEADERS:
+        message = f"The headers are over {MAX_HEADERS} characters; put the data into the body."
+        raise Malformed(message, code="too_large")
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def plain_body(headers: Mapping[str, str], body: bytes) -> bytes:
