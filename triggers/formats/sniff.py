@@ -12,7 +12,8 @@ from retrigger.triggers.errors import Malformed
 if TYPE_CHECKING:
     from retrigger.triggers.event import Json
 
-Shape = Literal["batch", "cloudevent", "push"]
+Shape = Literal["audit", "background", "batch", "cloudevent", "push"]
+_JOB_DATA = ({"customData"}, {"custom_data"})
 
 
 def shape(value: Json) -> Shape:
@@ -24,5 +25,13 @@ def shape(value: Json) -> Shape:
             return "cloudevent"
         if "message" in value:
             return "push"
-    message = "The body is no CloudEvent and no Pub/Sub push, and no header names its format; send it with its headers."
+        if isinstance(value.get("protoPayload"), dict):
+            return "audit"
+        context = value.get("context", value)
+        if isinstance(context, dict) and "eventId" in context and "eventType" in context:
+            return "background"
+        if value.keys() in _JOB_DATA:
+            message = "Cloud Scheduler's data names no job and no time: send it with the headers ce-source and ce-time."
+            raise Malformed(message, code="missing_field")
+    message = "The body's format is not known by its keys, and no header or route names it; send it with its headers."
     raise Malformed(message, code="malformed_envelope")
