@@ -12,17 +12,39 @@ from retrigger.triggers.errors import Malformed
 if TYPE_CHECKING:
     from retrigger.triggers.event import Json
 
-Shape = Literal["batch", "cloudevent", "push"]
+Shape = Literal["batch", "cloudevent", "event-grid", "push", "queue", "servicebus"]
+_CLOUDEVENT = frozenset({"specversion", "id", "source", "type"})
+_EVENT_GRID = frozenset({"eventType", "id", "topic"})
+_BUS_MESSAGE = frozenset({"SequenceNumber", "LockToken"})
 
 
 def shape(value: Json) -> Shape:
     """Which format the JSON value looks like, by the keys that only that format has."""
     if isinstance(value, list):
-        return "batch"
+        first = value[0] if value else None
+        return (
+            "event-grid" if isinstance(first, dict) and "eventType" in first and not _is_cloudevent(first) else "batch"
+        )
     if isinstance(value, dict):
-        if "specversion" in value or "cloudEventsVersion" in value:
+        if _is_cloudevent(value):
             return "cloudevent"
+        if "eventType" in value:
+            return "event-grid"
+        if "PopReceipt" in value:
+            return "queue"
+        if value.keys() >= _BUS_MESSAGE:
+            return "servicebus"
         if "message" in value:
             return "push"
-    message = "The body is no CloudEvent and no Pub/Sub push, and no header names its format; send it with its headers."
+    message = "The body is no event of a known format, and no header names one; send it with its headers."
     raise Malformed(message, code="malformed_envelope")
+
+
+def is_event(value: Json) -> bool:
+    """Whether a message's body is an event in itself, or an array of events: no message has all of their keys."""
+    first = value[0] if isinstance(value, list) and value else value
+    return isinstance(first, dict) and (first.keys() >= _CLOUDEVENT or first.keys() >= _EVENT_GRID)
+
+
+def _is_cloudevent(value: dict[str, Json]) -> bool:
+    return "specversion" in value or "cloudEventsVersion" in value
