@@ -168,7 +168,7 @@ def optional_instant(fields: Mapping[str, Json], name: str, where: str) -> datet
 
 def azure_instant(value: str, where: str) -> tuple[datetime, tuple[str, ...]]:
     """A time as Azure writes it, and notes: RFC 3339, or single digits (2026-1-31), or no zone, which then is UTC."""
-    found = _NEARLY.fullmatch(value)
+    found = None if _RFC3339.fullmatch(value) else _NEARLY.fullmatch(value)
     if found is None:
         return instant(value, where), ()
     year, month, day, hour, rest, zone = found.groups()
