@@ -69,7 +69,7 @@ def from_cloudevent(envelope: Envelope, now: datetime | None) -> Event:
         size=count(fields, "contentLength", where),
         content_type=text(fields, "contentType", where),
         checksum=md5 and f"md5:{md5}",
-        complete=not folder and (change != "created" or fields.get("api") in _WRITTEN),
+        complete=not folder and (change != "created" or text(fields, "api", where) in _WRITTEN),
     )
     return Event(
         id=envelope.id,

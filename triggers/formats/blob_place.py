@@ -53,27 +53,27 @@ def read(source: str, subject: str | None, url: str | None) -> tuple[Place, tupl
     shown = _URL.fullmatch(url or "")
     owner = _ACCOUNT.search(source)
     account = _one_of("account", owner and owner[1].lower(), shown and shown[1].lower())
-    container = _one_of("container", named and named[1], shown and shown[2])
+    container = _one_of("container", named and named[1], shown and _decoded(shown[2]))
     name = _name(named and named[2], shown and shown[3])
     if len(name) > MAX_NAME:
         raise Malformed("The blob's name is over 1,024 characters, which none can be.", code="bad_field")
     notes: tuple[str, ...] = ()
     if shown and shown[1].lower() != account:
         notes += ("source_and_url_differ",)
-    if shown and named and (shown[2] != container or name != named[2]):
+    if shown and named and (container not in {shown[2], _decoded(shown[2])} or name != named[2]):
         notes += ("subject_and_url_differ",)
     return Place(account, container, name), notes
 
 
 def _name(named: str | None, shown: str | None) -> str:
-    decoded = _decoded(shown)
+    decoded = shown and _decoded(shown.partition("?")[0])
     return _one_of("name", *((named, decoded) if named in {shown, decoded} else (decoded, named)))
 
 
-def _decoded(path: str | None) -> str | None:
-    """The name in a URL's path; None if it is no UTF-8."""
+def _decoded(part: str) -> str | None:
+    """A part of a URL's path; None if it is no UTF-8."""
     try:
-        return None if path is None else unquote(path.partition("?")[0], errors="strict")
+        return unquote(part, errors="strict")
     except UnicodeDecodeError:
         return None
 
