@@ -26,6 +26,7 @@ def of_service_bus(message: ServiceBusMessage) -> dict[str, str]:
     return _text(
         {
             "MessageId": message.message_id,
+            "SequenceNumber": message.sequence_number,
             "DeliveryCount": message.delivery_count,
             "EnqueuedTimeUtc": message.enqueued_time_utc,
             "SessionId": message.session_id,

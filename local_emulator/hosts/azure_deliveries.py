@@ -10,15 +10,14 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from retrigger.triggers.event import rfc3339
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
     from pathlib import Path
 
     from retrigger.triggers.event import Json
 
+# What the host tells as numbers and objects. UserProperties is ApplicationProperties under its old name.
+_JSON = frozenset({"ApplicationProperties", "DeliveryCount", "DequeueCount", "SequenceNumber"})
 _TIME_SPAN = re.compile(r"(?:(\d+)\.)?(\d+):(\d+):(\d+(?:\.\d+)?)")
 
 
@@ -48,6 +47,14 @@ class Delivery:
             raise Unreadable("the metadata of a message is an object")
         return cls(metadata, body)
 
+    @classmethod
+    def of(cls, headers: Mapping[str, str], body: bytes) -> Delivery:
+        """From what `triggers.formats.encode` writes as `storage-queue` or `service-bus`: there all values are text."""
+        metadata = {name: json.loads(text) if name in _JSON else text for name, text in headers.items()}
+        if "MessageId" in metadata:
+            metadata["UserProperties"] = metadata.setdefault("ApplicationProperties", {})
+        return cls(metadata, body)
+
     def write(self) -> bytes:
         return json.dumps({"metadata": self.metadata, "body": base64.b64encode(self.body).decode()}).encode()
 
@@ -60,22 +67,8 @@ class Delivery:
         return count
 
 
-def queue_message(message_id: str, body: bytes, inserted: datetime) -> Delivery:
-    """A message of a storage queue, given out for the first time. `inserted` is aware UTC."""
-    return Delivery({"Id": message_id, "DequeueCount": 1, "InsertionTime": rfc3339(inserted)}, body)
-
-
-def service_bus_message(
-    message_id: str, body: bytes, enqueued: datetime, properties: Mapping[str, Json] | None = None
-) -> Delivery:
-    """A message of Service Bus, given out for the first time. `enqueued` is aware UTC."""
-    told = {**(properties or {})}
-    metadata: dict[str, Json] = {"MessageId": message_id, "DeliveryCount": 1, "EnqueuedTimeUtc": rfc3339(enqueued)}
-    return Delivery({**metadata, "ApplicationProperties": told, "UserProperties": told}, body)
-
-
 def given_out(wire: bytes, attempt: int) -> bytes:
-    """The same message when its queue gives it out for the `attempt`th time: a Subscription's `body_of`."""
+    """The written message as its queue gives it out for the `attempt`th time: a Subscription's `body_of`."""
     delivery = Delivery.read(wire)
     counted = {name: attempt for name in ("DequeueCount", "DeliveryCount") if name in delivery.metadata}
     return replace(delivery, metadata={**delivery.metadata, **counted}).write()
