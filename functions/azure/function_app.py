@@ -6,17 +6,20 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import azure.functions as func
 from azure.functions.timer import TimerRequest  # noqa: TC002  # the worker reads annotations when it loads a function
 
 from retrigger.functions import logs
+from retrigger.functions.auth import Call, Callers
 from retrigger.functions.azure import metadata
 from retrigger.functions.azure.channels import ServiceBusQueue, ServiceBusTopic, StorageQueue, binding
 from retrigger.functions.azure.wake_ups import since, wake_ups
-from retrigger.functions.response import answer, answer_other_methods, settle
+from retrigger.functions.response import answer, answer_caller, answer_other_methods, settle
 from retrigger.handlers.wiring import Settings, app, compiled_at
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.formats import parse
@@ -25,11 +28,13 @@ from retrigger.triggers.formats.wire import ORIGIN
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from retrigger.functions.response import Answer
     from retrigger.triggers.formats import Parsed
 
 BINARY = func.DataType.BINARY
 functions = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
-project = compiled_at(Settings.from_environment(os.environ).compiled)  # the host asks at once what there is to listen to
+# The worker imports this to learn what there is to listen to.
+project = compiled_at(Settings.from_environment(os.environ).compiled)
 
 
 def take(headers: Mapping[str, str], body: bytes, route: str) -> None:
@@ -47,15 +52,27 @@ def event_grid(event: str) -> None:
     take({}, event.encode(), "eventgrid")
 
 
+@functools.cache
+def callers() -> Callers:
+    """The host has asked for a function key; what the environment declares is asked for besides."""
+    declared = project.environment.callers or "platform"
+    return Callers.of(replace(project.environment, callers=declared), os.environ)
+
+
 @functions.route("events/{*route}", methods=["POST", "OPTIONS"])
 def events(req: func.HttpRequest) -> func.HttpResponse:
+    """Decode, handle, encode, for whoever may call."""
     logs.configure()
+    call = Call(headers=dict(req.headers), code=req.params.get("code"))
+    body, status, headers = answer_caller(lambda: callers().admit(call), lambda: answer_events(req))
+    return func.HttpResponse(body, status_code=status, headers=headers)
+
+
+def answer_events(req: func.HttpRequest) -> Answer:
     headers, raw, route = dict(req.headers), req.get_body(), req.route_params.get("route") or None
-    if req.method == "POST" or ORIGIN in headers:
-        body, status, told = answer(app, raw, lambda: read(headers, raw, route))
-    else:
-        body, status, told = answer_other_methods()
-    return func.HttpResponse(body, status_code=status, headers=told)
+    if req.method != "POST" and ORIGIN not in headers:
+        return answer_other_methods()
+    return answer(app, raw, lambda: read(headers, raw, route))
 
 
 @functions.timer_trigger("timer", "0 * * * * *")
@@ -81,7 +98,7 @@ def hear_queue(channel: str, address: str, it: StorageQueue) -> None:
     def poison(message: func.QueueMessage) -> None:
         logs.configure()
         told = (
-            f"No delivery of a message of the queue {it.queue} succeeded; find out why in the log, then send it again."
+            f"Every delivery of a message of the queue {it.queue} failed; mend what the log says, then send it again."
         )
         settle(app, message.get_body(), lambda: [Malformed(told, code="poisoned")])
 

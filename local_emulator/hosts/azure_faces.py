@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from retrigger.local_emulator.guard import refusal
 from retrigger.local_emulator.hosts.azure_deliveries import Delivery, QueueRules, Unreadable
 from retrigger.local_emulator.hosts.azure_library import Function, Raised, Returned, datum, http_datum, invoke
 
@@ -133,6 +134,8 @@ class Faces:
 
 def _guarded(face: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
+        if (reason := refusal(request.headers)) is not None:
+            return JSONResponse({"error": reason}, 403)
         try:
             return await face(request)
         except _Refused as error:

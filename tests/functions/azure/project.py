@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from retrigger.triggers.spec import Caller
+
 QUEUE = "https://acme.queue.core.windows.net/asks"
 BUS = "sb://acme-ml.servicebus.windows.net/retrain"
 TOPIC = "sb://acme-ml.servicebus.windows.net/news/subscriptions/train"
@@ -67,7 +69,7 @@ class Project:
     folder: Path
 
     @classmethod
-    def make(cls, folder: Path, platform_url: str) -> Project:
+    def make(cls, folder: Path, platform_url: str, callers: tuple[Caller, ...] = ()) -> Project:
         for name, text in _FILES.items():
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")
@@ -75,7 +77,7 @@ class Project:
         endpoints = dict.fromkeys(("storage", "vertex", "metadata"), platform_url)
         local = local_environment(authored, like="dev", ledger=f"sqlite:{folder / 'ledger'}", endpoints=endpoints)
         landing = Store(kind="blob", account="acme", bucket="landing")
-        placed = replace(local, stores={"landing": landing}, channels=_CHANNELS)
+        placed = replace(local, stores={"landing": landing}, channels=_CHANNELS, callers=callers)
         made = cls(folder)
         made.compiled.write_text(compile_project(authored, placed), encoding="utf-8")
         to_second_20 = timedelta(seconds=(80 - datetime.now(UTC).second) % 60)

@@ -14,12 +14,14 @@ from azure.functions.timer import TimerRequest
 
 from retrigger.functions.azure import FOLDER
 from retrigger.triggers.errors import RetriggerError
-from tests.functions.azure.project import BUS
+from retrigger.triggers.spec import KeyCaller
+from tests.functions.azure.project import BUS, Project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
-    from tests.functions.azure.project import Project
+    from tests.benchmarks.loopback import Platform
 
 NOW = datetime(2026, 1, 5, 9, tzinfo=UTC)
 ACCOUNT = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/acme"
@@ -245,6 +247,19 @@ def test_a_sender_that_asks_first_is_allowed(app: Mapping[str, Callable[..., Any
 def test_a_look_around_is_no_delivery(app: Mapping[str, Callable[..., Any]], project: Project) -> None:
     assert app["events"](posted(b"", "", "OPTIONS")).status_code == 405
     assert project.dead_letters() == []
+
+
+def test_a_declared_key_is_asked_for_besides_the_hosts(
+    tmp_path: Path, platform: Platform, load: Callable[[Project], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEBHOOK_KEY", "right")
+    project = Project.make(tmp_path, platform.url, (KeyCaller(setting="WEBHOOK_KEY"),))
+    events = load(project).events.build().get_user_function()
+    assert events(posted([EVENT_GRID])).status_code == 401
+    assert events(posted(b"{", **{"aeg-sas-key": "wrong"})).status_code == 401
+    assert (project.runs(), project.dead_letters()) == ([], [])
+    assert events(posted([EVENT_GRID], **{"aeg-sas-key": "right"})).status_code == 200
+    assert project.runs() == ["train"]
 
 
 def test_host_json_leaves_time_between_tries_and_enough_of_them() -> None:

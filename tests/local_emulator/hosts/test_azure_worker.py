@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import subprocess
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -215,6 +216,21 @@ def test_it_comes_back_after_a_kill(worker: Served) -> None:
     eventually(lambda: listens(worker), 20)
     assert worker.ask("/queue/jobs", queued(b"again")).status == 200
     worker.recorded()
+
+
+def test_it_ends_when_whoever_started_it_is_gone(tmp_path: Path) -> None:
+    app = AzureApp(folder=APP, environment={**os.environ, "RECORD": str(tmp_path / "record")})
+    process = subprocess.Popen(app.command(0), stdin=subprocess.PIPE, env=dict(app.environment), start_new_session=True)
+    assert process.stdin
+    process.stdin.close()  # as the kernel does when a process is killed
+    assert process.wait(20) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "https://example.com"}, {"Host": "evil.example.com"}])
+def test_web_pages_reach_no_function(worker: Served, headers: dict[str, str]) -> None:
+    for path in ("/queue/jobs", "/api/plain"):
+        assert worker.ask(path, queued(b""), **headers).status == 403
+    assert worker.recorded() == []
 
 
 def listens(worker: Served) -> bool:
