@@ -160,7 +160,7 @@ class Stage:
             counts["received"] += 1
             for outcome in outcomes:
                 assert isinstance(outcome, dict)
-                result = str(outcome["result"])
+                result = str(outcome.get("result", "dead"))  # what is no event lies among the dead letters
                 counts[result] = counts.get(result, 0) + 1
         return counts
 

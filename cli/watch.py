@@ -81,11 +81,11 @@ def _lines(it: Attempt, subject: str | None = None) -> Iterator[str]:
     outcomes: Sequence[Any] = answer.get("outcomes") or []  # type: ignore[assignment]  # our own function's answer
     for outcome in outcomes:
         yield f"{subject}  {_decided(outcome)}"
-    if "error" in answer:
-        yield f"{subject}  {paint('dead')}: {visible(str(answer['error']))}"
 
 
 def _decided(outcome: dict[str, Any]) -> str:
+    if "error" in outcome:
+        return f"{paint('dead')}: {outcome['error']['code']}: {visible(outcome['error']['message'])}"
     stops = [verdict["reason"] for verdict in outcome["verdicts"] if verdict["says"] == "stop"]
     reason = f": {visible(stops[-1])}" if stops else ""
     who = f"{outcome['trigger']}: " if outcome["trigger"] else ""

@@ -54,7 +54,10 @@ SUBJECT = "10:00:01  gs://landing/a b\\x1b.csv"
         (attempt(2, answer=decided("rejected", "no header")), [f"{SUBJECT}  churn: rejected: no header"]),
         (attempt(2, status=0), [f"{SUBJECT}  retry: refused"]),
         (attempt(2, status=503), [f"{SUBJECT}  retry: the function answered 503"]),
-        (attempt(2, answer={"error": "bad"}), [f"{SUBJECT}  dead: bad"]),
+        (
+            attempt(2, answer={"outcomes": [{"error": {"code": "bad_time", "message": "no time"}}]}),
+            [f"{SUBJECT}  dead: bad_time: no time"],
+        ),
         (attempt(2, answer=["somebody else's"]), []),
         (attempt(2, subscription="tick"), []),
     ],

@@ -1,7 +1,7 @@
 """Wire formats: how an event looks when it arrives, and when the emulator or a test sends it.
 
 `parse` never raises anything but Malformed, whatever the bytes and headers; its codes stand in `wire`. docs/events.md
-has a row for each format.
+has a row for each format. Formats that few deliveries come in are imported when the first does.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.event import FIRED, Event, Message, Object, Schedule
-from retrigger.triggers.formats import cloudevents, custom, event_grid, pubsub, schedule, sniff, storage
+from retrigger.triggers.formats import cloudevents, custom, event_grid, pubsub, schedule, sniff, storage, unwrapped
 from retrigger.triggers.formats.wire import (
-    MAX_BODY,
     Handshake,
     Request,
     asked_by_header,
+    json_body,
     json_bytes,
-    json_value,
+    lower_names,
+    plain_body,
     whole,
 )
 
@@ -48,20 +49,19 @@ def parse(headers: Mapping[str, str], body: bytes, route: str | None = None, *, 
     """The events of one request; of a batch, each member's event or what is wrong with it.
 
     `route` chooses the format: `events` (the default: CloudEvents, else told by the body), `pubsub[/<channel>]`,
-    `storage` (notifications alone), `schedule/<trigger>`; of Azure Functions' bindings `eventgrid`, `queue/<channel>`,
-    `servicebus/<channel>`, `blob[/<container>/<name>]`, `timer/<trigger>`, whose metadata are the headers. `now`, the
-    time of receipt (aware UTC), stands in where the wire carries no time. Raises Malformed where the request as a
-    whole cannot be read.
+    `storage` (notifications alone), `background`, `schedule/<trigger>`; of Azure Functions' bindings `eventgrid`,
+    `queue/<channel>`, `servicebus/<channel>`, `blob[/<container>/<name>]`, `timer/<trigger>`, whose metadata are the
+    headers. `now`, the time of receipt (aware UTC), stands in where the wire carries no time. Raises Malformed where
+    the request as a whole cannot be read.
     """
-    if len(body) > MAX_BODY:
-        raise Malformed(f"The body is over {MAX_BODY} bytes; put the data into a store.", code="too_large")
+    lower = lower_names(headers)
+    plain = plain_body(lower, body)
     head, _, place = (route or "events").partition("/")
     reader = _ROUTES.get(head)
     if reader is None:
         message = f"No format is read under the route {head[:40]!r}; take one of {', '.join(_ROUTES)}."
         raise Malformed(message, code="unknown_route")
-    lower = {name.lower(): value for name, value in headers.items()}
-    request = Request(headers=lower, body=body, place=whole(place, "The route"), now=now)
+    request = Request(headers=lower, body=plain, place=whole(place, "The route"), now=now)
     return asked_by_header(request) or reader(request)
 
 
@@ -100,10 +100,16 @@ def _events(request: Request) -> Parsed:
     if cloudevents.is_cloudevent(request.headers):
         found = _opened(cloudevents.read(request), request)
         return _attempted(found, event_grid.attempt(request.headers))
-    value = json_value(request.body, "The body")
+    if unwrapped.is_unwrapped(request.headers):
+        return [unwrapped.read(request)]
+    value = json_body(request)
     match sniff.shape(value):
         case "push":
             return [pubsub.from_push(value, request)]
+        case "audit":
+            return [_log_entry(value, request)]
+        case "background":
+            return [_background_event(value, request)]
         case ("queue" | "servicebus") as kind:
             return _saved(value, kind, request)
         case "event-grid" if (asked := event_grid.handshake(value, request.headers)) is not None:
@@ -142,11 +148,15 @@ def _attempted(found: list[Event | Malformed], attempt: int) -> Parsed:
 
 
 def _pubsub(request: Request) -> Parsed:
-    return [pubsub.read(request)]
+    return [_pushed(request)]
+
+
+def _pushed(request: Request) -> Event:
+    return unwrapped.read(request) if unwrapped.is_unwrapped(request.headers) else pubsub.read(request)
 
 
 def _storage(request: Request) -> Parsed:
-    event = pubsub.read(request)
+    event = _pushed(request)
     if not isinstance(event.payload, Object):
         message = "The message is no storage notification; send other messages to the route pubsub."
         raise Malformed(message, code="unsupported_type")
@@ -154,7 +164,32 @@ def _storage(request: Request) -> Parsed:
 
 
 def _schedule(request: Request) -> Parsed:
-    return [schedule.read(request)]
+    name = schedule.trigger_of(request)
+    if schedule.is_request(request.headers):
+        return [schedule.read(request)]
+    return [schedule.from_push(_pushed(request), name)]
+
+
+def _background(request: Request) -> Parsed:
+    return [_background_event(json_body(request), request)]
+
+
+def _background_event(value: Json, request: Request) -> Event:
+    from retrigger.triggers.formats import background
+
+    return background.from_json(value, request)
+
+
+def _log_entry(value: Json, request: Request) -> Event:
+    from retrigger.triggers.formats import audit
+
+    return audit.from_entry(value, request)
+
+
+def _audited(envelope: cloudevents.Envelope, now: datetime | None) -> Event:
+    from retrigger.triggers.formats import audit
+
+    return audit.from_cloudevent(envelope, now)
 
 
 def _queue(request: Request) -> Parsed:
@@ -191,6 +226,7 @@ _ROUTES: Mapping[str, Callable[[Request], Parsed]] = {
     "events": _events,
     "pubsub": _pubsub,
     "storage": _storage,
+    "background": _background,
     "schedule": _schedule,
     "eventgrid": _events,
     "queue": _queue,
@@ -203,6 +239,8 @@ _TYPES: Mapping[str, Reader] = {
     pubsub.TYPE: pubsub.from_cloudevent,
     schedule.TYPE: schedule.from_cloudevent,
     FIRED: schedule.from_cloudevent,
+    schedule.EXECUTED: schedule.from_eventarc,
+    "google.cloud.audit.log.v1.written": _audited,
 }
 
 

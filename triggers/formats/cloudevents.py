@@ -17,7 +17,9 @@ from retrigger.triggers.errors import Malformed
 from retrigger.triggers.event import rfc3339
 from retrigger.triggers.formats.wire import (
     base64_bytes,
+    check_charset,
     event_time,
+    json_body,
     json_bytes,
     json_value,
     mapping,
@@ -81,13 +83,13 @@ def read(request: Request) -> Envelope | Batch:
     """A request whose headers declare CloudEvents. The content type decides before ce-* headers do."""
     media = _media_type(request.headers)
     if media == STRUCTURED:
-        return structured(json_value(request.body, "The body"), request.headers)
+        return structured(json_body(request), request.headers)
     if media == BATCH:
-        return batch(json_value(request.body, "The body"), request.headers)
+        return batch(json_body(request), request.headers)
     if media.startswith("application/cloudevents"):
         message = f"Events of content type {media[:80]} are not read; send {STRUCTURED}."
         raise Malformed(message, code="unsupported_format")
-    return _binary(request, media)
+    return _binary(request)
 
 
 def structured(value: Json, headers: Mapping[str, str], where: str = "The CloudEvent") -> Envelope:
@@ -100,8 +102,8 @@ def structured(value: Json, headers: Mapping[str, str], where: str = "The CloudE
         if data is not None:
             message = f"{where} has both data and data_base64; send one of them."
             raise Malformed(message, code="malformed_envelope")
-        media = _media(text(fields, "datacontenttype", where) or "application/octet-stream")
-        data_of = _content(base64_bytes(encoded, f"{where} data_base64"), media)
+        content_type = text(fields, "datacontenttype", where) or "application/octet-stream"
+        data_of = _content(base64_bytes(encoded, f"{where} data_base64"), content_type)
         return _envelope(fields, data_of, headers, where, _others(fields))
     return _envelope(fields, data, headers, where, _others(fields))
 
@@ -197,7 +199,7 @@ def _unquoted(value: str, name: str) -> str:
     return "".join(kept)
 
 
-def _binary(request: Request, media: str) -> Envelope:
+def _binary(request: Request) -> Envelope:
     where = "The CloudEvent"
     headers = request.headers
     if "ce-cloudeventsversion" in headers:
@@ -206,7 +208,7 @@ def _binary(request: Request, media: str) -> Envelope:
         name: decode_header(headers[f"ce-{name}"], f"ce-{name}") for name in _READ if f"ce-{name}" in headers
     }
     _check_version(fields, where)
-    data = _content(request.body, media) if request.body else None
+    data = _content(request.body, headers.get("content-type", "")) if request.body else None
     others: dict[str, Json] = {name[3:]: headers[name] for name in headers if name.startswith("ce-")}
     if "content-type" in headers:
         others["datacontenttype"] = quote(headers["content-type"])
@@ -243,8 +245,11 @@ def _envelope(
     )
 
 
-def _content(data: bytes, media: str) -> Json | bytes:
-    return json_value(data, "The data") if is_json(media) else data
+def _content(data: bytes, content_type: str) -> Json | bytes:
+    if not is_json(_media(content_type)):
+        return data
+    check_charset(content_type, "The data")
+    return json_value(data, "The data")
 
 
 def _check_version(fields: Mapping[str, Json], where: str) -> None:

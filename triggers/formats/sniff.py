@@ -12,7 +12,8 @@ from retrigger.triggers.errors import Malformed
 if TYPE_CHECKING:
     from retrigger.triggers.event import Json
 
-Shape = Literal["batch", "cloudevent", "event-grid", "push", "queue", "servicebus"]
+Shape = Literal["audit", "background", "batch", "cloudevent", "event-grid", "push", "queue", "servicebus"]
+_JOB_DATA = ({"customData"}, {"custom_data"})
 _CLOUDEVENT = frozenset({"specversion", "id", "source", "type"})
 _EVENT_GRID = frozenset({"eventType", "id", "topic"})
 _BUS_MESSAGE = frozenset({"SequenceNumber", "LockToken"})
@@ -26,6 +27,9 @@ def shape(value: Json) -> Shape:
     if isinstance(value, dict):
         if _is_cloudevent(value):
             return "cloudevent"
+        context = value.get("context", value)
+        if isinstance(context, dict) and "eventId" in context and "eventType" in context:
+            return "background"
         if _is_event_grid(value):
             return "event-grid"
         if "PopReceipt" in value:
@@ -34,7 +38,12 @@ def shape(value: Json) -> Shape:
             return "servicebus"
         if "message" in value:
             return "push"
-    message = "The body is no event of a known format, and no header names one; send it with its headers."
+        if isinstance(value.get("protoPayload"), dict):
+            return "audit"
+        if value.keys() in _JOB_DATA:
+            message = "Cloud Scheduler's data names no job and no time: send it with the headers ce-source and ce-time."
+            raise Malformed(message, code="missing_field")
+    message = "The body's format is not known by its keys, and no header or route names it; send it with its headers."
     raise Malformed(message, code="malformed_envelope")
 
 

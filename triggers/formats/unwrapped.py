@@ -1,0 +1,67 @@
+"""Pub/Sub pushes without their envelope: the body is the message's data, and headers say the rest.
+
+Source: https://cloud.google.com/pubsub/docs/payload-unwrapping. The subscription must write metadata: without it
+nothing tells one message from the next. The message's id, time and ordering key are then X-Goog-PubSub-* headers, and
+each attribute is a header of its own name. HTTP does not keep how that name was spelled, so attributes come in lower
+case (note `attributes_lower_case`), but for those of a storage notification, which are known.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from retrigger.triggers.event import Message
+from retrigger.triggers.formats import pubsub, storage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from retrigger.triggers.event import Event, Json
+    from retrigger.triggers.formats.wire import Request
+
+_METADATA = "x-goog-pubsub-"
+_SPELLED = {name.lower(): name for name in storage.ATTRIBUTES}
+# What clients, proxies and Cloud Run add is no attribute; least of all what proves who calls.
+_OF_THE_WAY = re.compile(
+    r"accept(-.*)?|authorization|cache-control|connection|content-(encoding|length|type)|cookie|expect|forwarded|from"
+    r"|function-execution-id|host|keep-alive|pragma|proxy-.*|te|trailer|traceparent|tracestate|transfer-encoding"
+    r"|upgrade|user-agent|via|x-(appengine|b3|cloud|envoy|forwarded|goog|serverless)-.*",
+    re.DOTALL,
+)
+
+
+def is_unwrapped(headers: Mapping[str, str]) -> bool:
+    """Whether the headers (names in lower case) carry what the envelope would."""
+    return f"{_METADATA}message-id" in headers
+
+
+def read(request: Request) -> Event:
+    """The event of the same push in its envelope. The channel is the route's, or else the subscription."""
+    headers = request.headers
+    attributes = {
+        _SPELLED.get(name, name): _text(value) for name, value in headers.items() if not _OF_THE_WAY.fullmatch(name)
+    }
+    message: dict[str, Json] = {
+        "messageId": headers[f"{_METADATA}message-id"],
+        "publishTime": headers.get(f"{_METADATA}publish-time"),
+        "orderingKey": headers.get(f"{_METADATA}ordering-key"),
+        "attributes": dict(attributes),
+        "data": base64.b64encode(request.body).decode("ascii"),
+    }
+    event = pubsub.from_push(
+        {"message": message, "subscription": headers.get(f"{_METADATA}subscription-name")}, request
+    )
+    if isinstance(event.payload, Message) and attributes:
+        return replace(event, notes=(*event.notes, "attributes_lower_case"))
+    return event
+
+
+def _text(value: str) -> str:
+    """A header as UTF-8: a WSGI server hands its bytes on as Latin-1 (PEP 3333)."""
+    try:
+        return value if value.isascii() else value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
