@@ -54,7 +54,7 @@ class Envelope:
     """A CloudEvent before its data is understood: `data` is JSON, or bytes where the content type is not JSON's.
 
     `others` are the attributes that no platform's event is read by, unchecked and as they came: of a binary event
-    still percent-encoded (`encoded`).
+    still percent-encoded (`encoded`), but for the content type.
     """
 
     id: str
@@ -132,8 +132,10 @@ def attributes_of(envelope: Envelope) -> dict[str, str]:
                 others[name] = str(value).lower()
             case int() if -(2**31) <= value < 2**31:
                 others[name] = str(value)
+            case str() if envelope.encoded and name != "datacontenttype":
+                others[name] = decode_header(value, f"ce-{name}")
             case str():
-                others[name] = decode_header(value, f"ce-{name}") if envelope.encoded else value
+                others[name] = whole(value, "The content type")
             case _:
                 message = (
                     f"The CloudEvent's attribute {name[:40]} is no text, boolean or 32-bit integer; send it as text."
@@ -211,7 +213,7 @@ def _binary(request: Request) -> Envelope:
     data = _content(request.body, headers.get("content-type", "")) if request.body else None
     others: dict[str, Json] = {name[3:]: headers[name] for name in headers if name.startswith("ce-")}
     if "content-type" in headers:
-        others["datacontenttype"] = quote(headers["content-type"])
+        others["datacontenttype"] = headers["content-type"]
     return replace(_envelope(fields, data, headers, where, _others(others)), encoded=True)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from retrigger.triggers.event import Message
 from retrigger.triggers.formats import pubsub, storage
+from retrigger.triggers.formats.wire import whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,17 +43,19 @@ def read(request: Request) -> Event:
     """The event of the same push in its envelope. The channel is the route's, or else the subscription."""
     headers = request.headers
     attributes = {
-        _SPELLED.get(name, name): _text(value) for name, value in headers.items() if not _OF_THE_WAY.fullmatch(name)
+        _SPELLED.get(name) or _text(name): _text(value)
+        for name, value in headers.items()
+        if not _OF_THE_WAY.fullmatch(name)
     }
     message: dict[str, Json] = {
-        "messageId": headers[f"{_METADATA}message-id"],
+        "messageId": _text(headers[f"{_METADATA}message-id"]),
         "publishTime": headers.get(f"{_METADATA}publish-time"),
-        "orderingKey": headers.get(f"{_METADATA}ordering-key"),
+        "orderingKey": _text(headers.get(f"{_METADATA}ordering-key", "")),
         "attributes": dict(attributes),
         "data": base64.b64encode(request.body).decode("ascii"),
     }
     event = pubsub.from_push(
-        {"message": message, "subscription": headers.get(f"{_METADATA}subscription-name")}, request
+        {"message": message, "subscription": _text(headers.get(f"{_METADATA}subscription-name", ""))}, request
     )
     if isinstance(event.payload, Message) and attributes:
         return replace(event, notes=(*event.notes, "attributes_lower_case"))
@@ -64,4 +67,4 @@ def _text(value: str) -> str:
     try:
         return value if value.isascii() else value.encode("latin-1").decode()
     except UnicodeError:
-        return value
+        return whole(value, "A header")
