@@ -9,7 +9,7 @@ from tests.benchmarks.__main__ import BENCHMARKS, main
 from tests.benchmarks.report import as_json
 
 KEYS = {
-    "matching": {"us_per_event", "shapes", "growth"},
+    "matching": {"us_per_event", "shapes", "growth", "hostile"},
     "decode": {"us", "json_loads_us"},
     "fuzz": {"executions", "findings", "peak_rss_mb"},
     "ledger": {"per_second", "operations"},
