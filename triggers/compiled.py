@@ -1,6 +1,6 @@
 """The one file that a function loads: an environment, the index, and its triggers and templates as JSON.
 
-    {"format": 1, "environment": {…}, "index": …, "triggers": {name: "<JSON>"}, "templates": {sha256: "<JSON>"}}
+    {"format": 2, "environment": {…}, "index": …, "triggers": {name: "<JSON>"}, "templates": {sha256: "<JSON>"}}
 
 Triggers and templates are JSON *strings*: a function that wakes up for one event parses one trigger, not a thousand.
 Durations are seconds; a field that holds its default is left out.
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.event import Json
     from retrigger.triggers.spec import Caller, Source
 
-FORMAT = 1
+FORMAT = 2
 _SOURCES: dict[str, type[Source]] = {"object": ObjectSource, "message": MessageSource, "schedule": ScheduleSource}
 _CALLERS: dict[str, type[Caller]] = {"google": GoogleCaller, "entra": EntraCaller, "key": KeyCaller}
 _KINDS: dict[type, str] = {cls: kind for kinds in (_SOURCES, _CALLERS) for kind, cls in kinds.items()}
@@ -96,19 +96,26 @@ def dumps(environment: Environment, triggers: Iterable[Trigger], templates: Mapp
     return _text(document) + "\n"
 
 
-def load(text: str) -> Compiled:
-    """RetriggerError `compiled_format` if the text is no file of this format."""
+def load(file: str | bytes) -> Compiled:
+    """RetriggerError `compiled_format` if the file, in UTF-8, is none of this format."""
     try:
+        text = file if isinstance(file, str) else file.decode()
         document = json.loads(text)
-    except ValueError as error:
-        raise _unreadable("is not JSON") from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise _unreadable(f"is not of format {FORMAT}")
-    return Compiled(document, hashlib.sha256(text.encode()).hexdigest())
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(f"is not JSON, it may be cut off ({str(error)[:80]})") from error
+    if not isinstance(document, dict) or "format" not in document:
+        raise _unreadable("does not say its format, so retrigger did not write it")
+    if type(document["format"]) is not int or document["format"] != FORMAT:
+        told = json.dumps(document["format"])[:20]
+        raise _unreadable(f"has format {told}, and this version of retrigger reads format {FORMAT}")
+    try:
+        return Compiled(document, hashlib.sha256(text.encode()).hexdigest())
+    except (KeyError, TypeError, AttributeError, AssertionError, UnicodeEncodeError) as error:
+        raise _unreadable(f"has format {FORMAT}, but not its contents") from error
 
 
 def _unreadable(what: str) -> RetriggerError:
-    step = "run `retrigger compile` with the same version of retrigger as the function's"
+    step = "run `retrigger compile` with the same version of retrigger as the function's, and deploy the two together"
     return RetriggerError(f"The compiled project {what}: {step}.", code="compiled_format")
 
 

@@ -50,11 +50,15 @@ _Sorted: TypeAlias = tuple[list[str], list[int]]
 
 
 class _Table(NamedTuple):
-    """What is filed under one heading. `heads` finds, by the first `length` characters, the texts that begin so."""
+    """What is filed under one heading. `heads` finds, by the first `length` characters, the texts that begin so.
+
+    `firsts` holds the first character of each.
+    """
 
     rows: dict[str, list[Entry]]
     length: int
     heads: dict[str, _Sorted]
+    firsts: str
 
 
 Filed: TypeAlias = "Mapping[Heading, _Table]"
@@ -116,7 +120,8 @@ def _table(rows: dict[str, list[Entry]]) -> _Table:
     heads: dict[str, list[str]] = {}
     for text in sorted(rows):
         heads.setdefault(text[:length], []).append(text)
-    return _Table(rows, length, {head: (texts, _parents(texts)) for head, texts in heads.items()})
+    found: dict[str, _Sorted] = {head: (texts, _parents(texts)) for head, texts in heads.items()}
+    return _Table(rows, length, found, "".join(sorted({head[:1] for head in heads})))
 
 
 def _parents(texts: Sequence[str]) -> list[int]:
@@ -131,7 +136,7 @@ def _parents(texts: Sequence[str]) -> list[int]:
 
 def _beginnings(table: _Table, text: str) -> list[str]:
     """The texts of the table that `text` begins with."""
-    _, length, heads = table
+    _, length, heads, _ = table
     found = heads.get(text[:length])
     if found is None:
         return []
@@ -150,9 +155,15 @@ def _begins(table: _Table, segments: list[str]) -> set[str]:
 
 
 def _inside(table: _Table, name: str) -> set[str]:
-    _, length, heads = table
-    starts = [at for at in range(len(name) - length + 1) if name[at : at + length] in heads]
-    return _begins(table, [name[at:] for at in starts]) if starts else set()
+    _, length, heads, firsts = table
+    starts = []
+    for first in firsts if len(firsts) < len(name) else {*name}:
+        at = name.find(first)
+        while at >= 0:
+            if name[at : at + length] in heads:
+                starts.append(name[at:])
+            at = name.find(first, at + 1)
+    return _begins(table, starts) if starts else set()
 
 
 _OFFERED: Final[Mapping[Heading, Callable[[_Table, str], Iterable[str]]]] = {

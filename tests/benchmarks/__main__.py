@@ -10,6 +10,7 @@ from tests.benchmarks.cold_start import COLD_START
 from tests.benchmarks.decode import DECODE
 from tests.benchmarks.emulator import EMULATOR
 from tests.benchmarks.fuzz import FUZZ
+from tests.benchmarks.hostile import HOSTILE
 from tests.benchmarks.ledger import LEDGER
 from tests.benchmarks.matching import MATCHING
 from tests.benchmarks.report import as_json, as_table
@@ -24,6 +25,7 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = {
     "matching": MATCHING,
     "decode": DECODE,
     "fuzz": FUZZ,
+    "hostile": HOSTILE,
     "ledger": LEDGER,
     "burst": BURST,
     "tick": TICK,

@@ -169,8 +169,35 @@ def test_the_hash_is_that_of_the_text() -> None:
     assert one.hash != other.hash
 
 
-@pytest.mark.parametrize("file", ["", "{", "[]", "{}", '{"format": 0}', '{"format": 2}', '{"format": "1"}'])
-def test_a_file_of_another_format_is_refused_with_the_next_step(file: str) -> None:
-    with pytest.raises(RetriggerError, match="retrigger compile") as caught:
+WHOLE = compiled.dumps(DEV, [CHURN], {}, [])
+OWN, NEXT, BEFORE = compiled.FORMAT, compiled.FORMAT + 1, compiled.FORMAT - 1
+
+
+@pytest.mark.parametrize(
+    ("file", "what"),
+    [
+        ("", "is not JSON, it may be cut off (Expecting value: line 1 column 1 (char 0))"),
+        (WHOLE[: len(WHOLE) // 2], "is not JSON, it may be cut off (Unterminated string"),
+        (WHOLE[:-3], "is not JSON, it may be cut off (Expecting ',' delimiter"),
+        (WHOLE.encode("utf-16"), "is not JSON, it may be cut off ('utf-8' codec can't decode byte 0xff"),
+        ("[" * 1_000_000, "is not JSON, it may be cut off (maximum recursion depth exceeded"),
+        ('{"format": ' + "9" * 5_000 + "}", "is not JSON, it may be cut off (Exceeds the limit"),
+        ("[]", "does not say its format, so retrigger did not write it"),
+        ("{}", "does not say its format, so retrigger did not write it"),
+        (f'{{"format": {NEXT}}}', f"has format {NEXT}, and this version of retrigger reads format {OWN}"),
+        (f'{{"format": {BEFORE}}}', f"has format {BEFORE}, and this version of retrigger reads format {OWN}"),
+        (f'{{"format": "{OWN}"}}', f'has format "{OWN}", and this version of retrigger reads format {OWN}'),
+        (f'{{"format": {OWN}}}', f"has format {OWN}, but not its contents"),
+        (WHOLE.replace('"environment":{', '"environment":{"mood":"bad",'), f"has format {OWN}, but not its contents"),
+        (f'{{"format": {OWN}, "environment": [], "index": []}}', f"has format {OWN}, but not its contents"),
+        (f'{{"format": {OWN}, "environment": {{}}, "index": [], "triggers": []}}', f"has format {OWN}, but not its"),
+    ],
+)
+def test_a_file_of_another_format_is_refused_with_both_versions_and_the_next_step(file: str | bytes, what: str) -> None:
+    with pytest.raises(RetriggerError) as caught:
         compiled.load(file)
     assert caught.value.code == "compiled_format"
+    assert str(caught.value).startswith(f"The compiled project {what}")
+    assert str(caught.value).endswith(
+        ": run `retrigger compile` with the same version of retrigger as the function's, and deploy the two together."
+    )
