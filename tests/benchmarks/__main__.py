@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Final
 
 from tests.benchmarks.burst import BURST
+from tests.benchmarks.checking import CHECKING, LOADING
 from tests.benchmarks.cold_start import COLD_START
 from tests.benchmarks.decode import DECODE
 from tests.benchmarks.emulator import EMULATOR
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 BENCHMARKS: Final[Mapping[str, Benchmark]] = {
     "matching": MATCHING,
+    "loading": LOADING,
+    "checking": CHECKING,
     "decode": DECODE,
     "fuzz": FUZZ,
     "hostile": HOSTILE,

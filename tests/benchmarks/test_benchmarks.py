@@ -10,6 +10,8 @@ from tests.benchmarks.report import as_json
 
 KEYS = {
     "matching": {"us_per_event", "shapes", "growth", "hostile"},
+    "loading": {"load_ms", "first_event_ms"},
+    "checking": {"seconds"},
     "decode": {"us", "json_loads_us"},
     "hostile": {"ms", "worst"},
     "fuzz": {"executions", "findings", "peak_rss_mb"},
