@@ -29,7 +29,8 @@ def check(project: Project, environment: Environment) -> Iterator[Problem]:
                 error = _wrong(expression, variables, result)
                 if error:
                     hint = "; write the expression without `${{ }}`" if "${{" in expression else ""
-                    yield one.document.problem(place, error.code, said_of(place[-1], f"{error}{hint}"))
+                    told = said_of(place[-1], f"{error}{hint}")
+                    yield one.document.problem_within(place, expression, error.column, error.code, told)
 
 
 def _expressions(one: Authored, at: At, source: Source, environment: Environment) -> Iterator[_Expression]:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from retrigger.triggers import signature
 from retrigger.triggers.authoring import scope
 from retrigger.triggers.authoring.wording import said_of
+from retrigger.triggers.authoring.yaml import texts
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.expressions import check_value, expressions_in
 from retrigger.triggers.spec import ObjectSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from retrigger.triggers.authoring.project import Authored, Project
     from retrigger.triggers.authoring.yaml import At
@@ -53,10 +54,11 @@ def _combination(
     for name, value in {**one.trigger.launch.parameters, **source.parameters}.items():
         try:
             told = check_value(value, names)
-        except ExpressionError as error:
+        except ExpressionError:
             types[name] = "dyn"
-            reason = said_of(name, f"{error}{_why(at, source, error)}")
-            yield one.document.problem(_place(at, source, name), error.code, reason)
+            for place, text, error in _wrong(_place(at, source, name), value, names):
+                reason = said_of(name, f"{error}{_why(at, source, error)}")
+                yield one.document.problem_within(place, text, error.column, error.code, reason)
             continue
         if any(expressions_in(value)):
             types[name] = told
@@ -68,6 +70,15 @@ def _combination(
             yield reason
         else:
             yield one.document.problem(_place(at, source, misfit.parameter), misfit.code, reason)
+
+
+def _wrong(at: At, value: Json, names: Mapping[str, str]) -> Iterator[tuple[At, str, ExpressionError]]:
+    """The texts of a value that are wrong, each with its place."""
+    for place, text in texts(at, value):
+        try:
+            check_value(text, names)
+        except ExpressionError as error:
+            yield place, text, error
 
 
 def _names(one: Authored, source: Source, environment: Environment) -> dict[str, str]:
