@@ -44,6 +44,14 @@ class Authored:
         for number, source in enumerate(self.trigger.sources):
             yield ("source", number, _KEYS[type(source)]), source
 
+    def parameters(self, at: At, source: Source) -> dict[str, tuple[At, Json]]:
+        """What is launched for the source at `at`: its parameters over the launch's, each with its place."""
+        launched = self.trigger.launch.parameters
+        return {
+            **{name: (("launch", "parameters", name), value) for name, value in launched.items()},
+            **{name: ((*at, "parameters", name), value) for name, value in source.parameters.items()},
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Project:

@@ -63,4 +63,5 @@ def _is_white(unit: str) -> bool:
     """Whether an escape means white space, or nothing at all: a line that goes on."""
     if unit[0] != "\\" or len(unit) == 1:
         return False
-    return chr(int(unit[2:], 16)) in _WHITE if unit[2:] else unit[1] in _ESCAPED_WHITE
+    digits = unit[2:]
+    return chr(int(digits, 16)) in _WHITE if digits else unit[1] in _ESCAPED_WHITE

@@ -51,12 +51,13 @@ def _combination(
     names = _names(one, source, environment)
     types: dict[str, str] = {}
     literals: dict[str, Json] = {}
-    for name, value in {**one.trigger.launch.parameters, **source.parameters}.items():
+    given = one.parameters(at, source)
+    for name, (standing, value) in given.items():
         try:
             told = check_value(value, names)
         except ExpressionError:
             types[name] = "dyn"
-            for place, text, error in _wrong(_place(at, source, name), value, names):
+            for place, text, error in _wrong(standing, value, names):
                 reason = said_of(name, f"{error}{_why(at, source, error)}")
                 yield one.document.problem_within(place, text, error.column, error.code, reason)
             continue
@@ -69,7 +70,7 @@ def _combination(
         if misfit.code == "missing_parameter":
             yield reason
         else:
-            yield one.document.problem(_place(at, source, misfit.parameter), misfit.code, reason)
+            yield one.document.problem(given[misfit.parameter][0], misfit.code, reason)
 
 
 def _wrong(at: At, value: Json, names: Mapping[str, str]) -> Iterator[tuple[At, str, ExpressionError]]:
@@ -93,8 +94,3 @@ def _why(at: At, source: Source, error: ExpressionError) -> str:
     if isinstance(source, ObjectSource):
         return "; a windowed launch may use `window.*`, `vars.*`, and the `match.*` that the window's key fixes"
     return f"; source {at[1]} ({at[2]}) launches directly: it may use `event.*` and `vars.*`"
-
-
-def _place(at: At, source: Source, name: str) -> At:
-    holder: At = at if name in source.parameters else ("launch",)
-    return (*holder, "parameters", name)
