@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from retrigger.triggers import compiled
 from retrigger.triggers.authoring import checks
+from retrigger.triggers.authoring.checks import untrusted
 from retrigger.triggers.authoring.project import PROJECT_FILE, read_project
 from retrigger.triggers.authoring.wording import closest
 from retrigger.triggers.errors import Problem, ProjectError
@@ -26,7 +27,9 @@ def check(root: Path) -> list[Problem]:
     A trigger file whose shape is wrong is told as that; the rules judge what is right of it, if that is enough.
     """
     project, problems = read_project(root)
-    return sorted({*problems, *checks.problems(project, project.environments.values())})
+    problems += checks.problems(project, project.environments.values())
+    problems += (problem for rule in checks.TIDY_RULES for problem in rule(project))
+    return sorted(set(untrusted.alone(problems)))
 
 
 def compile_project(project: Project, environment: Environment | str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from retrigger.triggers.authoring import files, settle
+from retrigger.triggers.authoring.checks import untrusted
 from retrigger.triggers.authoring.environments import Azure, Defaults, Gcp, ProjectFile
 from retrigger.triggers.authoring.files import Unfit
 from retrigger.triggers.authoring.models import TriggerFile
@@ -58,7 +59,8 @@ class Project:
     """Everything that a project's files say.
 
     `environments` are those that can be compiled; `azure` names those of which only the shape is checked.
-    `schemas` are by path, `templates` by the SHA-256 that a pipeline of an environment holds.
+    `schemas` are by path, `templates` by the SHA-256 that a pipeline of an environment holds. `misread`: the texts of
+    trigger files that could not be understood.
     """
 
     root: Path
@@ -68,6 +70,7 @@ class Project:
     authored: tuple[Authored, ...]
     schemas: Mapping[str, Json]
     templates: Mapping[str, files.Template]
+    misread: tuple[str, ...] = ()
 
     @property
     def triggers(self) -> tuple[Trigger, ...]:
@@ -111,8 +114,9 @@ def read_project(root: Path) -> tuple[Project, list[Problem]]:
         authored=tuple(reading.triggers(file.defaults)),
         schemas=reading.schemas,
         templates={template.sha: template for template in reading.templates.values()},
+        misread=tuple(reading.misread),
     )
-    return project, reading.problems
+    return project, untrusted.alone(reading.problems)
 
 
 class _Reading:
@@ -121,6 +125,7 @@ class _Reading:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.problems: list[Problem] = []
+        self.misread: list[str] = []
         self.schemas: dict[str, Json] = {}
         self.templates: dict[str, files.Template] = {}
 
@@ -152,6 +157,8 @@ class _Reading:
             file = self._shaped(TriggerFile, document) if document else None
             if document and file:
                 yield Authored(settle.trigger(file, defaults, self._schemas(file, document)), document)
+            else:
+                self.misread.append(self._text(name))
 
     def _schemas(self, file: TriggerFile, document: Document) -> Mapping[str, Json]:
         for number, source in enumerate(file.source):
@@ -167,9 +174,16 @@ class _Reading:
             self.problems.extend(error.problems)
             return None
 
+    def _text(self, name: str) -> str:
+        try:
+            return files.read_text(self.root, name)
+        except Unfit:
+            return ""  # told when it was read as a document
+
     def _shaped(self, model: type[_M], document: Document) -> _M | None:
         file, problems = validate(model, document, _HAVE_DEFAULTS)
         self.problems.extend(problems)
+        self.problems.extend(untrusted.check(document))
         return file
 
     def _named(

@@ -133,7 +133,10 @@ def test_a_trigger_that_says_little_has_the_defaults_of_the_spec(write: Write) -
     assert load_project(write({})).triggers == (
         Trigger(
             name="churn",
-            sources=(ObjectSource(store="landing", match="{dt}/*.csv"),),
+            sources=(
+                ObjectSource(store="landing", match="{dt}/*.csv"),
+                MessageSource(channel="requests", parameters={"data": "${{ vars.table }}"}),
+            ),
             launch=Launch(pipeline="train", parameters={"data": "${{ window.folder }}"}),
         ),
     )

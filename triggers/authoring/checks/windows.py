@@ -40,8 +40,13 @@ def _closing(one: Authored) -> Iterator[Problem]:
         told = f"`quiet` ({rule.quiet}) is longer than `max_wait` ({rule.max_wait}): it would never be waited for."
         yield document.problem(quiet, "quiet_beyond_max_wait", told)
     settle: At = (*_WINDOW, "settle")
-    if rule.until is None and settle in document.values:
+    if settle not in document.values:
+        return
+    if rule.until is None:
         yield document.problem(settle, "unused_key", "`settle` is for a window with `until`: leave it out.", on="key")
+    elif rule.settle > rule.max_wait:
+        told = f"`settle` ({rule.settle}) is longer than `max_wait` ({rule.max_wait}): shorten it, or wait longer."
+        yield document.problem(settle, "settle_beyond_max_wait", told)
 
 
 def _one_uri(one: Authored) -> Iterator[Problem]:
