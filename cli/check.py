@@ -20,11 +20,25 @@ if TYPE_CHECKING:
 _SHOWN: Final = 160
 
 
-@click.command(epilog=examples("retrigger check examples/churn", "retrigger check --format json | jq -r .path"))
+@click.command(
+    epilog=examples(
+        "retrigger check examples/churn",
+        "retrigger check --compiled compiled-dev.json",
+        "retrigger check --format json | jq -r .path",
+    )
+)
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--compiled",
+    "files",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A file of `retrigger compile`: is it still what the project says? May be given again.",
+)
 @format_option
 @click.pass_context
-def check(ctx: click.Context, folder: Path, form: Format) -> None:
+def check(ctx: click.Context, folder: Path, files: tuple[Path, ...], form: Format) -> None:
     """Report every mistake of every file of a project: triggers, environments, schemas, templates.
 
     DIR is the project's folder or one inside it. Silence and exit code 0 if all is right; else 1.
@@ -33,7 +47,7 @@ def check(ctx: click.Context, folder: Path, form: Format) -> None:
     from retrigger.triggers.authoring.project import find_root, read_project
 
     root = find_root(folder)
-    problems = problems_of(root)
+    problems = problems_of(root) or [problem for file in files for problem in _stale(root, file)]
     if form == "json":
         for problem in _seen_from_here(root, problems):
             json_line(asdict(problem))
@@ -48,6 +62,13 @@ def check(ctx: click.Context, folder: Path, form: Format) -> None:
     note(f"{count(triggers, 'trigger')}, {count(environments, 'environment')}: no problems")
 
 
+def _stale(root: Path, file: Path) -> list[Problem]:
+    from retrigger.triggers.authoring import stale
+    from retrigger.triggers.authoring.project import load_project
+
+    return stale.check(load_project(root), file.read_bytes().decode(errors="replace"), str(file.resolve()))
+
+
 def show(root: Path, problems: Sequence[Problem]) -> None:
     """Each problem on one line, as compilers write them, and below it the line that it is about."""
     for problem, here in zip(problems, _seen_from_here(root, problems), strict=True):
@@ -57,9 +78,11 @@ def show(root: Path, problems: Sequence[Problem]) -> None:
 
 
 def excerpt(root: Path, problem: Problem) -> Iterator[str]:
-    """The line of a problem and a caret under its column; nothing where it names no line that can be read."""
-    if problem.line < 1:
-        return  # nothing was read: it may be a pipe or a device, which would never end
+    """The line of a problem and a caret under its column; nothing where it names no line that can be shown."""
+    from retrigger.triggers.authoring.checks import secrets
+
+    if problem.line < 1 or problem.code == secrets.CODE:
+        return  # nothing was read: it may be a pipe, which would never end; and more people read logs than secrets
     try:
         lines = (root / problem.path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError):

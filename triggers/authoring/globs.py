@@ -16,7 +16,7 @@ from retrigger.triggers import glob
 from retrigger.triggers.glob import Capture, Wild
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 MAX_STATES: Final = 2_000
 """Of a walk; beyond it nothing is claimed."""
@@ -46,6 +46,41 @@ class Names:
         if not isinstance(name, str) or not name.startswith(self.prefix):
             return False
         return glob.parse(self.match).match(name.removeprefix(self.prefix)) is not None
+
+
+Folders: TypeAlias = "tuple[str | Wild | None, ...]"
+"""What stands between the slashes: text, `DEEP`, or None for what holds another wildcard."""
+
+
+def folders(names: Names) -> Folders:
+    segments = glob.parse(names.match).segments
+    return (*names.prefix.split("/")[:-1], *(_plain(segment) for segment in segments))
+
+
+def apart(one: Folders, two: Folders) -> bool:
+    """Whether names of the two are certainly different ones, told quickly: folder by folder, from either end."""
+    if Wild.DEEP not in one and Wild.DEEP not in two and len(one) != len(two):
+        return True
+    return _differ(one, two) or _differ(reversed(one), reversed(two))
+
+
+def _differ(one: Iterable[str | Wild | None], two: Iterable[str | Wild | None]) -> bool:
+    for first, second in zip(one, two, strict=False):
+        if first is Wild.DEEP or second is Wild.DEEP:
+            return False
+        if first != second and first is not None and second is not None:
+            return True
+    return False
+
+
+def _plain(segment: glob.Segment) -> str | Wild | None:
+    match segment:
+        case ():
+            return ""
+        case (str() | Wild.DEEP as part,):
+            return part
+        case _:
+            return None
 
 
 def common(inside: Sequence[Names], outside: Sequence[Names] = ()) -> str | None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrigger.triggers import glob
-from retrigger.triggers.authoring.globs import Names, common, covers
+from retrigger.triggers.authoring.globs import Names, apart, common, covers, folders
 
 SHORT = ["".join(chars) for length in range(1, 6) for chars in product("ab/", repeat=length)]
 
@@ -36,6 +36,7 @@ def test_a_name_that_both_match_is_found_where_there_is_a_short_one(
     found = common([a, b])
     assert found is None or (found in a and found in b)
     repeated = any(match.count(capture) > 1 for match in (one, two) for capture in ("{x", "{y"))
+    assert found is None or not apart(folders(a), folders(b))
     if found is None and not repeated:
         assert [name for name in SHORT if name in a and name in b] == []
 
@@ -83,6 +84,13 @@ def test_the_name_that_is_told_is_one_that_a_person_reads(one: str, two: str, na
 )
 def test_a_glob_covers_another(wide: str, narrow: str, *, expected: bool) -> None:
     assert covers(Names("", wide), Names("", narrow)) is expected
+
+
+@pytest.mark.parametrize(
+    ("one", "two"), [("{a}/x1/*", "{b}/x2/*"), ("**/x1/*", "a/**/x2/*"), ("*.csv", "*/*.csv"), ("a/*", "b/*")]
+)
+def test_globs_of_different_folders_are_told_apart_quickly(one: str, two: str) -> None:
+    assert apart(folders(Names("in/", one)), folders(Names("in/", two)))
 
 
 def test_the_folders_of_two_stores_are_part_of_the_names() -> None:
