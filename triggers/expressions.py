@@ -151,8 +151,8 @@ class Expression:
 def compile_expression(source: str, variables: Mapping[str, str], *, result: str | None = None) -> Expression:
     """Check `source` in full against dotted names and their types, such as {"event.object.size": "int"}.
 
-    Raise ExpressionError, with the 1-based column in `source`: `syntax`, `unknown_name`, `too_complex` or `wrong_type`
-    (also if the value is not of type `result`; "dyn" passes).
+    Raise ExpressionError, with the 1-based column in `source`: `syntax`, `unknown_name`, `bad_timezone`, `too_complex`
+    or `wrong_type` (also if the value is not of type `result`; "dyn" passes).
     """
     found = expression_text.tokens(source)
     expression_text.refuse_unbounded(found)
@@ -280,7 +280,7 @@ def _check_zones(found: list[Token]) -> None:
                 try:
                     zones.zone(argument.text.strip("\"'"))
                 except ValueError as exc:
-                    raise ExpressionError(str(exc), code="unknown_name", column=argument.at + 1) from exc
+                    raise ExpressionError(str(exc), code="bad_timezone", column=argument.at + 1) from exc
 
 
 def _without_has(source: str, found: list[Token]) -> str:

@@ -101,7 +101,7 @@ def test_an_expression_has_a_static_type_and_a_plain_value(source: str, type_: s
         ("match.day", "unknown_name", 1, "there is no name match.day here"),
         ("event.object.name.startWith('a')", "unknown_name", 19, "startWith here, did you mean startsWith?"),
         ("hAs(event.id)", "unknown_name", 1, "there is no function hAs"),
-        ("date(event.time, 'Europe/Pariss')", "unknown_name", 18, "there is no time zone 'Europe/Pariss'"),
+        ("date(event.time, 'Europe/Pariss')", "bad_timezone", 18, "there is no time zone 'Europe/Pariss'"),
         ("event.object.size + 'a'", "wrong_type", 19, "+ does not take (int, string): convert one with"),
         ("event.object.size > 1.5", "wrong_type", 19, "> does not take (int, double): convert one with"),
         ("event.object.name.suffix", "wrong_type", 18, "cannot be the operand of a select operation"),

@@ -1,7 +1,7 @@
 """Two triggers that launch the same for the same objects or messages: everything would be done, and paid for, twice.
 
-Never told of triggers that cannot meet: a name that wakes both is shown. Triggers whose filters or parameters differ
-may be meant to stand side by side.
+Never told of triggers that cannot meet: a name that wakes both is shown. Triggers whose filters, schemas or
+parameters differ may be meant to stand side by side.
 """
 
 from __future__ import annotations
@@ -86,6 +86,10 @@ def _heard(environment: Environment, one: Authored, at: At, source: Source) -> t
                 marker=None if until is None else Names(store.prefix, until),
             )
         case MessageSource() if source.channel in environment.channels:
+            if source.schema is None and (*at, "schema") in one.document.keys:
+                return None  # what cannot be read may have kept them apart
+            if source.schema is not None:
+                filters |= {json.dumps(source.schema, sort_keys=True)}
             return folded(str(environment.channels[source.channel])), _Listener(one, at, filters)
     return None
 
@@ -113,7 +117,7 @@ def _may_meet(first: _Listener, second: _Listener) -> bool:
 def _both(first: _Listener, second: _Listener) -> str | None:
     """What wakes both, such as `in/x.csv`."""
     if first.names is None or second.names is None:
-        return "every message"
+        return "Every message"
     markers = [it.marker for it in (first, second) if it.marker is not None]
     name = common([first.names, second.names], markers)
     return None if name is None else f"`{name}`"
