@@ -71,18 +71,20 @@ def _stale(root: Path, file: Path) -> list[Problem]:
 
 def show(root: Path, problems: Sequence[Problem]) -> None:
     """Each problem on one line, as compilers write them, and below it the line that it is about."""
+    from retrigger.triggers.authoring.checks import secrets
+
+    secret = {(problem.path, problem.line) for problem in problems if problem.code == secrets.CODE}
     for problem, here in zip(problems, _seen_from_here(root, problems), strict=True):
         say(visible(str(here)))
-        for line in excerpt(root, problem):
-            say(line)
+        if (problem.path, problem.line) not in secret:  # logs have more readers than the file
+            for line in excerpt(root, problem):
+                say(line)
 
 
 def excerpt(root: Path, problem: Problem) -> Iterator[str]:
-    """The line of a problem and a caret under its column; nothing where it names no line that can be shown."""
-    from retrigger.triggers.authoring.checks import secrets
-
-    if problem.line < 1 or problem.code == secrets.CODE:
-        return  # nothing was read: it may be a pipe, which would never end; and more people read logs than secrets
+    """The line of a problem and a caret under its column; nothing where it names no line that can be read."""
+    if problem.line < 1:
+        return  # nothing was read: it may be a pipe or a device, which would never end
     try:
         lines = (root / problem.path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError):

@@ -54,7 +54,24 @@ def test_compiling_twice_gives_the_same_text() -> None:
 
 def test_planted_mistakes_are_all_told_at_once_each_at_its_place() -> None:
     expected = (GOLDEN / "check" / "expected.txt").read_text(encoding="utf-8").splitlines()
-    assert [str(problem) for problem in compiling.check(GOLDEN / "check")] == expected
+    found = compiling.check(GOLDEN / "check")
+    assert [str(problem) for problem in found] == expected
+    assert len(set(found)) == len(found) >= 100
+    assert len({problem.code for problem in found}) >= 50
+
+
+def test_the_same_project_with_every_mistake_mended_is_answered_with_silence() -> None:
+    assert compiling.check(GOLDEN / "check_right") == []
+    loaded = compiled.load(compiling.compile_project(load_project(GOLDEN / "check_right"), "dev"))
+    assert len(loaded.names) == len(list((GOLDEN / "check" / "triggers").iterdir()))
+
+
+def test_what_is_only_untidy_does_not_keep_a_project_from_being_compiled(write: Write) -> None:
+    root = write({})
+    file = root / "retrigger.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("stores: {", "stores: {old: gs://acme-old, "), "utf-8")
+    assert [problem.code for problem in compiling.check(root)] == ["unused_name"]
+    assert compiled.load(compiling.compile_project(load_project(root), "dev")).names == ("churn",)
 
 
 def test_the_emulator_compiles_for_itself() -> None:

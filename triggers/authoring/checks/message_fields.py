@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from retrigger.triggers.event import Json
 
 _BODY: Final = ("event", "message", "json")
-_MAY_ADD: Final = ("$dynamicRef", "$recursiveRef", "allOf", "anyOf", "dependentSchemas", "else", "if", "oneOf", "then")
-"""Keywords that may bring further fields in, in ways that are not followed here."""
 _MAX_REFERENCES: Final = 16
 
 
@@ -78,30 +76,29 @@ def _lacking(expression: str, schema: Json) -> Iterator[tuple[str, int, list[str
             column = expression.index(name, column) + len(name)
         for name in path.names[3:]:
             column = expression.index(name, column)
-            fields = _fields(inner, schema)
-            if fields is None:
+            known, closed = _fields(inner, schema)
+            if name not in known:
+                if closed:
+                    yield name, column + 1, list(known)
                 break
-            if name not in fields:
-                yield name, column + 1, list(fields)
-                break
-            inner, column = fields[name], column + len(name)
+            inner, column = known[name], column + len(name)
 
 
-def _fields(schema: Json, root: Json) -> Mapping[str, Json] | None:
-    """The only fields that what fits `schema` may have, each with its own schema; None if others are possible."""
+def _fields(schema: Json, root: Json) -> tuple[Mapping[str, Json], bool]:
+    """The fields that a schema names, each with its own schema, and whether there can be no others."""
     for _ in range(_MAX_REFERENCES):
         match schema:
-            case {"$ref": str(reference), **beside} if not any(keyword in beside for keyword in _MAY_ADD):
+            case {"$ref": str(reference)}:
                 schema = _referred(root, reference)
             case _:
                 break
-    if not isinstance(schema, dict) or any(keyword in schema for keyword in ("$ref", *_MAY_ADD)):
-        return None
+    if not isinstance(schema, dict) or "$ref" in schema:
+        return {}, False
     if schema.get("type") in ("string", "number", "integer", "boolean", "null", "array"):
-        return {}
+        return {}, True
+    properties = schema.get("properties")
     closed = schema.get("additionalProperties") is False and not schema.get("patternProperties")
-    properties = schema.get("properties") or {}
-    return properties if closed and isinstance(properties, dict) else None
+    return properties if isinstance(properties, dict) else {}, closed
 
 
 def _referred(root: Json, reference: str) -> Json:

@@ -51,7 +51,10 @@ def unseen(match: str, store: Store) -> str | None:
 
 
 def _shortest(match: str, store: Store) -> int:
-    segments = glob.parse(match).segments
+    """Bytes of the shortest name in the bucket."""
+    segments = list(glob.parse(match).segments)
+    while (Wild.DEEP,) in segments[:-1]:
+        segments.remove((Wild.DEEP,))  # `**/` may stand for nothing
     parts = [part for segment in segments for part in (*segment, "/") if part is not Wild.STAR][:-1]
     return len(store.prefix.encode()) + sum(len(part.encode()) if isinstance(part, str) else 1 for part in parts)
 
