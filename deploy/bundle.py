@@ -42,17 +42,16 @@ from {module} import {names}  # noqa: E402, F401
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """`entry` is the file's name, `names` what the cloud looks for in it; `settings` lie beside it as they are."""
+    """`entry` is the module that the cloud loads, `names` what it looks for there; `settings` are copied beside it."""
 
     entry: str
-    module: str
     names: str
     settings: tuple[str, ...] = ()
 
 
 _LAYOUTS: Final[Mapping[Cloud, _Layout]] = {
-    "gcp": _Layout("main.py", "main", "events, main, tick"),
-    "azure": _Layout("function_app.py", "function_app", "functions", settings=("host.json",)),
+    "gcp": _Layout("main", "events, main, tick"),
+    "azure": _Layout("function_app", "functions", settings=("host.json",)),
 }
 
 
@@ -78,10 +77,10 @@ def bundle(compiled: str, cloud: Cloud) -> Bundle:
     environment = load(compiled).environment.name
     layout, functions = _LAYOUTS[cloud], f"retrigger.functions.{cloud}"
     wheel = function_wheel(_left_out(cloud))
-    entry = _ENTRY.format(compiled=_COMPILED, module=f"{functions}.{layout.module}", names=layout.names)
+    entry = _ENTRY.format(compiled=_COMPILED, module=f"{functions}.{layout.entry}", names=layout.names)
     pins = files("retrigger.deploy").joinpath("pins", f"{cloud}.txt").read_text(encoding="utf-8")
     contents = {
-        layout.entry: entry.encode(),
+        f"{layout.entry}.py": entry.encode(),
         _COMPILED: compiled.encode(),
         "requirements.txt": (wheel.requirement + pins).encode(),
         wheel.name: wheel.data,
