@@ -2,10 +2,13 @@
 
 | what happened                                             | answer | the platform    |
 |-----------------------------------------------------------|--------|-----------------|
-| every outcome is terminal, or a note is left for the tick  | 200    | forgets it      |
-| it is no event, and lies among the dead letters             | 200    | forgets it      |
-| a subscription proves itself (a handshake)                  | 200    | begins to send  |
-| nothing durable could be written, or the ledger opened     | 503    | delivers again  |
+| every outcome is terminal, or a note is left for the tick | 200    | forgets it      |
+| it is no event, and lies among the dead letters           | 200    | forgets it      |
+| a subscription proves itself (a handshake)                | 200    | begins to send  |
+| nothing durable could be written, or the ledger opened    | 503    | delivers again  |
+| the keys that the caller's token is checked with are gone | 503    | delivers again  |
+| it is not known who calls                                 | 401    | may give it up  |
+| that caller may not call                                  | 403    | may give it up  |
 
 Of a batch every member is decided on, whatever became of the others; one that left nothing durable has the whole batch
 delivered again, which changes nothing for the rest. Where there is no HTTP, returning says 200 and raising 503.
@@ -19,7 +22,7 @@ import json
 import logging
 from typing import TYPE_CHECKING
 
-from retrigger.triggers.errors import Malformed, RetriggerError, Unavailable
+from retrigger.triggers.errors import Malformed, NotAllowed, RetriggerError, Unavailable
 from retrigger.triggers.formats.wire import Handshake
 
 if TYPE_CHECKING:
@@ -35,6 +38,20 @@ _LOG = logging.getLogger(__name__)
 _JSON = {"Content-Type": "application/json"}
 _RAW_KEPT = 64 * 1024
 _MEMBERS_KEPT = 100
+
+
+def answer_caller(admit: Callable[[], None], serve: Callable[[], Answer]) -> Answer:
+    """Serve a caller who is let in; tell any other why not, and keep nothing of what they sent."""
+    try:
+        admit()
+    except NotAllowed as refusal:
+        fields = {"code": refusal.code, "status": refusal.status, "reason": str(refusal)}
+        _LOG.warning("caller_refused", extra={"fields": fields})
+        asked = {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else {}
+        return _body(_error(refusal)), refusal.status, {**_JSON, **asked}
+    except RetriggerError as error:
+        return _not_now(error)
+    return serve()
 
 
 def answer(app: Callable[[], App], raw: bytes, receive: Callable[[], Parsed]) -> Answer:

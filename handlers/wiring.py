@@ -79,12 +79,7 @@ def handle(event: Event) -> list[Outcome]:
 
 def build(settings: Settings) -> App:
     """Put a function together. Opens the ledger, sends nothing. Raises RetriggerError where it is misconfigured."""
-    try:
-        text = settings.compiled.read_text(encoding="utf-8")
-    except OSError as error:
-        message = f"the compiled project {settings.compiled} cannot be read: {error.strerror}. Run `retrigger compile`"
-        raise RetriggerError(message, code="not_configured") from error
-    compiled = load(text)
+    compiled = compiled_at(settings.compiled)
     api = google_api(compiled.environment, settings.environ)
     return assemble(
         compiled,
@@ -92,6 +87,20 @@ def build(settings: Settings) -> App:
         launcher_of(compiled.environment, api),
         objects_of(compiled.environment, api),
     )
+
+
+@functools.lru_cache(maxsize=1)
+def compiled_at(path: Path) -> Compiled:
+    """The compiled project in a file, read once: who may call is known before the ledger is opened.
+
+    Raises RetriggerError `not_configured` or `compiled_format`.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        message = f"the compiled project {path} cannot be read: {error.strerror}. Run `retrigger compile`"
+        raise RetriggerError(message, code="not_configured") from error
+    return load(text)
 
 
 def assemble(compiled: Compiled, records: Records, launcher: Launcher, objects: Objects) -> App:

@@ -34,11 +34,13 @@ MONDAY = datetime(2026, 1, 5, 2, tzinfo=UTC)
 FORBIDDEN = (
     "azure",
     "click",
+    "cryptography",
     "google.api_core",
     "google.auth",
     "google.cloud",
     "grpc",
     "jsonschema",
+    "jwt",
     "kfp",
     "obstore",
     "pydantic",

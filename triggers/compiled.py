@@ -19,7 +19,10 @@ from retrigger.triggers.errors import RetriggerError
 from retrigger.triggers.spec import (
     Column,
     Concurrency,
+    EntraCaller,
     Environment,
+    GoogleCaller,
+    KeyCaller,
     Launch,
     Limits,
     MessageSource,
@@ -41,11 +44,12 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     from retrigger.triggers.event import Json
-    from retrigger.triggers.spec import Source
+    from retrigger.triggers.spec import Caller, Source
 
 FORMAT = 1
 _SOURCES: dict[str, type[Source]] = {"object": ObjectSource, "message": MessageSource, "schedule": ScheduleSource}
-_KINDS = {cls: kind for kind, cls in _SOURCES.items()}
+_CALLERS: dict[str, type[Caller]] = {"google": GoogleCaller, "entra": EntraCaller, "key": KeyCaller}
+_KINDS: dict[type, str] = {cls: kind for kinds in (_SOURCES, _CALLERS) for kind, cls in kinds.items()}
 _T = TypeVar("_T")
 
 
@@ -113,7 +117,7 @@ def _text(value: object) -> str:
 
 
 def _plain(value: object) -> object:
-    """JSON of a spec value: sources say their kind, a field that holds its default is left out."""
+    """JSON of a spec value: sources and callers say their kind, a field that holds its default is left out."""
     match value:
         case timedelta():
             return value.total_seconds()
@@ -121,7 +125,7 @@ def _plain(value: object) -> object:
             return [_plain(item) for item in value]
         case dict():
             return {key: _plain(item) for key, item in value.items()}
-        case ObjectSource() | MessageSource() | ScheduleSource():
+        case ObjectSource() | MessageSource() | ScheduleSource() | GoogleCaller() | EntraCaller() | KeyCaller():
             return {"kind": _KINDS[type(value)], **_told(value)}
         case _ if is_dataclass(value) and not isinstance(value, type):
             return _told(value)
@@ -145,9 +149,13 @@ def _read(cls: type[_T], data: Mapping[str, Json]) -> _T:
     return cls(**{name: readers[name](value) if name in readers else value for name, value in data.items()})
 
 
-def _source(data: Json) -> Source:
+def _one_of(kinds: Mapping[str, type[_T]], data: Json) -> _T:
     told = dict(_object(data))
-    return _read(_SOURCES[str(told.pop("kind"))], told)
+    return _read(kinds[str(told.pop("kind"))], told)
+
+
+def _callers(data: str | list[Json]) -> object:
+    return data if isinstance(data, str) else _many(partial(_one_of, _CALLERS), data)
 
 
 def _object(data: Json) -> dict[str, Json]:
@@ -173,7 +181,7 @@ def _seconds(data: float) -> timedelta:
 
 _READERS: dict[type, dict[str, Callable[..., object]]] = {
     Trigger: {
-        "sources": partial(_many, _source),
+        "sources": partial(_many, partial(_one_of, _SOURCES)),
         "launch": _part(Launch),
         "object_check": _part(ObjectCheck),
         "window_check": _part(WindowCheck),
@@ -193,5 +201,8 @@ _READERS: dict[type, dict[str, Callable[..., object]]] = {
         "stores": partial(_each, _part(Store)),
         "pipelines": partial(_each, _part(Pipeline)),
         "limits": _part(Limits),
+        "callers": _callers,
     },
+    GoogleCaller: {"service_accounts": tuple},
+    EntraCaller: {"apps": tuple},
 }

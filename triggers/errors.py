@@ -4,6 +4,7 @@ RetriggerError
 ├── Malformed            the event cannot be read; redelivery cannot mend it
 ├── ProjectError         trigger files, project file or templates are wrong: a list of problems with places
 ├── ExpressionError      an expression is wrong, or failed on this event
+├── NotAllowed           the caller of a function is not let in (401: unknown, 403: known, and not among those who may)
 ├── Refused              the platform said no for good (400, 403, 404, an actAs denial)
 └── Unavailable          the ledger, a store or the platform did not answer (retriable)
     └── Unknown          it may or may not have happened (retriable, after looking)
@@ -12,6 +13,7 @@ RetriggerError
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 class RetriggerError(Exception):
@@ -34,6 +36,14 @@ class ExpressionError(RetriggerError):
     def __init__(self, message: str, *, code: str, column: int = 0) -> None:
         super().__init__(message, code=code)
         self.column = column
+
+
+class NotAllowed(RetriggerError):
+    """The caller is not let in. `status` is the HTTP answer: 401 if it is not known who calls, 403 if it is."""
+
+    def __init__(self, message: str, *, code: str, status: Literal[401, 403]) -> None:
+        super().__init__(message, code=code)
+        self.status = status
 
 
 class Refused(RetriggerError):

@@ -178,10 +178,39 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GoogleCaller:
+    """Who sends a token of Google's for this audience, as one of these service accounts (e-mail addresses)."""
+
+    audience: str
+    service_accounts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntraCaller:
+    """Who sends a token of this Entra tenant for this audience, as one of these applications. UUIDs in lower case."""
+
+    tenant: str
+    audience: str
+    apps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyCaller:
+    """Who sends the secret that the environment variable named `setting` holds."""
+
+    setting: str
+
+
+Caller: TypeAlias = GoogleCaller | EntraCaller | KeyCaller
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     """One cloud, one ledger, and the addresses, identities, limits and variables for the same trigger files.
 
-    `endpoints` replaces a service's public address ("storage", "vertex", "metadata"): the emulator's way in.
+    `callers`: "platform" has checked them already, or any of these may call; of none, only programs on loopback may.
+    `endpoints` replaces a service's public address ("storage", "vertex", "metadata"): the emulator's way in. The
+    addresses of issuers' public keys are "google_certs" and "entra_certs".
     """
 
     name: str
@@ -194,4 +223,5 @@ class Environment:
     channels: Mapping[str, str] = field(default_factory=dict)
     pipelines: Mapping[str, Pipeline] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
+    callers: Literal["platform"] | tuple[Caller, ...] = ()
     endpoints: Mapping[str, str] = field(default_factory=dict)

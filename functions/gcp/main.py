@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from typing import TYPE_CHECKING
 
 import functions_framework
 
 from retrigger.functions import logs
-from retrigger.functions.response import answer, answer_other_methods, answer_tick
-from retrigger.handlers.wiring import app
+from retrigger.functions.auth import Call, Callers
+from retrigger.functions.response import answer, answer_caller, answer_other_methods, answer_tick
+from retrigger.handlers.wiring import Settings, app
 from retrigger.triggers.formats import parse
 from retrigger.triggers.formats.wire import MAX_BODY, ORIGIN
 
@@ -19,27 +22,44 @@ if TYPE_CHECKING:
     from flask import Request
     from flask.typing import ResponseReturnValue
 
+    from retrigger.functions.response import Answer
+
+
+@functools.cache
+def callers() -> Callers:
+    """Who may call this process."""
+    return Callers.from_settings(Settings.from_environment(os.environ))
+
 
 @functions_framework.http
 def events(request: Request) -> ResponseReturnValue:
-    """Decode, handle, encode."""
-    handshake = request.method == "OPTIONS" and ORIGIN in request.headers
-    if request.method != "POST" and not handshake:
-        return answer_other_methods()
+    """Decode, handle, encode, for whoever may call."""
     logs.configure()
-    raw = request.stream.read(MAX_BODY + 1)
-    headers, route = dict(request.headers), request.path.strip("/") or None
-    return answer(app, raw, lambda: parse(headers, raw, route, now=app().ledger.records.now()))
+    return answer_caller(lambda: callers().admit(_call(request)), lambda: _events(request))
 
 
 @functions_framework.http
-def tick(_: Request) -> ResponseReturnValue:
-    """Do what is due."""
+def tick(request: Request) -> ResponseReturnValue:
+    """Do what is due, for whoever may call."""
     logs.configure()
-    return answer_tick(lambda: app().tick().run())
+    return answer_caller(lambda: callers().admit(_call(request)), lambda: answer_tick(lambda: app().tick().run()))
 
 
 @functions_framework.http
 def main(request: Request) -> ResponseReturnValue:
     """Both, by path."""
     return tick(request) if request.path == "/tick" else events(request)
+
+
+def _call(request: Request) -> Call:
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return Call(headers=headers, code=request.args.get("code"), peer=request.remote_addr)
+
+
+def _events(request: Request) -> Answer:
+    handshake = request.method == "OPTIONS" and ORIGIN in request.headers
+    if request.method != "POST" and not handshake:
+        return answer_other_methods()
+    raw = request.stream.read(MAX_BODY + 1)
+    headers, route = dict(request.headers), request.path.strip("/") or None
+    return answer(app, raw, lambda: parse(headers, raw, route, now=app().ledger.records.now()))

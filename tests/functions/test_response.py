@@ -5,17 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import pytest
 
-from retrigger.functions.response import answer, answer_tick
+from retrigger.functions.response import answer, answer_caller, answer_tick
 from retrigger.handlers.ledger import Ledger
 from retrigger.handlers.outcome import Outcome, Result, Verdict
 from retrigger.handlers.tick import Report
 from retrigger.handlers.wiring import App
-from retrigger.triggers.errors import Malformed, RetriggerError, Unavailable, Unknown
+from retrigger.triggers.errors import Malformed, NotAllowed, RetriggerError, Unavailable, Unknown
 from retrigger.triggers.event import Event, Message
 from retrigger.triggers.formats.wire import Handshake
 from tests.functions.conftest import NOW, NoRecords
@@ -23,6 +24,7 @@ from tests.functions.conftest import NOW, NoRecords
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from retrigger.functions.response import Answer
     from retrigger.handlers.core import Core
     from retrigger.triggers.formats import Parsed
 
@@ -178,6 +180,48 @@ def test_a_tick_that_could_not_reach_the_ledger_is_worth_another() -> None:
 
     body, status, _ = answer_tick(run)
     assert (json.loads(body)["error"], status) == ({"code": "ledger_unavailable", "message": "gone"}, 503)
+
+
+def never() -> Answer:
+    raise AssertionError("served")
+
+
+def not_let_in(error: RetriggerError) -> Callable[[], None]:
+    def admit() -> None:
+        raise error
+
+    return admit
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"), [(401, JSON | {"WWW-Authenticate": "Bearer"}), (403, JSON)], ids=["unknown", "known"]
+)
+def test_who_is_not_let_in_is_told_why_and_logged_once(
+    caplog: pytest.LogCaptureFixture, status: Literal[401, 403], headers: dict[str, str]
+) -> None:
+    refusal = NotAllowed("you may not; ask", code="caller_not_allowed", status=status)
+    with caplog.at_level(logging.INFO, "retrigger"):
+        body, told, sent = answer_caller(not_let_in(refusal), never)
+    assert (json.loads(body), told, sent) == (
+        {"error": {"code": "caller_not_allowed", "message": "you may not; ask"}},
+        status,
+        headers,
+    )
+    assert [(it.getMessage(), vars(it)["fields"]) for it in caplog.records] == [
+        ("caller_refused", {"code": "caller_not_allowed", "status": status, "reason": "you may not; ask"})
+    ]
+
+
+@pytest.mark.parametrize(
+    "error", [Unavailable("gone", code="keys_unavailable"), RetriggerError("unset", code="not_configured")]
+)
+def test_who_cannot_be_judged_is_asked_to_call_again(error: RetriggerError) -> None:
+    body, status, _ = answer_caller(not_let_in(error), never)
+    assert (json.loads(body)["error"]["code"], status) == (error.code, 503)
+
+
+def test_who_is_let_in_is_served() -> None:
+    assert answer_caller(lambda: None, lambda: ("{}", 200, JSON)) == ("{}", 200, JSON)
 
 
 def test_an_error_that_nobody_foresaw_is_not_taken_for_an_answer(ledger: Ledger) -> None:

@@ -13,7 +13,10 @@ from retrigger.triggers.errors import RetriggerError
 from retrigger.triggers.spec import (
     Column,
     Concurrency,
+    EntraCaller,
     Environment,
+    GoogleCaller,
+    KeyCaller,
     Launch,
     Limits,
     MessageSource,
@@ -95,6 +98,12 @@ pipelines = st.builds(
     caching=st.none() | st.booleans(),
     labels=st.dictionaries(text, text, max_size=2),
 )
+names = st.lists(text, max_size=2).map(tuple)
+callers = (
+    st.builds(GoogleCaller, audience=text, service_accounts=names)
+    | st.builds(EntraCaller, tenant=text, audience=text, apps=names)
+    | st.builds(KeyCaller, setting=text)
+)
 environments = st.builds(
     Environment,
     name=text,
@@ -107,6 +116,7 @@ environments = st.builds(
     channels=st.dictionaries(text, text, max_size=2),
     pipelines=st.dictionaries(text, pipelines, max_size=2),
     limits=st.builds(Limits, submit_per_minute=st.none() | numbers, running=st.none() | numbers),
+    callers=st.just("platform") | st.lists(callers, max_size=3).map(tuple),
     endpoints=st.dictionaries(text, text, max_size=2),
 )
 

@@ -44,13 +44,14 @@ def compile_project(project: Project, environment: Environment | str) -> str:
 def local_environment(project: Project, *, like: str | None, ledger: str, endpoints: Mapping[str, str]) -> Environment:
     """The environment `local`: as `like` (the first Google one if None), with the emulator's ledger and endpoints.
 
-    Identities and labels stay: they are harmless there.
+    Identities and labels stay: they are harmless there. `callers` do not: nobody signs tokens on a laptop, and only
+    programs of the same machine may call.
     """
     first = next(iter(project.environments), None)
     name = like or first
     if name is None:
         raise _refused(project, (), "no_environment", "No environment has `cloud: gcp`: add one to be like.")
-    return replace(named(project, name), name="local", ledger=ledger, endpoints=dict(endpoints))
+    return replace(named(project, name), name="local", ledger=ledger, callers=(), endpoints=dict(endpoints))
 
 
 def named(project: Project, name: str) -> Environment:

@@ -7,12 +7,14 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
+from retrigger.triggers.authoring.callers import CALLERS, Callers
 from retrigger.triggers.authoring.fields import (
     AtLeastOne,
     FilePath,
     Identifier,
     Later,
     Name,
+    ServiceAccount,
     Text,
     TriggerName,
 )
@@ -39,7 +41,6 @@ Topic = Annotated[
 ]
 ProjectId = Annotated[str, Text(r"([-a-z0-9.]{1,100}:)?[a-z][-a-z0-9]{4,28}[a-z0-9]", "a Google Cloud project id")]
 Location = Annotated[str, Text(r"[a-z]{2,30}-[a-z]{2,30}[0-9]{1,3}", "a region such as `europe-west4`")]
-ServiceAccount = Annotated[str, Text(r"[^@\s]{1,100}@[^@\s]{1,200}", "a service account's e-mail address")]
 LabelKey = Annotated[
     str, Text(r"[a-z][-a-z0-9_]{0,62}", "lower-case letters, digits, `-` and `_`, a letter first, at most 63")
 ]
@@ -87,6 +88,7 @@ class Gcp(Model):
     channels: dict[Name, Topic] = Field(default={}, description="`projects/P/topics/T`, or a subscription.")
     pipelines: dict[Name, Pipeline] = Field(default={})
     limits: Limits = Limits()
+    callers: Callers = Field(default=[], description=CALLERS)
     endpoints: Later = Field(default=None, description="Not supported yet.")
     platforms: Later = Field(default=None, description="Not supported yet.")
 
@@ -109,6 +111,7 @@ class Azure(Model):
     pipelines: dict[Name, AzurePipeline] = Field(default={})
     endpoints: dict[Name, Name] = Field(default={})
     limits: Limits = Limits()
+    callers: Callers = Field(default=[], description=CALLERS)
 
 
 def _cloud(value: object) -> str | None:

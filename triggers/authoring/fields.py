@@ -127,5 +127,6 @@ Expression = Annotated[str, StringConstraints(min_length=1)]
 Glob = Annotated[str, StringConstraints(min_length=1, max_length=1024), AfterValidator(_glob)]
 FilePath = Annotated[str, Text(r"[^\x00-\x1f]{1,1024}", "a path from the project's root")]
 """Relative to the project's root, and inside it."""
+ServiceAccount = Annotated[str, Text(r"[^@\s]{1,100}@[^@\s]{1,200}", "a service account's e-mail address")]
 Count = Annotated[int, Field(ge=0)]
 AtLeastOne = Annotated[int, Field(ge=1)]

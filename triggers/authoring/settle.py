@@ -9,7 +9,7 @@ from retrigger.triggers import spec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from retrigger.triggers.authoring import environments, models
+    from retrigger.triggers.authoring import callers, environments, models
     from retrigger.triggers.event import Json
 
 
@@ -56,6 +56,7 @@ def environment(name: str, file: environments.Gcp, templates: Mapping[str, str])
             for key, pipeline in file.pipelines.items()
         },
         limits=spec.Limits(submit_per_minute=file.limits.submit_per_minute, running=file.limits.running),
+        callers=file.callers if file.callers == "platform" else tuple(_caller(one) for one in file.callers),
     )
 
 
@@ -64,6 +65,17 @@ def store(address: str) -> spec.Store:
     bucket, _, folder = address.removeprefix("gs://").partition("/")
     prefix = folder if not folder or folder.endswith("/") else f"{folder}/"
     return spec.Store(kind="gcs", bucket=bucket, prefix=prefix)
+
+
+def _caller(entry: callers.Caller) -> spec.Caller:
+    if entry.google:
+        accounts = tuple(entry.google.service_accounts)
+        return spec.GoogleCaller(audience=entry.google.audience, service_accounts=accounts)
+    if entry.entra:
+        it = entry.entra
+        return spec.EntraCaller(tenant=it.tenant, audience=it.audience, apps=tuple(it.apps))
+    assert entry.key, "callers.Caller holds exactly one"
+    return spec.KeyCaller(setting=entry.key.setting)
 
 
 def _source(entry: models.Source, schemas: Mapping[str, Json]) -> spec.Source:

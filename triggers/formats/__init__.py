@@ -6,11 +6,24 @@ has a row for each format. Formats that few deliveries come in are imported when
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from retrigger.triggers.errors import Malformed
-from retrigger.triggers.event import FIRED, Event, Message, Object, Schedule
-from retrigger.triggers.formats import cloudevents, custom, pubsub, schedule, sniff, storage, unwrapped
+from retrigger.triggers.event import FIRED, Event, Lifecycle, Message, Object, Schedule
+from retrigger.triggers.formats import (
+    azureml,
+    bindings,
+    blob,
+    cloudevents,
+    custom,
+    event_grid,
+    pubsub,
+    schedule,
+    sniff,
+    storage,
+    unwrapped,
+)
 from retrigger.triggers.formats.wire import (
     Handshake,
     Request,
@@ -26,9 +39,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from retrigger.triggers.event import Json
+    from retrigger.triggers.event import Json, Payload
 
-Form: TypeAlias = Literal["cloudevent-binary", "cloudevent-structured", "pubsub-push", "storage-notification"]
+Form: TypeAlias = Literal[
+    "cloudevent-binary",
+    "cloudevent-structured",
+    "event-grid",
+    "pubsub-push",
+    "service-bus",
+    "storage-notification",
+    "storage-queue",
+]
 Parsed: TypeAlias = "Handshake | list[Event | Malformed]"
 """A batch has an outcome for each member, in its order."""
 
@@ -37,8 +58,10 @@ def parse(headers: Mapping[str, str], body: bytes, route: str | None = None, *, 
     """The events of one request; of a batch, each member's event or what is wrong with it.
 
     `route` chooses the format: `events` (the default: CloudEvents, else told by the body), `pubsub[/<channel>]`,
-    `storage` (notifications alone), `background`, `schedule/<trigger>`. `now`, the time of receipt (aware UTC), stands
-    in where the wire carries no time. Raises Malformed where the request as a whole cannot be read.
+    `storage` (notifications alone), `background`, `schedule/<trigger>`; of Azure Functions' bindings `eventgrid`,
+    `queue/<channel>`, `servicebus/<channel>`, `blob[/<container>/<name>]`, `timer/<trigger>`, whose metadata are the
+    headers. `now`, the time of receipt (aware UTC), stands in where the wire carries no time. Raises Malformed where
+    the request as a whole cannot be read.
     """
     lower = lower_names(headers)
     plain = plain_body(lower, body)
@@ -56,13 +79,24 @@ def encode(event: Event, form: Form) -> tuple[dict[str, str], bytes]:
 
     What the form has no place for is lost. A push names the channel as its subscription, and has one time, that of
     publishing; an object's CloudEvent and a schedule's have no attempt. A message whose attributes are a storage
-    notification's comes back as the object event that it is. Raises ValueError for an event that the form cannot carry.
+    notification's comes back as the object event that it is, one whose body is an event as that event. Raises
+    ValueError for an event that the form cannot carry.
     """
     match form, event.payload:
-        case "cloudevent-binary", (Object(store="gcs") | Message() | Schedule()) as payload:
+        case "cloudevent-binary", payload if _fits(event):
             return cloudevents.write_binary(event, _data(event, payload))
-        case "cloudevent-structured", (Object(store="gcs") | Message() | Schedule()) as payload:
+        case "cloudevent-structured", payload if _fits(event):
             return cloudevents.write_structured(event, _data(event, payload))
+        case "event-grid", (Object() | Lifecycle()) as payload if _on_azure(event):
+            return event_grid.write(event, _data(event, payload))
+        case "storage-queue", (Object() | Lifecycle()) as payload if _on_azure(event):
+            return bindings.write_queue_event(event, event_grid.fields(event, _data(event, payload)))
+        case "service-bus", (Object() | Lifecycle()) as payload if _on_azure(event):
+            return bindings.write_bus(event, json_bytes(event_grid.fields(event, _data(event, payload))))
+        case "storage-queue", Message() as message:
+            return bindings.write_queue(event, message.body)
+        case "service-bus", Message() as message:
+            return bindings.write_bus(event, message.body)
         case "pubsub-push", Message() as message:
             return _push(event, _envelope(event, message, subscription=message.channel))
         case "storage-notification", Object(store="gcs") as stored:
@@ -76,22 +110,51 @@ def encode(event: Event, form: Form) -> tuple[dict[str, str], bytes]:
 
 
 def _events(request: Request) -> Parsed:
+    if event_grid.is_goodbye(request.headers):
+        return []
     if cloudevents.is_cloudevent(request.headers):
-        return _opened(cloudevents.read(request), request)
+        found = _opened(cloudevents.read(request), request)
+        return _attempted(found, event_grid.attempt(request.headers))
     if unwrapped.is_unwrapped(request.headers):
         return [unwrapped.read(request)]
     value = json_body(request)
     match sniff.shape(value):
-        case "cloudevent":
-            return _opened(cloudevents.structured(value, request.headers), request)
-        case "batch":
-            return _opened(cloudevents.batch(value, request.headers), request)
         case "push":
             return [pubsub.from_push(value, request)]
         case "audit":
             return [_log_entry(value, request)]
         case "background":
             return [_background_event(value, request)]
+        case "queue":
+            return _carried(bindings.queue(bindings.dumped(value, request)), request)
+        case "servicebus":
+            return _carried(bindings.service_bus(bindings.dumped(value, request)), request)
+        case "event-grid" if (asked := event_grid.handshake(value, request.headers)) is not None:
+            return asked
+        case _:
+            return _attempted(_opened(_envelopes(value, request), request), event_grid.attempt(request.headers))
+
+
+def _envelopes(value: Json, request: Request) -> cloudevents.Envelope | cloudevents.Batch:
+    match sniff.shape(value):
+        case "event-grid":
+            return event_grid.read(value, request.headers)
+        case "batch":
+            return cloudevents.batch(value, request.headers)
+        case _:
+            return cloudevents.structured(value, request.headers)
+
+
+def _carried(found: Event | bindings.Carried, request: Request) -> Parsed:
+    if isinstance(found, Event):
+        return [found]
+    return _attempted(_opened(_envelopes(found.value, request), request), found.attempt)
+
+
+def _attempted(found: list[Event | Malformed], attempt: int) -> Parsed:
+    if attempt == 1:
+        return found
+    return [replace(each, attempt=attempt) if isinstance(each, Event) else each for each in found]
 
 
 def _pubsub(request: Request) -> Parsed:
@@ -139,12 +202,39 @@ def _audited(envelope: cloudevents.Envelope, now: datetime | None) -> Event:
     return audit.from_cloudevent(envelope, now)
 
 
+def _queue(request: Request) -> Parsed:
+    return _carried(bindings.queue(_placed(request, "queue/<channel>")), request)
+
+
+def _service_bus(request: Request) -> Parsed:
+    return _carried(bindings.service_bus(_placed(request, "servicebus/<channel>")), request)
+
+
+def _blob(request: Request) -> Parsed:
+    return [bindings.blob_found(request)]
+
+
+def _timer(request: Request) -> Parsed:
+    return [bindings.timer(_placed(request, "timer/<trigger>"))]
+
+
+def _placed(request: Request, route: str) -> Request:
+    if not request.place:
+        raise Malformed(f"The route names no place; send to {route}.", code="unknown_route")
+    return request
+
+
 _ROUTES: Mapping[str, Callable[[Request], Parsed]] = {
     "events": _events,
     "pubsub": _pubsub,
     "storage": _storage,
     "background": _background,
     "schedule": _schedule,
+    "eventgrid": _events,
+    "queue": _queue,
+    "servicebus": _service_bus,
+    "blob": _blob,
+    "timer": _timer,
 }
 _TYPES: Mapping[str, Callable[[cloudevents.Envelope, datetime | None], Event]] = {
     **dict.fromkeys(storage.CHANGES, storage.from_cloudevent),
@@ -153,6 +243,8 @@ _TYPES: Mapping[str, Callable[[cloudevents.Envelope, datetime | None], Event]] =
     FIRED: schedule.from_cloudevent,
     schedule.EXECUTED: schedule.from_eventarc,
     "google.cloud.audit.log.v1.written": _audited,
+    **dict.fromkeys(blob.CHANGES, blob.from_cloudevent),
+    **dict.fromkeys(azureml.TYPES, azureml.from_cloudevent),
 }
 
 
@@ -174,10 +266,33 @@ def _event(envelope: cloudevents.Envelope, request: Request) -> Event:
     return read(envelope, request.now)
 
 
-def _data(event: Event, payload: Object | Message | Schedule) -> dict[str, Json]:
+def _fits(event: Event) -> bool:
+    """Whether a CloudEvent of the event's type is read as the event's kind."""
+    match event.payload:
+        case Object(store="gcs") | Message() | Schedule():
+            return True
+        case _:
+            return _on_azure(event)
+
+
+def _on_azure(event: Event) -> bool:
+    match event.payload:
+        case Object(store="blob"):
+            return event.type in blob.CHANGES
+        case Lifecycle(platform="azureml"):
+            return event.type in azureml.TYPES
+        case _:
+            return False
+
+
+def _data(event: Event, payload: Payload) -> dict[str, Json]:
     match payload:
+        case Object(store="blob"):
+            return blob.data(event.type, payload)
         case Object():
             return storage.resource(payload)
+        case Lifecycle():
+            return azureml.data(payload)
         case Message():
             return _envelope(event, payload, subscription=None)
         case Schedule():

@@ -18,18 +18,18 @@ from retrigger.triggers.event import rfc3339
 from retrigger.triggers.formats.wire import (
     base64_bytes,
     check_charset,
+    event_time,
     json_body,
     json_bytes,
     json_value,
     mapping,
-    optional_instant,
     required,
     text,
     whole,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from retrigger.triggers.event import Event, Json
@@ -70,6 +70,8 @@ class Envelope:
 
 
 Batch: TypeAlias = "list[Envelope | Malformed]"
+Reader: TypeAlias = "Callable[[Json, Mapping[str, str], str], Envelope]"
+"""One event: the JSON of it, the request's headers, and what to call it in an error."""
 
 
 def is_cloudevent(headers: Mapping[str, str]) -> bool:
@@ -106,14 +108,14 @@ def structured(value: Json, headers: Mapping[str, str], where: str = "The CloudE
     return _envelope(fields, data, headers, where, _others(fields))
 
 
-def batch(value: Json, headers: Mapping[str, str]) -> Batch:
+def batch(value: Json, headers: Mapping[str, str], read: Reader = structured) -> Batch:
     """The events of a batch, each by itself: what is wrong with one costs the others nothing."""
     if not isinstance(value, list):
-        raise Malformed("The batch is no JSON array; send an array of CloudEvents.", code="malformed_envelope")
+        raise Malformed("The batch is no JSON array; send an array of events.", code="malformed_envelope")
     if len(value) > MAX_BATCH:
         message = f"The batch has {len(value)} events, over {MAX_BATCH}; send several."
         raise Malformed(message, code="too_large")
-    return [_member(member, headers, f"Member {index} of the batch") for index, member in enumerate(value)]
+    return [_member(read, member, headers, f"Member {index} of the batch") for index, member in enumerate(value)]
 
 
 def attributes_of(envelope: Envelope) -> dict[str, str]:
@@ -215,9 +217,9 @@ def _binary(request: Request) -> Envelope:
     return replace(_envelope(fields, data, headers, where, _others(others)), encoded=True)
 
 
-def _member(value: Json, headers: Mapping[str, str], where: str) -> Envelope | Malformed:
+def _member(read: Reader, value: Json, headers: Mapping[str, str], where: str) -> Envelope | Malformed:
     try:
-        return structured(value, headers, where)
+        return read(value, headers, where)
     except Malformed as error:
         return error
 
@@ -230,15 +232,18 @@ def _envelope(
     fields: Mapping[str, Json], data: Json | bytes, headers: Mapping[str, str], where: str, others: Mapping[str, Json]
 ) -> Envelope:
     trace = fields.get("traceparent", headers.get("traceparent"))
+    event_type = required(fields, "type", where)
+    time, notes = event_time(fields, "time", event_type, where)
     return Envelope(
         id=required(fields, "id", where),
         source=required(fields, "source", where),
-        type=required(fields, "type", where),
-        time=optional_instant(fields, "time", where),
+        type=event_type,
+        time=time,
         subject=text(fields, "subject", where),
         traceparent=traceparent(trace) if isinstance(trace, str) else None,
         data=data,
         others=others,
+        notes=notes,
     )
 
 

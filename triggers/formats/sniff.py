@@ -12,26 +12,48 @@ from retrigger.triggers.errors import Malformed
 if TYPE_CHECKING:
     from retrigger.triggers.event import Json
 
-Shape = Literal["audit", "background", "batch", "cloudevent", "push"]
+Shape = Literal["audit", "background", "batch", "cloudevent", "event-grid", "push", "queue", "servicebus"]
 _JOB_DATA = ({"customData"}, {"custom_data"})
+_CLOUDEVENT = frozenset({"specversion", "id", "source", "type"})
+_EVENT_GRID = frozenset({"eventType", "id", "topic"})
+_BUS_MESSAGE = frozenset({"SequenceNumber", "LockToken"})
 
 
 def shape(value: Json) -> Shape:
     """Which format the JSON value looks like, by the keys that only that format has."""
     if isinstance(value, list):
-        return "batch"
+        first = value[0] if value else None
+        return (
+            "event-grid" if isinstance(first, dict) and "eventType" in first and not _is_cloudevent(first) else "batch"
+        )
     if isinstance(value, dict):
-        if "specversion" in value or "cloudEventsVersion" in value:
+        if _is_cloudevent(value):
             return "cloudevent"
+        context = value.get("context", value)
+        if isinstance(context, dict) and "eventId" in context and "eventType" in context:
+            return "background"
+        if "eventType" in value:
+            return "event-grid"
+        if "PopReceipt" in value:
+            return "queue"
+        if value.keys() >= _BUS_MESSAGE:
+            return "servicebus"
         if "message" in value:
             return "push"
         if isinstance(value.get("protoPayload"), dict):
             return "audit"
-        context = value.get("context", value)
-        if isinstance(context, dict) and "eventId" in context and "eventType" in context:
-            return "background"
         if value.keys() in _JOB_DATA:
             message = "Cloud Scheduler's data names no job and no time: send it with the headers ce-source and ce-time."
             raise Malformed(message, code="missing_field")
     message = "The body's format is not known by its keys, and no header or route names it; send it with its headers."
     raise Malformed(message, code="malformed_envelope")
+
+
+def is_event(value: Json) -> bool:
+    """Whether a message's body is an event in itself, or an array of events: no message has all of their keys."""
+    first = value[0] if isinstance(value, list) and value else value
+    return isinstance(first, dict) and (first.keys() >= _CLOUDEVENT or first.keys() >= _EVENT_GRID)
+
+
+def _is_cloudevent(value: dict[str, Json]) -> bool:
+    return "specversion" in value or "cloudEventsVersion" in value

@@ -49,6 +49,7 @@ ORIGIN = "webhook-request-origin"
 
 # fromisoformat also takes dates alone, week dates and times without a zone: none of them names an instant.
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dt\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
+_NEARLY = re.compile(r"(\d{4})-(\d\d?)-(\d\d?)[T ](\d\d?)(:\d\d:\d\d(?:\.\d{1,9})?)(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.:-]{0,253}[A-Za-z0-9])?|\*", re.ASCII)
 _CHARSET = re.compile(r";\s*charset=\"?([^\";\s]*)", re.IGNORECASE)
 _UTF8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
@@ -206,6 +207,28 @@ def optional_instant(fields: Mapping[str, Json], name: str, where: str) -> datet
     """The RFC 3339 time under `name`; None if it is absent, null or empty."""
     value = text(fields, name, where)
     return None if value is None else instant(value, f"{where} {name}")
+
+
+def azure_instant(value: str, where: str) -> tuple[datetime, tuple[str, ...]]:
+    """A time as Azure writes it, and notes: RFC 3339, or single digits (2026-1-31), or no zone, which then is UTC."""
+    found = None if _RFC3339.fullmatch(value) else _NEARLY.fullmatch(value)
+    if found is None:
+        return instant(value, where), ()
+    year, month, day, hour, rest, zone = found.groups()
+    moment = instant(f"{year}-{month:0>2}-{day:0>2}T{hour:0>2}{rest}{zone or 'Z'}", where)
+    return moment, () if zone else ("time_without_zone",)
+
+
+def event_time(
+    fields: Mapping[str, Json], name: str, event_type: str, where: str
+) -> tuple[datetime | None, tuple[str, ...]]:
+    """The event's own time under `name`, and notes: Azure does not hold its own events (`Microsoft.*`) to RFC 3339."""
+    value = text(fields, name, where)
+    if value is None:
+        return None, ()
+    if event_type.startswith("Microsoft."):
+        return azure_instant(value, f"{where} {name}")
+    return instant(value, f"{where} {name}"), ()
 
 
 def occurred(*times: datetime | None) -> datetime:

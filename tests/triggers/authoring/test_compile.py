@@ -66,6 +66,14 @@ def test_the_emulator_compiles_for_itself() -> None:
     assert compiled.load(compiling.compile_project(project, local)).environment == local
 
 
+def test_the_emulator_is_called_by_programs_of_this_machine_whoever_may_call_elsewhere() -> None:
+    project = load_project(SECTION_6)
+    dev = replace(project.environments["dev"], callers="platform")
+    project = replace(project, environments={"dev": dev})
+    local = compiling.local_environment(project, like="dev", ledger="sqlite:x", endpoints={})
+    assert local == replace(dev, name="local", ledger="sqlite:x", callers=(), endpoints={})
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [("prod", (14, 3, "not_supported_yet")), ("dve", (3, 1, "unknown_environment"))],
