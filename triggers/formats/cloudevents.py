@@ -39,7 +39,7 @@ STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 MAX_BATCH = 5000
 
-_READ = ("specversion", "id", "source", "type", "time", "subject", "traceparent")
+_READ = frozenset({"specversion", "id", "source", "type", "time", "subject", "traceparent"})
 _KNOWN = frozenset({*_READ, "data", "data_base64"})
 _MARKS = ("ce-specversion", "ce-id", "ce-type", "ce-cloudeventsversion")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
