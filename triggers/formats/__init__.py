@@ -10,20 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from retrigger.triggers.errors import Malformed
-from retrigger.triggers.event import FIRED, Event, Lifecycle, Message, Object, Schedule
-from retrigger.triggers.formats import (
-    azureml,
-    bindings,
-    blob,
-    cloudevents,
-    custom,
-    event_grid,
-    pubsub,
-    schedule,
-    sniff,
-    storage,
-    unwrapped,
-)
+from retrigger.triggers.event import FIRED, Event, Message, Object, Schedule
+from retrigger.triggers.formats import cloudevents, custom, event_grid, pubsub, schedule, sniff, storage, unwrapped
 from retrigger.triggers.formats.wire import (
     Handshake,
     Request,
@@ -39,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from retrigger.triggers.event import Json, Payload
+    from retrigger.triggers.event import Json
+    from retrigger.triggers.formats.bindings import Carried
 
 Form: TypeAlias = Literal[
     "cloudevent-binary",
@@ -52,6 +41,8 @@ Form: TypeAlias = Literal[
 ]
 Parsed: TypeAlias = "Handshake | list[Event | Malformed]"
 """A batch has an outcome for each member, in its order."""
+Reader: TypeAlias = "Callable[[cloudevents.Envelope, datetime | None], Event]"
+"""The event in an envelope; the time is that of receipt."""
 
 
 def parse(headers: Mapping[str, str], body: bytes, route: str | None = None, *, now: datetime | None = None) -> Parsed:
@@ -83,20 +74,14 @@ def encode(event: Event, form: Form) -> tuple[dict[str, str], bytes]:
     ValueError for an event that the form cannot carry.
     """
     match form, event.payload:
-        case "cloudevent-binary", payload if _fits(event):
-            return cloudevents.write_binary(event, _data(event, payload))
-        case "cloudevent-structured", payload if _fits(event):
-            return cloudevents.write_structured(event, _data(event, payload))
-        case "event-grid", (Object() | Lifecycle()) as payload if _on_azure(event):
-            return event_grid.write(event, _data(event, payload))
-        case "storage-queue", (Object() | Lifecycle()) as payload if _on_azure(event):
-            return bindings.write_queue_event(event, event_grid.fields(event, _data(event, payload)))
-        case "service-bus", (Object() | Lifecycle()) as payload if _on_azure(event):
-            return bindings.write_bus(event, json_bytes(event_grid.fields(event, _data(event, payload))))
-        case "storage-queue", Message() as message:
-            return bindings.write_queue(event, message.body)
-        case "service-bus", Message() as message:
-            return bindings.write_bus(event, message.body)
+        case "cloudevent-binary", _:
+            return cloudevents.write_binary(event, _data(event))
+        case "cloudevent-structured", _:
+            return cloudevents.write_structured(event, _data(event))
+        case ("event-grid" | "storage-queue" | "service-bus") as azures, _:
+            from retrigger.triggers.formats import azure
+
+            return azure.encode(event, azures)
         case "pubsub-push", Message() as message:
             return _push(event, _envelope(event, message, subscription=message.channel))
         case "storage-notification", Object(store="gcs") as stored:
@@ -125,10 +110,8 @@ def _events(request: Request) -> Parsed:
             return [_log_entry(value, request)]
         case "background":
             return [_background_event(value, request)]
-        case "queue":
-            return _carried(bindings.queue(bindings.dumped(value, request)), request)
-        case "servicebus":
-            return _carried(bindings.service_bus(bindings.dumped(value, request)), request)
+        case ("queue" | "servicebus") as kind:
+            return _saved(value, kind, request)
         case "event-grid" if (asked := event_grid.handshake(value, request.headers)) is not None:
             return asked
         case _:
@@ -145,7 +128,14 @@ def _envelopes(value: Json, request: Request) -> cloudevents.Envelope | cloudeve
             return cloudevents.structured(value, request.headers)
 
 
-def _carried(found: Event | bindings.Carried, request: Request) -> Parsed:
+def _saved(value: Json, kind: Literal["queue", "servicebus"], request: Request) -> Parsed:
+    from retrigger.triggers.formats import bindings
+
+    read = bindings.queue if kind == "queue" else bindings.service_bus
+    return _carried(read(bindings.saved(value, request)), request)
+
+
+def _carried(found: Event | Carried, request: Request) -> Parsed:
     if isinstance(found, Event):
         return [found]
     return _attempted(_opened(_envelopes(found.value, request), request), found.attempt)
@@ -203,18 +193,26 @@ def _audited(envelope: cloudevents.Envelope, now: datetime | None) -> Event:
 
 
 def _queue(request: Request) -> Parsed:
+    from retrigger.triggers.formats import bindings
+
     return _carried(bindings.queue(_placed(request, "queue/<channel>")), request)
 
 
 def _service_bus(request: Request) -> Parsed:
+    from retrigger.triggers.formats import bindings
+
     return _carried(bindings.service_bus(_placed(request, "servicebus/<channel>")), request)
 
 
 def _blob(request: Request) -> Parsed:
+    from retrigger.triggers.formats import bindings
+
     return [bindings.blob_found(request)]
 
 
 def _timer(request: Request) -> Parsed:
+    from retrigger.triggers.formats import bindings
+
     return [bindings.timer(_placed(request, "timer/<trigger>"))]
 
 
@@ -236,15 +234,13 @@ _ROUTES: Mapping[str, Callable[[Request], Parsed]] = {
     "blob": _blob,
     "timer": _timer,
 }
-_TYPES: Mapping[str, Callable[[cloudevents.Envelope, datetime | None], Event]] = {
+_TYPES: Mapping[str, Reader] = {
     **dict.fromkeys(storage.CHANGES, storage.from_cloudevent),
     pubsub.TYPE: pubsub.from_cloudevent,
     schedule.TYPE: schedule.from_cloudevent,
     FIRED: schedule.from_cloudevent,
     schedule.EXECUTED: schedule.from_eventarc,
     "google.cloud.audit.log.v1.written": _audited,
-    **dict.fromkeys(blob.CHANGES, blob.from_cloudevent),
-    **dict.fromkeys(azureml.TYPES, azureml.from_cloudevent),
 }
 
 
@@ -260,43 +256,32 @@ def _member(found: cloudevents.Envelope | Malformed, request: Request) -> Event 
 
 
 def _event(envelope: cloudevents.Envelope, request: Request) -> Event:
-    read = _TYPES.get(envelope.type)
+    read = _TYPES.get(envelope.type) or _azures(envelope.type)
     if read is None:
         return custom.from_cloudevent(envelope, request.now, request.place)
     return read(envelope, request.now)
 
 
-def _fits(event: Event) -> bool:
-    """Whether a CloudEvent of the event's type is read as the event's kind."""
+def _azures(event_type: str) -> Reader | None:
+    if not event_type.startswith("Microsoft."):
+        return None
+    from retrigger.triggers.formats import azure
+
+    return azure.TYPES.get(event_type)
+
+
+def _data(event: Event) -> dict[str, Json]:
     match event.payload:
-        case Object(store="gcs") | Message() | Schedule():
-            return True
+        case Object(store="gcs") as stored:
+            return storage.resource(stored)
+        case Message() as message:
+            return _envelope(event, message, subscription=None)
+        case Schedule() as it:
+            return schedule.data(it)
         case _:
-            return _on_azure(event)
+            from retrigger.triggers.formats import azure
 
-
-def _on_azure(event: Event) -> bool:
-    match event.payload:
-        case Object(store="blob"):
-            return event.type in blob.CHANGES
-        case Lifecycle(platform="azureml"):
-            return event.type in azureml.TYPES
-        case _:
-            return False
-
-
-def _data(event: Event, payload: Payload) -> dict[str, Json]:
-    match payload:
-        case Object(store="blob"):
-            return blob.data(event.type, payload)
-        case Object():
-            return storage.resource(payload)
-        case Lifecycle():
-            return azureml.data(payload)
-        case Message():
-            return _envelope(event, payload, subscription=None)
-        case Schedule():
-            return schedule.data(payload)
+            return azure.data(event)
 
 
 def _envelope(event: Event, message: Message, *, subscription: str | None) -> dict[str, Json]:

@@ -132,10 +132,10 @@ def timer(request: Request) -> Event:
     return schedule.due(request.place, minute, past_due=past_due, traceparent=trace)
 
 
-def dumped(value: Json, request: Request) -> Request:
+def saved(value: Json, request: Request) -> Request:
     """The request that a message's metadata, saved as one JSON object, stands for; its `body` is the payload.
 
-    Values may be the host's typed ones, `{"type": …, "value": …}`.
+    Values may be the host's typed ones, `{"type": …, "value": …}`. The channel is `unknown` unless the route names it.
     """
     fields = {name.lower(): _untyped(field) for name, field in mapping(value, "The saved message").items()}
     body = fields.pop("body", None)

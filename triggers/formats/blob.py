@@ -43,8 +43,6 @@ _APIS: Mapping[str, str] = {
     f"{_FOLDERS}Deleted": "DeleteDirectory",
     f"{_FOLDERS}Renamed": "RenameDirectory",
 }
-_URLS = ("destinationBlobUrl", "destinationUrl", "blobUrl", "url")
-"""Of a rename the new name counts; blobUrl names what `url` names at the other endpoint, dfs."""
 
 
 def from_cloudevent(envelope: Envelope, now: datetime | None) -> Event:
@@ -55,8 +53,7 @@ def from_cloudevent(envelope: Envelope, now: datetime | None) -> Event:
     """
     where = "The storage event's"
     fields = mapping(envelope.data, f"{where} data")
-    url = next((found for name in _URLS if (found := text(fields, name, where))), None)
-    place, notes = blob_place.read(envelope.source, envelope.subject, url)
+    place, notes = blob_place.read(envelope.source, envelope.subject, _url(fields, where))
     change, folder = CHANGES[envelope.type], envelope.type.startswith(_FOLDERS)
     if folder and not place.name.endswith("/"):
         place = place._replace(name=f"{place.name}/")
@@ -127,3 +124,12 @@ def data(event_type: str, payload: Object) -> dict[str, Json]:
         "sequencer": payload.sequencer,
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _url(fields: Mapping[str, Json], where: str) -> str | None:
+    """The blob's, at either endpoint (`blobUrl` stands beside a `url` at dfs); of a rename the new one."""
+    for name in ("url", "destinationUrl", "destinationBlobUrl", "blobUrl"):
+        url = text(fields, name, where)
+        if url is not None:
+            return url
+    return None

@@ -23,16 +23,14 @@ def shape(value: Json) -> Shape:
     """Which format the JSON value looks like, by the keys that only that format has."""
     if isinstance(value, list):
         first = value[0] if value else None
-        return (
-            "event-grid" if isinstance(first, dict) and "eventType" in first and not _is_cloudevent(first) else "batch"
-        )
+        return "event-grid" if isinstance(first, dict) and _is_event_grid(first) else "batch"
     if isinstance(value, dict):
         if _is_cloudevent(value):
             return "cloudevent"
         context = value.get("context", value)
         if isinstance(context, dict) and "eventId" in context and "eventType" in context:
             return "background"
-        if "eventType" in value:
+        if _is_event_grid(value):
             return "event-grid"
         if "PopReceipt" in value:
             return "queue"
@@ -57,3 +55,7 @@ def is_event(value: Json) -> bool:
 
 def _is_cloudevent(value: dict[str, Json]) -> bool:
     return "specversion" in value or "cloudEventsVersion" in value
+
+
+def _is_event_grid(value: dict[str, Json]) -> bool:
+    return "eventType" in value and "eventId" not in value and not _is_cloudevent(value)
