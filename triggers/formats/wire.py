@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
     from retrigger.triggers.event import Json
 
-MAX_BODY = 10 * 1024 * 1024
+MAX_BODY = 14 * 1024 * 1024
+"""Bytes: Pub/Sub's largest message is 10 MB, and a third more in base64. Every other platform takes less."""
 MAX_HEADERS = 256 * 1024
 MAX_DEPTH = 64
 MAX_COUNT = 2**63 - 1
