@@ -31,7 +31,7 @@ class Place(NamedTuple):
 
 def uri(place: Place) -> str:
     """The blob's address at the public blob endpoint, whichever endpoint the event spoke of."""
-    return f"{endpoint(place.account)}/{quote(place.container, safe='')}/{quote(place.name, safe='/')}"
+    return f"{endpoint(place.account)}/{quote(f'{place.container}/{place.name}', safe='/')}"
 
 
 def endpoint(account: str) -> str:
