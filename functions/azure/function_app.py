@@ -100,7 +100,7 @@ def hear_queue(channel: str, address: str, it: StorageQueue) -> None:
         told = (
             f"Every delivery of a message of the queue {it.queue} failed; mend what the log says, then send it again."
         )
-        settle(app, message.get_body(), lambda: [Malformed(told, code="poisoned")])
+        settle(app, message.get_body(), lambda: [Malformed(told, code="poisoned")], name=message.id or "")
 
 
 def hear_service_bus(channel: str, address: str, it: ServiceBusQueue | ServiceBusTopic) -> None:
