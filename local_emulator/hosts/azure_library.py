@@ -85,9 +85,8 @@ async def load(folder: Path) -> list[Function]:
     try:
         import azure_functions_runtime as library
     except ModuleNotFoundError as error:
-        message = (
-            f"{error.name} is not installed; install azure-functions-runtime (on a Python under 3.13: see CONTRIBUTING)"
-        )
+        step = "pip install --no-deps --ignore-requires-python azure-functions-runtime"
+        message = f"Microsoft's worker library lacks {error.name}; install it ({step}) beside azure-functions"
         raise CannotLoad(message) from error
     asked = SimpleNamespace(capabilities={}, function_app_directory=str(folder))
     request = SimpleNamespace(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import azure.functions as func
@@ -19,10 +20,10 @@ from tests.functions.azure.project import BUS, Project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from tests.benchmarks.loopback import Platform
 
+ROOT = Path(__file__).resolve().parents[3]
 NOW = datetime(2026, 1, 5, 9, tzinfo=UTC)
 ACCOUNT = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/acme"
 BLOB = {
@@ -268,3 +269,12 @@ def test_host_json_leaves_time_between_tries_and_enough_of_them() -> None:
     pause = timedelta(hours=hours, minutes=minutes, seconds=seconds)
     assert pause * queues["maxDequeueCount"] >= timedelta(hours=1)
     assert queues["messageEncoding"] == "none"
+
+
+def test_every_setting_of_host_json_is_explained() -> None:
+    settings = json.loads((FOLDER / "host.json").read_text(encoding="utf-8"))
+    named = {*settings["extensions"]["queues"], *settings["extensions"]["serviceBus"], *settings["logging"]}
+    named |= {*settings["logging"]["applicationInsights"], *settings}
+    named -= {"version", "logging", "applicationInsights", "extensions"}
+    page = (ROOT / "docs" / "azure-functions.md").read_text(encoding="utf-8").partition("## host.json")[2]
+    assert {setting for setting in named if f"`{setting}`" not in page} == set()

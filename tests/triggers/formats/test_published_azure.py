@@ -46,22 +46,22 @@ def one(path: str) -> Event:
 
 
 SPECS = "azure-rest-api-specs"
-TEMPLATE = {
+TEMPLATE: Shown = {
     "account": "jolovstorage",
     "bucket": "gaocontainer",
     "name": "Template1.xlsx",
     "size": 17555,
     "content_type": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-CREATED = {
+CREATED: Shown = {
     **TEMPLATE,
     "version": "0x8D96060BDA19D9D",
     "sequencer": "0000000000000000000000000000B00D0000000005b058d3",
     "change": "created",
     "complete": True,
 }
-FOLDER = {"account": "jolovdfs", "bucket": "gaocontainer", "size": None, "complete": False}
-NEW_FILE = {"account": "my-storage-account", "name": "new-file.txt", "version": "0x8D4BCC2E4835CD0"}
+FOLDER: Shown = {"account": "jolovdfs", "bucket": "gaocontainer", "size": None, "complete": False}
+NEW_FILE: Shown = {"account": "my-storage-account", "name": "new-file.txt", "version": "0x8D4BCC2E4835CD0"}
 RUN = "AutoML_ad912b2d-6467-4f32-a616-dbe4af6dd8fc_5"
 
 # What the payload of each event, one to a file, must show.

@@ -120,6 +120,9 @@ def test_a_push_knocks_for_the_trigger_that_its_route_names() -> None:
         ({**METADATA, "X-Goog-PubSub-Message-Id": ""}, "missing_field"),
         ({**METADATA, "X-Goog-PubSub-Subscription-Name": ""}, "missing_field"),
         ({**METADATA, "X-Goog-PubSub-Publish-Time": "soon"}, "bad_time"),
+        ({**METADATA, "\udc80": "a"}, "malformed_utf8"),
+        ({**METADATA, "a": "\udc80"}, "malformed_utf8"),
+        ({**METADATA, "X-Goog-PubSub-Ordering-Key": "\udc80"}, "malformed_utf8"),
         ({}, "malformed_envelope"),
     ],
 )

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+def packed(body: bytes) -> bytes:
+    """The same bytes at any time of day: they name tests."""
+    return gzip.compress(body, mtime=0)
+
+
 def refused(data: bytes) -> str:
     with pytest.raises(Malformed) as caught:
         wire.json_value(data, "The body")
@@ -139,8 +144,8 @@ def refused_encoding(encoding: str, body: bytes) -> str:
 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", " x-gzip "])
 def test_a_gzip_body_is_inflated(encoding: str) -> None:
-    assert inflated(encoding, gzip.compress(b"{}")) == b"{}"
-    assert len(inflated(encoding, gzip.compress(b" " * wire.MAX_BODY))) == wire.MAX_BODY
+    assert inflated(encoding, packed(b"{}")) == b"{}"
+    assert len(inflated(encoding, packed(b" " * wire.MAX_BODY))) == wire.MAX_BODY
 
 
 @pytest.mark.parametrize("encoding", ["", "identity", "Identity"])
@@ -152,17 +157,17 @@ def test_a_plain_body_is_left_alone(encoding: str) -> None:
 @pytest.mark.parametrize(
     ("encoding", "body", "code"),
     [
-        ("gzip", gzip.compress(b" " * (wire.MAX_BODY + 1)), "too_large"),
-        ("gzip", gzip.compress(b" " * (64 * wire.MAX_BODY)), "too_large"),
+        ("gzip", packed(b" " * (wire.MAX_BODY + 1)), "too_large"),
+        ("gzip", packed(b" " * (8 * wire.MAX_BODY)), "too_large"),
         ("gzip", b" " * (wire.MAX_BODY + 1), "too_large"),
         ("gzip", b"{}", "malformed_encoding"),
         ("gzip", b"", "malformed_encoding"),
         ("gzip", zlib.compress(b"{}"), "malformed_encoding"),
-        ("gzip", gzip.compress(b"{}")[:-1], "malformed_encoding"),
-        ("gzip", gzip.compress(b"{}")[:-8] + b"\0" * 8, "malformed_encoding"),
-        ("gzip", gzip.compress(b"{}") + b"x", "malformed_encoding"),
-        ("gzip", gzip.compress(b"{}") * 2, "malformed_encoding"),
-        ("gzip, gzip", gzip.compress(b"{}"), "unsupported_encoding"),
+        ("gzip", packed(b"{}")[:-1], "malformed_encoding"),
+        ("gzip", packed(b"{}")[:-8] + b"\0" * 8, "malformed_encoding"),
+        ("gzip", packed(b"{}") + b"x", "malformed_encoding"),
+        ("gzip", packed(b"{}") * 2, "malformed_encoding"),
+        ("gzip, gzip", packed(b"{}"), "unsupported_encoding"),
         ("br", b"{}", "unsupported_encoding"),
         ("deflate", zlib.compress(b"{}"), "unsupported_encoding"),
     ],
