@@ -24,7 +24,8 @@ _FIRST: Final = datetime(2038, 1, 1, tzinfo=UTC)
 """From here on a zone follows the rules that are known today; a check must not depend on the day it is made."""
 _YEARS: Final = 28
 """In which every date falls on every day of the week."""
-_DAY: Final = timedelta(days=1)
+_WEEK: Final = timedelta(days=7)
+"""No zone sets its clocks twice in less."""
 _MINUTE: Final = timedelta(minutes=1)
 
 
@@ -69,21 +70,21 @@ def _lost(cron: str, timezone: str) -> tuple[datetime, Gap] | None:
 def gaps(timezone: str) -> tuple[Gap, ...]:
     """The zone's gaps by the rules known today. Raise ValueError if there is no such zone."""
     zone = zones.zone(timezone)
-    days = [_FIRST + _DAY * number for number in range(366 * _YEARS)]
-    offsets = [day.astimezone(zone).utcoffset() or timedelta() for day in days]
-    grown = [at for at in range(1, len(days)) if offsets[at] > offsets[at - 1]]
-    return tuple(_gap(zone, days[at - 1], offsets[at] - offsets[at - 1]) for at in grown)
+    weeks = [_FIRST + _WEEK * number for number in range(53 * _YEARS)]
+    offsets = [week.astimezone(zone).utcoffset() or timedelta() for week in weeks]
+    grown = [at for at in range(1, len(weeks)) if offsets[at] > offsets[at - 1]]
+    return tuple(_gap(zone, weeks[at - 1], offsets[at] - offsets[at - 1]) for at in grown)
 
 
-def _gap(zone: ZoneInfo, day: datetime, size: timedelta) -> Gap:
-    """The gap in the day that begins at `day`."""
-    before = day.astimezone(zone).utcoffset()
-    low, high = 0, 24 * 60
+def _gap(zone: ZoneInfo, week: datetime, size: timedelta) -> Gap:
+    """The gap in the week that begins at `week`, found by halving."""
+    before = week.astimezone(zone).utcoffset()
+    low, high = 0, _WEEK // _MINUTE
     while high - low > 1:
         middle = (low + high) // 2
-        if (day + _MINUTE * middle).astimezone(zone).utcoffset() == before:
+        if (week + _MINUTE * middle).astimezone(zone).utcoffset() == before:
             low = middle
         else:
             high = middle
-    end = (day + _MINUTE * high).astimezone(zone).replace(tzinfo=None)
+    end = (week + _MINUTE * high).astimezone(zone).replace(tzinfo=None)
     return Gap(end - size, end)

@@ -54,7 +54,7 @@ def check(project: Project, environment: Environment) -> Iterator[Problem]:
             if heard:
                 place, listener = heard
                 launched = {name: value for name, (_, value) in one.parameters(at, source).items()}
-                same = (place, repr(one.trigger.launch), json.dumps(launched, sort_keys=True))
+                same = (place, one.trigger.launch.pipeline, json.dumps(launched, sort_keys=True))
                 groups.setdefault(same, []).append(listener)
     pairs = islice((pair for group in groups.values() for pair in _pairs(group)), _MOST_PAIRS)
     near = ((first, second) for first, second in pairs if _may_meet(first, second))

@@ -28,9 +28,9 @@ _VALUES: Final = {
     "a token of Slack's": r"\bxox[abprs]-[\w-]{10}",
     "a token of Hugging Face's": r"\bhf_[A-Za-z0-9]{30}",
     "an API key": r"\bsk-[\w-]{20}",
-    "a signed token": r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.",
+    "a signed token": r"(?<![\w-])eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.",
 }
-"""What a text looks like, and the form of it. Bounded repetitions only: the text is a stranger's."""
+"""What a text looks like, and the form of it. Each is searched in linear time: the text may be a stranger's."""
 _LIKE: Final = {told: re.compile(pattern) for told, pattern in _VALUES.items()}
 _NAMES: Final = re.compile(
     r"(^|_)(password|passwd|passphrase|secret|credentials?"

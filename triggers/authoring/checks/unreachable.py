@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from retrigger.triggers import expression_text, glob
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from retrigger.triggers.event import Json
     from retrigger.triggers.spec import Environment, Source, Store
 
+_ADDRESS: Final = re.compile(
+    r"(gs|s3|abfss?|wasbs?|azureml)://|https://([^/]+\.(blob|dfs)\.core\.|storage\.googleapis\.com/)"
+)
 _LONGEST_NAME: Final = 1024
 """Bytes of an object's name, in both clouds."""
 _KIND: Final = {ObjectSource: "object", MessageSource: "message", ScheduleSource: "schedule"}
@@ -41,7 +45,7 @@ def check(project: Project, environment: Environment) -> Iterator[Problem]:
 
 def unseen(match: str, store: Store) -> str | None:
     """Why no object of the store can have a name that `match` fits."""
-    if "://" in match:
+    if _ADDRESS.match(match):
         return "a glob is held against names within the store: leave the store's address out"
     if match.endswith("/"):
         return f"only markers of folders end in `/`, and they are no data; write `{match}**`"
