@@ -38,6 +38,7 @@ _LOG = logging.getLogger(__name__)
 _JSON = {"Content-Type": "application/json"}
 _RAW_KEPT = 64 * 1024
 _MEMBERS_KEPT = 100
+_ID_TOLD = 1024
 
 
 def answer_caller(admit: Callable[[], None], serve: Callable[[], Answer]) -> Answer:
@@ -114,11 +115,16 @@ def answer_tick(run: Callable[[], Report]) -> Answer:
 
 def _decided(app: Callable[[], App], event: Event) -> list[dict[str, Json]]:
     if event.notes:
-        _LOG.warning("event_noted", extra={"fields": {"event": event.id, "notes": [*event.notes]}})
-    outcomes = [outcome.to_json() for outcome in app().core.handle(event)]
+        _LOG.warning("event_noted", extra={"fields": {"event": _bounded(event.id), "notes": [*event.notes]}})
+    outcomes = [{**outcome.to_json(), "event": _bounded(outcome.event)} for outcome in app().core.handle(event)]
     for outcome in outcomes:
         _LOG.info("event_decided", extra={"fields": outcome})
     return outcomes
+
+
+def _bounded(event_id: str) -> str:
+    """An id is its sender's, and may be as long as a body."""
+    return event_id if len(event_id) <= _ID_TOLD else f"{event_id[:_ID_TOLD]}…"
 
 
 def _bury(app: Callable[[], App], raw: bytes, name: str, malformed: Mapping[int, Malformed]) -> None:

@@ -100,6 +100,9 @@ def compiled_at(path: Path) -> Compiled:
     except OSError as error:
         message = f"the compiled project {path} cannot be read: {error.strerror}. Run `retrigger compile`"
         raise RetriggerError(message, code="not_configured") from error
+    except UnicodeDecodeError as error:
+        message = f"the compiled project {path} is no text. Run `retrigger compile`"
+        raise RetriggerError(message, code="compiled_format") from error
     return load(text)
 
 

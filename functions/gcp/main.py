@@ -48,7 +48,7 @@ def tick(request: Request) -> ResponseReturnValue:
 @functions_framework.http
 def main(request: Request) -> ResponseReturnValue:
     """Both, by path."""
-    return tick(request) if request.path == "/tick" else events(request)
+    return tick(request) if request.path.strip("/") == "tick" else events(request)
 
 
 def _call(request: Request) -> Call:

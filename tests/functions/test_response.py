@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import pytest
@@ -86,6 +86,16 @@ def test_what_a_format_had_to_decide_is_logged(ledger: Ledger, caplog: pytest.Lo
     answer(app(ledger), b"raw", lambda: [EVENT])
     (record,) = caplog.records
     assert (record.getMessage(), vars(record)["fields"]) == ("event_noted", {"event": "e", "notes": ["odd_time"]})
+
+
+def test_of_an_id_without_end_the_beginning_is_told(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
+    """A sender's id may be as long as a body: it must not become a line of the log, or the answer."""
+    caplog.set_level(logging.INFO, "retrigger")
+    event = replace(EVENT, id="x" * 10_000_000)
+    body, status, _ = answer(app(ledger, [replace(outcome("ignored"), event=event.id)]), b"raw", lambda: [event])
+    told = "x" * 1024 + "…"
+    assert (status, [each["event"] for each in json.loads(body)["outcomes"]]) == (200, [told])
+    assert [vars(record)["fields"]["event"] for record in caplog.records] == [told, told]
 
 
 def test_what_is_malformed_is_acknowledged_once_it_lies_among_the_dead_letters(ledger: Ledger) -> None:

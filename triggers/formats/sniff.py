@@ -26,8 +26,9 @@ _RESOURCE = frozenset({"bucket", "generation", "name"})
 def shape(value: Json) -> Shape:
     """Which format the JSON value looks like, by the keys that only that format has."""
     if isinstance(value, list):
-        first = value[0] if value else None
-        return "event-grid" if isinstance(first, dict) and _is_event_grid(first) else "batch"
+        # A wrong first member must not have the others read as what they are not.
+        known = (one for one in value if isinstance(one, dict) and (_is_cloudevent(one) or "eventType" in one))
+        return "event-grid" if _is_event_grid(next(known, {})) else "batch"
     if isinstance(value, dict):
         if _is_cloudevent(value):
             return "cloudevent"

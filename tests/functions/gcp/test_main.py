@@ -134,9 +134,10 @@ def test_an_event_that_nobody_listens_to_is_acknowledged(client: FlaskClient) ->
     assert results(client.post("/", headers=FINALIZED, json=elsewhere)) == [("ignored", None)]
 
 
-def test_a_tick_has_a_path_of_its_own(client: FlaskClient) -> None:
+@pytest.mark.parametrize("path", ["/tick", "/tick/"])
+def test_a_tick_has_a_path_of_its_own(client: FlaskClient, path: str) -> None:
     client.post(f"/pubsub/{CHANNEL}", json=push({}))
-    response = client.post("/tick")
+    response = client.post(path)
     assert (response.status_code, response.get_json()) == (200, {"worked": 0, "failed": 0})
 
 
@@ -195,6 +196,13 @@ def test_a_function_without_its_project_says_so(
     monkeypatch.delenv("RETRIGGER_COMPILED")
     response = client.post(path, headers=FINALIZED, json=OBJECT)
     assert (response.status_code, response.get_json()["error"]["code"]) == (503, "not_configured")
+
+
+def test_a_project_that_is_no_text_is_said_to_be_none(client: FlaskClient, project: Path) -> None:
+    (project / "compiled.json").write_bytes(b"\xff\x00")
+    wiring.compiled_at.cache_clear()
+    response = client.post("/", headers=FINALIZED, json=OBJECT)
+    assert (response.status_code, response.get_json()["error"]["code"]) == (503, "compiled_format")
 
 
 def test_a_platform_that_does_not_answer_leaves_the_event_to_the_tick(
