@@ -70,7 +70,7 @@ class Sandbox:
     ) -> list[Outcome]:
         """Publish JSON on a channel, by its name in the environment. A new message has a new id unless one is given."""
         payload = Message(
-            channel=self._environment.channels[channel],
+            channel=self._environment.channels[channel].address,
             id=message_id or f"message-{self._count}",
             attributes=attributes or {},
             body=json.dumps(body).encode(),

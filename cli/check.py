@@ -44,7 +44,7 @@ def check(ctx: click.Context, folder: Path, form: Format) -> None:
     if not sys.stderr.isatty():
         return
     project, _ = read_project(root)
-    triggers, environments = len(project.triggers), len(project.environments) + len(project.azure)
+    triggers, environments = len(project.triggers), len(project.environments)
     note(f"{count(triggers, 'trigger')}, {count(environments, 'environment')}: no problems")
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from retrigger.triggers.authoring.fields import (
     AtLeastOne,
     Count,
     Duration,
+    EventType,
     Expression,
     FilePath,
     Glob,
@@ -22,21 +23,8 @@ from retrigger.triggers.authoring.fields import (
     TriggerName,
     later,
 )
-
-Parameters = dict[str, object]
-
-
-class Model(BaseModel):
-    """Nothing is guessed: no conversions, no unknown keys."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _given(cls, value: object) -> object:
-        if value is None:
-            raise PydanticCustomError("empty_value", "is empty: give a value, or leave the key out")
-        return value
+from retrigger.triggers.authoring.launching import Launch
+from retrigger.triggers.authoring.model import Model, Parameters
 
 
 class ObjectSource(Model):
@@ -78,18 +66,40 @@ class ScheduleSource(Model):
     parameters: Parameters = Field(default={}, description="Override the launch's parameters.")
 
 
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+class LifecycleSource(Model):
+    """What happens to runs, models, endpoints and tables."""
+
+    platform: Name | None = Field(
+        default=None, alias="from", description="A name in the environment's `platforms`; default: its own platform."
+    )
+    types: Annotated[
+        list[EventType],
+        Field(min_length=1, max_length=50),
+        BeforeValidator(_listed, json_schema_input_type=EventType | list[EventType]),
+    ] = Field(alias="type", description="The event's type, or a list of types.")
+    filter: Expression | None = Field(default=None, description="Only events for which this is true.")
+    key: Expression | None = Field(default=None, description="What makes two deliveries the same occurrence.")
+    parameters: Parameters = Field(default={}, description="Override the launch's parameters.")
+
+
 class Source(Model):
     """One of the things that a trigger listens to: exactly one key."""
 
     object: ObjectSource | None = Field(default=None, description="Objects of a store.")
     message: MessageSource | None = Field(default=None, description="Messages of a channel.")
     schedule: ScheduleSource | None = Field(default=None, description="A clock.")
-    lifecycle: Later = Field(default=None, description="Not supported yet.")
+    lifecycle: LifecycleSource | None = Field(default=None, description="What happens on a platform.")
 
     @model_validator(mode="after")
     def _one(self) -> Source:
         if len(self.model_fields_set) != 1:
-            raise PydanticCustomError("one_of_keys", "takes exactly one of `object`, `message`, `schedule`")
+            raise PydanticCustomError(
+                "one_of_keys", "takes exactly one of `object`, `message`, `schedule`, `lifecycle`"
+            )
         return self
 
 
@@ -151,6 +161,14 @@ class Until(Model):
         return self
 
 
+class Manifest(Model):
+    """The list of a window's members."""
+
+    format: Literal["json", "uris", "mltable"] = Field(
+        default="json", description="JSON with versions and sizes, one URI a line, or a folder with an MLTable file."
+    )
+
+
 class Window(Model):
     """What waits together to become one run."""
 
@@ -170,7 +188,7 @@ class Window(Model):
     bad_member: Literal["drop", "reject"] = Field(
         default="drop", description="A member that fails its checks: leave it out, or reject the window."
     )
-    manifest: Later = Field(default=None, description="Not supported yet.")
+    manifest: Manifest = Field(default=Manifest(), description="The form of what `window.manifest` names.")
 
 
 class Concurrency(Model):
@@ -204,31 +222,6 @@ class Admit(Model):
     concurrency: Concurrency | None = None
     throttle: Throttle | None = None
     deduplicate: Deduplicate | None = None
-
-
-def _pipeline_name(value: object) -> object:
-    if isinstance(value, dict):
-        told = "as a choice among pipelines is not supported yet by this version: write one pipeline's name"
-        raise PydanticCustomError("not_supported_yet", told)
-    return value
-
-
-class Launch(Model):
-    """What is launched."""
-
-    pipeline: Annotated[Name, BeforeValidator(_pipeline_name)] | None = Field(
-        default=None, description="The pipeline's name in the environment."
-    )
-    parameters: Parameters = Field(default={}, description="Literals, or text with `${{ expression }}`.")
-    artifacts: Later = Field(default=None, description="Not supported yet.")
-    batch_prediction: Later = Field(default=None, description="Not supported yet.")
-    online_deployment: Later = Field(default=None, description="Not supported yet.")
-
-    @model_validator(mode="after")
-    def _one(self) -> Launch:
-        if self.pipeline is None:
-            raise PydanticCustomError("missing_key", "lacks `pipeline`: name what is launched")
-        return self
 
 
 class OnFailure(Model):

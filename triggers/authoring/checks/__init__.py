@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from retrigger.triggers.authoring.checks import cron, duplicates, expressions, loops, names, parameters, windows
+from retrigger.triggers.authoring.checks import (
+    cron,
+    duplicates,
+    expressions,
+    launches,
+    loops,
+    names,
+    parameters,
+    references,
+    windows,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +28,14 @@ if TYPE_CHECKING:
     from retrigger.triggers.spec import Environment
 
 PROJECT_RULES = (cron.check, duplicates.check, windows.check)
-ENVIRONMENT_RULES = (expressions.check, loops.check, names.check, parameters.check)
+ENVIRONMENT_RULES = (
+    expressions.check,
+    launches.check,
+    loops.check,
+    names.check,
+    parameters.check,
+    references.check,
+)
 
 
 def problems(project: Project, environments: Iterable[Environment]) -> set[Problem]:
