@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError, core_schema
 
 from retrigger.triggers import glob
@@ -63,6 +64,15 @@ def duration(value: object) -> timedelta:
     if told > LONGEST:
         raise PydanticCustomError("bad_duration", "is longer than ten years: write a shorter duration")
     return told
+
+
+def written(told: timedelta) -> str:
+    """A duration as an author writes it: the inverse of `duration`, in whole seconds."""
+    minutes, seconds = divmod(int(told.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = zip((days, hours, minutes, seconds), "dhms", strict=True)
+    return "".join(f"{number}{unit}" for number, unit in parts if number) or "0s"
 
 
 def size(value: object) -> int:
@@ -128,7 +138,9 @@ def positive(value: timedelta) -> timedelta:
 
 
 Duration = Annotated[
-    timedelta, BeforeValidator(duration), WithJsonSchema({"type": "string", "pattern": f"^{_DURATION}$"})
+    timedelta,
+    BeforeValidator(duration),
+    WithJsonSchema({"anyOf": [{"const": 0}, {"type": "string", "pattern": f"^{_DURATION}$"}]}),
 ]
 Period = Annotated[Duration, AfterValidator(positive)]
 Size = Annotated[
@@ -145,7 +157,7 @@ Ratio = Annotated[
 ]
 Latency = Annotated[timedelta, BeforeValidator(latency), WithJsonSchema({"type": "string", "pattern": f"^{_LATENCY}$"})]
 Percent = Annotated[int, Field(ge=1, le=100)]
-Later = Annotated[None, BeforeValidator(_refuse)]
+Later = Annotated[SkipJsonSchema[None], BeforeValidator(_refuse)]
 """A key that the language names and this version cannot do yet."""
 
 TriggerName = Annotated[

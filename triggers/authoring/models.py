@@ -107,10 +107,13 @@ def _column(value: object) -> object:
     return {"type": value} if isinstance(value, str) else value
 
 
+_Type = Literal["str", "int", "float", "bool", "date", "datetime"]
+
+
 class ColumnShape(Model):
     """What the cells of a column must be."""
 
-    type: Literal["str", "int", "float", "bool", "date", "datetime"] = Field(default="str")
+    type: _Type = Field(default="str", description="The type of every cell that is not empty.")
     one_of: list[str] = Field(default=[], max_length=10_000, description="The only texts that a cell may hold.")
 
     @model_validator(mode="after")
@@ -120,13 +123,15 @@ class ColumnShape(Model):
         return self
 
 
-Column = Annotated[ColumnShape, BeforeValidator(_column)]
+Column = Annotated[ColumnShape, BeforeValidator(_column, json_schema_input_type=_Type | ColumnShape)]
 
 
 class ObjectCheck(Model):
     """The data gate: what every object must satisfy."""
 
-    format: Annotated[Literal["csv"], later("jsonl", "parquet")] = Field(default="csv")
+    format: Annotated[Literal["csv"], later("jsonl", "parquet")] = Field(
+        default="csv", description="How the object is read."
+    )
     columns: dict[str, Column] = Field(default={}, description="Column name to type, or to `{one_of: [...]}`.")
     max_null_ratio: float | None = Field(default=None, ge=0, le=1, description="Of empty cells, per column.")
     min_rows: Count | None = Field(default=None, description="Rows below the header.")
@@ -143,8 +148,8 @@ class WindowCheck(Model):
 class Validate(Model):
     """Checks before money is spent."""
 
-    object: ObjectCheck | None = None
-    window: WindowCheck | None = None
+    object: ObjectCheck | None = Field(default=None, description="What every object must satisfy.")
+    window: WindowCheck | None = Field(default=None, description="What all objects of a window must satisfy together.")
 
 
 class Until(Model):
@@ -204,9 +209,11 @@ class Concurrency(Model):
 class Throttle(Model):
     """How many launches in a period."""
 
-    limit: Annotated[int, Field(ge=1, le=500)]
-    per: Period
-    when_over: Annotated[Literal["hold"], later("skip")] = Field(default="hold")
+    limit: Annotated[int, Field(ge=1, le=500)] = Field(description="Launches in any such period.")
+    per: Period = Field(description="The period, such as `24h`.")
+    when_over: Annotated[Literal["hold"], later("skip")] = Field(
+        default="hold", description="What is over the limit waits for its turn."
+    )
 
 
 class Deduplicate(Model):
@@ -218,10 +225,10 @@ class Deduplicate(Model):
 class Admit(Model):
     """When a launch may happen."""
 
-    window: Window | None = None
-    concurrency: Concurrency | None = None
-    throttle: Throttle | None = None
-    deduplicate: Deduplicate | None = None
+    window: Window | None = Field(default=None, description="What waits together to become one run.")
+    concurrency: Concurrency | None = Field(default=None, description="How many runs at once.")
+    throttle: Throttle | None = Field(default=None, description="How many launches in a period.")
+    deduplicate: Deduplicate | None = Field(default=None, description="How long an occurrence is remembered.")
 
 
 class OnFailure(Model):
@@ -236,15 +243,15 @@ class OnFailure(Model):
 class TriggerFile(Model):
     """One trigger."""
 
-    name: TriggerName
-    description: str = ""
+    name: TriggerName = Field(description="Unique in the project; runs are named after it.")
+    description: str = Field(default="", description="For people.")
     source: list[Source] = Field(min_length=1, max_length=100, description="Any of these wakes the trigger.")
     filter: Expression | None = Field(default=None, description="Only events for which this is true, of any source.")
-    checks: Validate | None = Field(default=None, alias="validate")
-    admit: Admit = Admit()
-    deduplicate: Deduplicate | None = None
-    launch: Launch
-    on_failure: OnFailure = OnFailure()
+    checks: Validate | None = Field(default=None, alias="validate", description="Checks before money is spent.")
+    admit: Admit = Field(default=Admit(), description="When a launch may happen.")
+    deduplicate: Deduplicate | None = Field(default=None, description="How long an occurrence is remembered.")
+    launch: Launch = Field(description="What is launched.")
+    on_failure: OnFailure = Field(default=OnFailure(), description="What becomes of a failed run.")
     mode: Literal["launch", "observe"] = Field(
         default="launch", description="`observe` records what would launch and launches nothing."
     )
