@@ -11,7 +11,6 @@ One file and the standard library alone: a pipeline's component that cannot inst
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ _ENTRY: Final = re.compile(r"\s*-\s*(\w+)\s*:\s*(.*\S)\s*")
 
 @dataclass(frozen=True)
 class Member:
-    """One object. Only `json` tells more than the URI: `size` in bytes, `rows` under the header where it was counted."""
+    """One object. Only `json` tells more than its URI: `size` in bytes, `rows` below the header where counted."""
 
     uri: str
     version: str | None = None
@@ -47,7 +46,7 @@ class NotAManifest(ValueError):
     """The text is a manifest in none of the forms."""
 
 
-def read(path_or_text: str | os.PathLike[str]) -> Manifest:
+def read(path_or_text: str | Path) -> Manifest:
     """The manifest in a file, in a folder with an MLTable, or in a text: a string of several lines, or a JSON object.
 
     Raises NotAManifest, or OSError where a file cannot be read.

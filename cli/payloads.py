@@ -37,14 +37,17 @@ class Payload:
 def payload_options(command: Command) -> Command:
     """How the payloads of `decode` and `explain` came."""
     command = click.option(
-        "--route", metavar="NAME", help="The route they came on: events, pubsub, storage, schedule/TRIGGER."
+        "--route",
+        metavar="NAME",
+        help="The route they came on: events, pubsub/CHANNEL, schedule/TRIGGER, queue/CHANNEL, … (docs/events.md). "
+        "Without one the headers, or else the body, must tell.",
     )(command)
     return click.option(
         "--headers",
         "headers_file",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         metavar="FILE",
-        help="Their HTTP headers: a JSON object of name to value.",
+        help="Their HTTP headers, or a binding's metadata: a JSON object of name to value.",
     )(command)
 
 

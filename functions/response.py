@@ -2,13 +2,13 @@
 
 | what happened                                             | answer | the platform    |
 |-----------------------------------------------------------|--------|-----------------|
-| every outcome is terminal, or a note is left for the tick  | 200    | forgets it      |
-| it is no event, and lies among the dead letters            | 200    | forgets it      |
-| a subscription proves itself (a handshake)                 | 200    | begins to send  |
-| nothing durable could be written, or the ledger opened     | 503    | delivers again  |
-| the keys that the caller's token is checked with are gone  | 503    | delivers again  |
-| it is not known who calls                                  | 401    | may give it up  |
-| that caller may not call                                   | 403    | may give it up  |
+| every outcome is terminal, or a note is left for the tick | 200    | forgets it      |
+| it is no event, and lies among the dead letters           | 200    | forgets it      |
+| a subscription proves itself (a handshake)                | 200    | begins to send  |
+| nothing durable could be written, or the ledger opened    | 503    | delivers again  |
+| the keys that the caller's token is checked with are gone | 503    | delivers again  |
+| it is not known who calls                                 | 401    | may give it up  |
+| that caller may not call                                  | 403    | may give it up  |
 
 Of a batch every member is decided on, whatever became of the others; one that left nothing durable has the whole batch
 delivered again, which changes nothing for the rest. Where there is no HTTP, returning says 200 and raising 503.
@@ -69,10 +69,13 @@ def answer(app: Callable[[], App], raw: bytes, receive: Callable[[], Parsed]) ->
             return _body({"outcomes": [*told]}), 200, _JSON
 
 
-def settle(app: Callable[[], App], raw: bytes, receive: Callable[[], Parsed]) -> Handshake | list[dict[str, Json]]:
+def settle(
+    app: Callable[[], App], raw: bytes, receive: Callable[[], Parsed], *, name: str = ""
+) -> Handshake | list[dict[str, Json]]:
     """Decide on every event of a delivery: what became of each, or `{"error": …}` for what is none and was buried.
 
-    Raises RetriggerError where a member left nothing durable: the delivery is not acknowledged.
+    `name` tells two deliveries of the same bytes apart where the platform does. Raises RetriggerError where a member
+    left nothing durable: the delivery is not acknowledged.
     """
     try:
         parsed = receive()
@@ -89,7 +92,7 @@ def settle(app: Callable[[], App], raw: bytes, receive: Callable[[], Parsed]) ->
             failed = error
     malformed = {index: member for index, member in enumerate(parsed) if isinstance(member, Malformed)}
     if malformed:
-        _bury(app, raw, malformed)
+        _bury(app, raw, name, malformed)
     if failed is not None:
         raise failed
     return told
@@ -118,7 +121,7 @@ def _decided(app: Callable[[], App], event: Event) -> list[dict[str, Json]]:
     return outcomes
 
 
-def _bury(app: Callable[[], App], raw: bytes, malformed: Mapping[int, Malformed]) -> None:
+def _bury(app: Callable[[], App], raw: bytes, name: str, malformed: Mapping[int, Malformed]) -> None:
     """Redelivery cannot mend it: keep the beginning of it for people, in one dead letter, and have it forgotten."""
     digest = hashlib.sha256(raw).hexdigest()
     first = next(iter(malformed.values()))
@@ -130,7 +133,7 @@ def _bury(app: Callable[[], App], raw: bytes, malformed: Mapping[int, Malformed]
         "malformed": len(malformed),
         "members": members,
     }
-    app().ledger.bury(f"malformed:{digest}", str(first), body)
+    app().ledger.bury(f"malformed:{digest}{name and f':{name}'}", str(first), body)
     fields = {"code": first.code, "reason": str(first), "sha256": digest, "malformed": len(malformed)}
     _LOG.warning("event_malformed", extra={"fields": fields})
 

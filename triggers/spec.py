@@ -195,6 +195,11 @@ class Channel:
     subscription: str | None = None
 
     @property
+    def heard_at(self) -> str:
+        """The address that a function listens to."""
+        return self.address if self.subscription is None else self.subscription
+
+    @property
     def addresses(self) -> tuple[str, ...]:
         """Every address under which a message of the channel may arrive."""
         return (self.address,) if self.subscription is None else (self.address, self.subscription)

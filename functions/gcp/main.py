@@ -61,5 +61,5 @@ def _events(request: Request) -> Answer:
     if request.method != "POST" and not handshake:
         return answer_other_methods()
     raw = request.stream.read(MAX_BODY + 1)
-    headers, route = dict(request.headers), request.path.strip("/") or None
+    headers, route = dict(request.headers), request.path.strip("/") or "events"
     return answer(app, raw, lambda: parse(headers, raw, route, now=app().ledger.records.now()))

@@ -1,4 +1,7 @@
-"""The real functions-framework, under gunicorn as on Cloud Run, as a process group that is restarted when it dies."""
+"""Functions under their real host, as a process group that is restarted when it dies.
+
+`Function` is the functions-framework under gunicorn, as on Cloud Run; azure_worker.py has what Azure runs.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from retrigger.local_emulator.http import LOOPBACK
 
@@ -30,19 +33,36 @@ class HostFailed(Exception):
     """The functions did not come up; the message ends with what they last wrote to their log."""
 
 
+class Hosted(Protocol):
+    """What can be served. `environment` is the whole environment of its process."""
+
+    @property
+    def source(self) -> Path: ...
+    @property
+    def environment(self) -> Mapping[str, str]: ...
+
+    def command(self, port: int) -> list[str]:
+        """What serves it on that loopback port, listens once it is loaded, and ends when its standard input does."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """A source file and the HTTP function in it. `environment` is the whole environment of its process."""
+    """A source file and the HTTP function in it."""
 
     source: Path
     target: str
     environment: Mapping[str, str] = field(repr=False)
 
+    def command(self, port: int) -> list[str]:
+        function = ["--source", str(self.source), "--target", self.target, "--signature-type", "http"]
+        address = ["--host", LOOPBACK, "--port", str(port)]
+        return [sys.executable, "-m", "retrigger.local_emulator.hosts.guarded", *function, *address]
+
 
 class FunctionsHost:
-    """Serves one function on a free loopback port; `url` is known at once and stays the same over restarts."""
+    """Serves functions on a free loopback port; `url` is known at once and stays the same over restarts."""
 
-    def __init__(self, function: Function, log: Path) -> None:
+    def __init__(self, function: Hosted, log: Path) -> None:
         self._function = function
         self._log = log
         # Bound and never listening: nobody else is given the port, and SO_REUSEADDR lets the host listen on it.
@@ -105,16 +125,13 @@ class FunctionsHost:
                 process = self._process = self._spawn()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        it = self._function
-        function = ["--source", str(it.source), "--target", it.target, "--signature-type", "http"]
-        address = ["--host", LOOPBACK, "--port", str(self.port)]
         with self._log.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "retrigger.local_emulator.hosts.guarded", *function, *address],
+                self._function.command(self.port),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env=dict(it.environment),
+                env=dict(self._function.environment),
                 start_new_session=True,
             )
 

@@ -14,13 +14,18 @@ import sys
 import threading
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """From now on: no process of this group outlives the emulator."""
+    threading.Thread(target=_wait_for_its_end, name="end-with-parent", daemon=True).start()
+
+
+def _wait_for_its_end() -> None:
     os.read(0, 1)
     os.killpg(0, signal.SIGKILL)
 
 
 def main() -> None:
-    threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
+    end_with_parent()
     sys.argv[0] = "functions-framework"
     runpy.run_module("functions_framework", run_name="__main__", alter_sys=True)
 

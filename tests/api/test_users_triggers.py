@@ -88,7 +88,10 @@ def test_a_model_whose_gate_passed_would_be_rolled_out_and_is_not_lost() -> None
     event = registered("7", {"gate": "passed"})
     [outcome] = sandbox.send(event)
     told = "a rollout of model churn, version 7, to endpoint churn: not launchable yet by this version"
-    assert (outcome.result, [(it.code, it.reason) for it in outcome.verdicts]) == ("dead", [("not_supported_yet", told)])
+    assert (outcome.result, [(it.code, it.reason) for it in outcome.verdicts]) == (
+        "dead",
+        [("not_supported_yet", told)],
+    )
     [again] = sandbox.send(event)
     assert (again.result, again.stored) == ("duplicate", "dead")
     [letter] = sandbox.journal.dead_letters()

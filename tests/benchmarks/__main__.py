@@ -9,6 +9,7 @@ from tests.benchmarks.burst import BURST
 from tests.benchmarks.cold_start import COLD_START
 from tests.benchmarks.decode import DECODE
 from tests.benchmarks.emulator import EMULATOR
+from tests.benchmarks.fuzz import FUZZ
 from tests.benchmarks.ledger import LEDGER
 from tests.benchmarks.matching import MATCHING
 from tests.benchmarks.report import as_json, as_table
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 BENCHMARKS: Final[Mapping[str, Benchmark]] = {
     "matching": MATCHING,
     "decode": DECODE,
+    "fuzz": FUZZ,
     "ledger": LEDGER,
     "burst": BURST,
     "tick": TICK,

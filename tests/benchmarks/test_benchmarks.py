@@ -11,6 +11,7 @@ from tests.benchmarks.report import as_json
 KEYS = {
     "matching": {"us_per_event", "shapes", "growth"},
     "decode": {"us", "json_loads_us"},
+    "fuzz": {"executions", "findings", "peak_rss_mb"},
     "ledger": {"per_second", "operations"},
     "burst": {"bursts"},
     "tick": {"notes", "idle_operations"},

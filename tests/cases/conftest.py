@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from retrigger.functions.azure import FOLDER
 from retrigger.functions.gcp import SOURCE
+from retrigger.local_emulator.hosts.azure_worker import AzureApp
 from retrigger.local_emulator.hosts.functions_framework import Function, FunctionsHost
-from tests.cases.entries import GoogleHost, Host
+from tests.cases.entries import AzureHost, GoogleHost, Host
 from tests.cases.world import Jobs, World
 
 if TYPE_CHECKING:
@@ -29,7 +31,19 @@ def google(world: World) -> Iterator[Host]:
         served.stop()
 
 
-HOSTS = {"gcp": google}
+@contextmanager
+def azure(world: World) -> Iterator[Host]:
+    pytest.importorskip("azure_functions_runtime", reason="Microsoft's worker library is not installed")
+    served = FunctionsHost(AzureApp(folder=FOLDER, environment=world.environ), world.folder / "log")
+    served.start()
+    try:
+        served.wait_ready(30)
+        yield AzureHost(served.port)
+    finally:
+        served.stop()
+
+
+HOSTS = {"gcp": google, "azure": azure}
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import json
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import quote
 
-from retrigger.triggers.event import Event, Message, Object
+from retrigger.local_emulator.hosts.azure_deliveries import Delivery
+from retrigger.triggers.event import Event, Message, Object, rfc3339
 from retrigger.triggers.formats import encode, pubsub, schedule, storage
 from tests.cases.world import CHANNELS
 
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 class Host(Protocol):
     """The functions of one cloud, under their real host."""
 
-    def deliver(self, route: str, headers: Mapping[str, str], body: bytes) -> bool:
+    def deliver(self, way: Way, headers: Mapping[str, str], body: bytes) -> bool:
         """Hand over one delivery. -> whether it was acknowledged."""
 
     def tick(self) -> None:
@@ -34,21 +37,36 @@ class Host(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """`form` is how the event looks, `route` where it goes in. `keeps_any_body`: whatever comes there is a message."""
+    """`form` is how the event looks, `path` the host's URL path where it goes in, `channel` what a message is sent to.
+
+    `takes_garbage`: bytes that are no event can get there, and are not simply a message.
+    """
 
     cloud: Cloud
     carries: Literal["object", "message"]
     form: Form
-    route: str
-    keeps_any_body: bool = False
+    path: str
+    channel: str = "retrain"
+    takes_garbage: bool = True
 
 
+_PUSHED = f"pubsub/{CHANNELS['gcp']['retrain']}"
 WAYS: Mapping[str, Way] = {
     "Eventarc, binary": Way("gcp", "object", "cloudevent-binary", ""),
     "Eventarc, structured": Way("gcp", "object", "cloudevent-structured", ""),
     "storage notification": Way("gcp", "object", "storage-notification", "storage"),
     "Eventarc message": Way("gcp", "message", "cloudevent-binary", ""),
-    "Pub/Sub push": Way("gcp", "message", "pubsub-push", f"pubsub/{CHANNELS['gcp']}"),
+    "Pub/Sub push": Way("gcp", "message", "pubsub-push", _PUSHED),
+    "Event Grid trigger": Way("azure", "object", "event-grid", "eventgrid", takes_garbage=False),
+    "Event Grid trigger, CloudEvents": Way(
+        "azure", "object", "cloudevent-structured", "eventgrid", takes_garbage=False
+    ),
+    "Event Grid webhook": Way("azure", "object", "event-grid", "api/events"),
+    "Event Grid webhook, CloudEvents": Way("azure", "object", "cloudevent-binary", "api/events"),
+    "Event Grid in a queue": Way("azure", "object", "storage-queue", "queue/blobs", takes_garbage=False),
+    "Event Grid on a bus": Way("azure", "object", "service-bus", "servicebus/retrain", takes_garbage=False),
+    "Service Bus": Way("azure", "message", "service-bus", "servicebus/retrain", takes_garbage=False),
+    "Storage Queue": Way("azure", "message", "storage-queue", "queue/again", "again", takes_garbage=False),
 }
 
 
@@ -80,7 +98,7 @@ def uploaded(cloud: Cloud, name: str, *, version: int, at: datetime, complete: b
                 sequencer=f"{version:048x}",
                 size=version,
                 complete=complete,
-                uri=f"https://acme.blob.core.windows.net/landing/{quote(name)}",
+                uri=f"https://acme.blob.core.windows.net/landing/{quote(name, safe='/=')}",
             )
             account = "/subscriptions/s-1/resourceGroups/ml/providers/Microsoft.Storage/storageAccounts/acme"
             source, subject = account, f"/blobServices/default/containers/landing/blobs/{name}"
@@ -89,13 +107,23 @@ def uploaded(cloud: Cloud, name: str, *, version: int, at: datetime, complete: b
     return Event(id=event_id, source=source, type=type_, time=at, subject=subject, payload=payload)
 
 
-def published(cloud: Cloud, body: bytes, *, message_id: str, at: datetime) -> Event:
-    """A message on the channel `retrain`."""
-    channel = CHANNELS[cloud]
+def published(way: Way, body: bytes, *, message_id: str, at: datetime) -> Event:
+    """A message on the way's channel."""
+    channel = CHANNELS[way.cloud][way.channel]
     payload = Message(channel=channel, id=message_id, body=body, json=pubsub.body_json(body), published=at)
-    source = pubsub.channel_source(channel) if cloud == "gcp" else channel
-    type_ = pubsub.TYPE if cloud == "gcp" else "dev.retrigger.message.received.v1"
-    return Event(id=message_id, source=source, type=type_, time=at, subject=None, payload=payload)
+    source = pubsub.channel_source(channel) if way.cloud == "gcp" else channel
+    return Event(id=message_id, source=source, type=pubsub.TYPE, time=at, subject=None, payload=payload)
+
+
+def _post(port: int, path: str, headers: Mapping[str, str], body: bytes) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request("POST", "/" + quote(path), body, dict(headers))
+        response = connection.getresponse()
+        response.read()
+        return response.status
+    finally:
+        connection.close()
 
 
 class GoogleHost:
@@ -104,19 +132,41 @@ class GoogleHost:
     def __init__(self, port: int) -> None:
         self._port = port
 
-    def deliver(self, route: str, headers: Mapping[str, str], body: bytes) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
-        try:
-            connection.request("POST", "/" + quote(route), body, dict(headers))
-            response = connection.getresponse()
-            response.read()
-        finally:
-            connection.close()
-        assert response.status in {200, 503}
-        return response.status == 200
+    def deliver(self, way: Way, headers: Mapping[str, str], body: bytes) -> bool:
+        return self._delivered(way.path, headers, body)
 
     def tick(self) -> None:
-        assert self.deliver("tick", {}, b"")
+        assert self._delivered("tick", {}, b"")
 
     def wake(self, trigger: str, slot: datetime) -> bool:
-        return self.deliver("", *encode(schedule.due(trigger, slot), "cloudevent-binary"))
+        return self._delivered("", *encode(schedule.due(trigger, slot), "cloudevent-binary"))
+
+    def _delivered(self, path: str, headers: Mapping[str, str], body: bytes) -> bool:
+        status = _post(self._port, path, headers, body)
+        assert status in {200, 503}
+        return status == 200
+
+
+class AzureHost:
+    """Microsoft's worker library, behind the host's HTTP faces on a port of loopback."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def deliver(self, way: Way, headers: Mapping[str, str], body: bytes) -> bool:
+        if way.path.startswith(("queue/", "servicebus/")):
+            headers, body = {}, Delivery.of(headers, body).write()
+        return self._delivered(way.path, headers, body)
+
+    def tick(self) -> None:
+        assert self._delivered("timer", {}, b"{}")
+
+    def wake(self, trigger: str, slot: datetime) -> bool:
+        del trigger  # the minute's timer wakes whatever is due
+        last = {"Last": rfc3339(slot - timedelta(minutes=1)), "Next": rfc3339(slot), "LastUpdated": rfc3339(slot)}
+        return self._delivered("timer", {}, json.dumps({"ScheduleStatus": last, "IsPastDue": False}).encode())
+
+    def _delivered(self, path: str, headers: Mapping[str, str], body: bytes) -> bool:
+        status = _post(self._port, path, headers, body)
+        assert status in {200, 202, 500, 503}
+        return status < 300

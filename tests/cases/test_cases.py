@@ -55,14 +55,14 @@ class Play:
     name: str
 
     def send(self, event: Event) -> bool:
-        return self.host.deliver(self.way.route, *encode(event, self.way.form))
+        return self.host.deliver(self.way, *encode(event, self.way.form))
 
     def upload(self, name: str, version: int = 1, *, complete: bool = True) -> bool:
         return self.send(uploaded(self.way.cloud, name, version=version, at=AT, complete=complete))
 
     def publish(self, body: object, message_id: str | None = None) -> bool:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self.send(published(self.way.cloud, raw, message_id=message_id or self.name, at=AT))
+        return self.send(published(self.way, raw, message_id=message_id or self.name, at=AT))
 
 
 def ways(carries: str) -> pytest.MarkDecorator:
@@ -196,13 +196,11 @@ def test_the_same_id_with_another_body_is_a_conflict_and_no_run(play: Play) -> N
     assert [letter["what"] for letter in play.world.dead_letters() if play.name in letter["what"]]
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [way for way in WAYS if WAYS[way].takes_garbage])
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff" * 100, b"[" * 100_000, b'"text"', b"NaN"])
 def test_what_is_no_event_is_kept_for_people_and_not_delivered_again(play: Play, body: bytes) -> None:
-    if play.way.keeps_any_body:
-        pytest.skip("any body is a message here")
     raw = body + play.name.encode()
-    assert play.host.deliver(play.way.route, {}, raw)
+    assert play.host.deliver(play.way, {}, raw)
     assert [letter["size"] for letter in play.world.dead_letters() if letter["what"] == play.world.buried_as(raw)] == [
         len(raw)
     ]
@@ -216,6 +214,6 @@ def test_a_schedule_strikes_once_a_slot_with_its_own_date(stages: Callable[[Clou
         slots.append(next_time("0 3 * * *", "Europe/Paris", world.now()))
         world.wind(slots[-1] - world.now() + timedelta(seconds=20))
         for _ in range(3):
-            assert host.wake("nightly", slots[-1])
+            assert host.wake("nightly", slots[-1] + timedelta(seconds=2))  # clocks knock a little late
     dates = [f"{slot.astimezone(ZoneInfo('Europe/Paris')):%Y-%m-%d}" for slot in slots]
     assert [run["as_of"] for run in world.launched("nightly")] == dates

@@ -42,7 +42,7 @@ environments:
     location: europe-west4
     ledger: gs://acme-retrigger
     stores: {landing: gs://landing}
-    channels: {retrain: projects/acme-dev/topics/retrain}
+    channels: {retrain: projects/acme-dev/topics/retrain, again: projects/acme-dev/topics/again}
     pipelines: {train: {template: pipelines/train.json, root: gs://acme-pipelines}}
 """,
     "triggers/single.yaml": """\
@@ -59,7 +59,7 @@ launch: {pipeline: train, parameters: {what: "${{ match.day }}", uris: "${{ wind
 """,
     "triggers/retrain.yaml": """\
 name: retrain
-source: [{message: {in: retrain, schema: schema.json}}]
+source: [{message: {in: retrain, schema: schema.json}}, {message: {in: again, schema: schema.json}}]
 admit: {concurrency: {limit: 1000}}
 launch: {pipeline: train, parameters: {what: "${{ event.message.json.what }}"}}
 """,
@@ -95,9 +95,13 @@ STORES: Mapping[Cloud, Store] = {
     "gcp": Store(kind="gcs", bucket="landing"),
     "azure": Store(kind="blob", account="acme", bucket="landing"),
 }
-CHANNELS: Mapping[Cloud, str] = {
-    "gcp": "projects/acme-dev/topics/retrain",
-    "azure": "sb://acme.servicebus.windows.net/retrain",
+CHANNELS: Mapping[Cloud, Mapping[str, str]] = {
+    "gcp": {"retrain": "projects/acme-dev/topics/retrain", "again": "projects/acme-dev/topics/again"},
+    "azure": {
+        "retrain": "sb://acme.servicebus.windows.net/retrain",
+        "again": "https://acme.queue.core.windows.net/again",
+        "blobs": "https://acme.queue.core.windows.net/blobs",  # Event Grid writes here, and the functions hear it
+    },
 }
 
 
@@ -145,7 +149,7 @@ class World:
         project = load_project(folder)
         services = dict.fromkeys(("storage", "vertex", "metadata"), jobs.url)
         local = local_environment(project, like="dev", ledger=f"sqlite:{folder / 'ledger'}", services=services)
-        channels = {"retrain": Channel(address=CHANNELS[cloud])}
+        channels = {name: Channel(address=address) for name, address in CHANNELS[cloud].items()}
         placed = replace(local, stores={"landing": STORES[cloud]}, channels=channels)
         (folder / "compiled.json").write_text(compile_project(project, placed), encoding="utf-8")
         return cls(cloud, folder, jobs)

@@ -6,160 +6,36 @@ has a row for each format.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from retrigger.triggers.errors import Malformed
-from retrigger.triggers.event import FIRED, Event, Message, Object, Schedule
-from retrigger.triggers.formats import cloudevents, custom, pubsub, schedule, sniff, storage
-from retrigger.triggers.formats.wire import (
-    MAX_BODY,
-    Handshake,
-    Request,
-    asked_by_header,
-    json_bytes,
-    json_value,
-    whole,
-)
+from retrigger.triggers.formats.encoding import Form, encode
+from retrigger.triggers.formats.routes import ROUTES, Parsed, saved
+from retrigger.triggers.formats.wire import Request, asked_by_header, lower_names, plain_body, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
-    from retrigger.triggers.event import Json
-
-Form: TypeAlias = Literal["cloudevent-binary", "cloudevent-structured", "pubsub-push", "storage-notification"]
-Parsed: TypeAlias = "Handshake | list[Event | Malformed]"
-"""A batch has an outcome for each member, in its order."""
+__all__ = ["Form", "Parsed", "encode", "parse"]
 
 
 def parse(headers: Mapping[str, str], body: bytes, route: str | None = None, *, now: datetime | None = None) -> Parsed:
     """The events of one request; of a batch, each member's event or what is wrong with it.
 
-    `route` chooses the format: `events` (the default: CloudEvents, else told by the body), `pubsub[/<channel>]`,
-    `storage` (notifications alone), `schedule/<trigger>`. `now`, the time of receipt (aware UTC), stands in where the
-    wire carries no time. Raises Malformed where the request as a whole cannot be read.
+    `route` chooses the format: `events` (CloudEvents and Event Grid, else told by the body), `pubsub[/<channel>]`,
+    `storage` (notifications alone), `background`, `schedule/<trigger>`; of Azure Functions' bindings `eventgrid`,
+    `queue/<channel>`, `servicebus/<channel>`, `blob[/<container>/<name>]`, `timer/<trigger>`, whose metadata are the
+    headers. None is for a saved payload: as `events`, and what lost its envelope on the way is read all the same.
+    `now`, the time of receipt (aware UTC), stands in where the wire carries no time. Raises Malformed where the
+    request as a whole cannot be read.
     """
-    if len(body) > MAX_BODY:
-        raise Malformed(f"The body is over {MAX_BODY} bytes; put the data into a store.", code="too_large")
-    head, _, place = (route or "events").partition("/")
-    reader = _ROUTES.get(head)
+    lower = lower_names(headers)
+    plain = plain_body(lower, body)
+    head, _, place = (route or "").partition("/")
+    reader = ROUTES.get(head) if route is not None else saved
     if reader is None:
-        message = f"No format is read under the route {head[:40]!r}; take one of {', '.join(_ROUTES)}."
+        message = f"No format is read under the route {head[:40]!r}; take one of {', '.join(ROUTES)}."
         raise Malformed(message, code="unknown_route")
-    lower = {name.lower(): value for name, value in headers.items()}
-    request = Request(headers=lower, body=body, place=whole(place, "The route"), now=now)
+    request = Request(headers=lower, body=plain, place=whole(place, "The route"), now=now)
     return asked_by_header(request) or reader(request)
-
-
-def encode(event: Event, form: Form) -> tuple[dict[str, str], bytes]:
-    """The headers and the body of a request that carries `event`; `parse` gives the event back.
-
-    What the form has no place for is lost. A push names the channel as its subscription, and has one time, that of
-    publishing; an object's CloudEvent and a schedule's have no attempt. A message whose attributes are a storage
-    notification's comes back as the object event that it is. Raises ValueError for an event that the form cannot carry.
-    """
-    match form, event.payload:
-        case "cloudevent-binary", (Object(store="gcs") | Message() | Schedule()) as payload:
-            return cloudevents.write_binary(event, _data(event, payload))
-        case "cloudevent-structured", (Object(store="gcs") | Message() | Schedule()) as payload:
-            return cloudevents.write_structured(event, _data(event, payload))
-        case "pubsub-push", Message() as message:
-            return _push(event, _envelope(event, message, subscription=message.channel))
-        case "storage-notification", Object(store="gcs") as stored:
-            attributes, body = storage.notification(event, stored)
-            envelope = pubsub.push(
-                message_id=event.id, attributes=attributes, body=body, published=event.time, attempt=event.attempt
-            )
-            return _push(event, envelope)
-        case _:
-            raise ValueError(f"{form} carries no {event.kind} event")
-
-
-def _events(request: Request) -> Parsed:
-    if cloudevents.is_cloudevent(request.headers):
-        return _opened(cloudevents.read(request), request)
-    value = json_value(request.body, "The body")
-    match sniff.shape(value):
-        case "cloudevent":
-            return _opened(cloudevents.structured(value, request.headers), request)
-        case "batch":
-            return _opened(cloudevents.batch(value, request.headers), request)
-        case "push":
-            return [pubsub.from_push(value, request)]
-
-
-def _pubsub(request: Request) -> Parsed:
-    return [pubsub.read(request)]
-
-
-def _storage(request: Request) -> Parsed:
-    event = pubsub.read(request)
-    if not isinstance(event.payload, Object):
-        message = "The message is no storage notification; send other messages to the route pubsub."
-        raise Malformed(message, code="unsupported_type")
-    return [event]
-
-
-def _schedule(request: Request) -> Parsed:
-    return [schedule.read(request)]
-
-
-_ROUTES: Mapping[str, Callable[[Request], Parsed]] = {
-    "events": _events,
-    "pubsub": _pubsub,
-    "storage": _storage,
-    "schedule": _schedule,
-}
-_TYPES: Mapping[str, Callable[[cloudevents.Envelope, datetime | None], Event]] = {
-    **dict.fromkeys(storage.CHANGES, storage.from_cloudevent),
-    pubsub.TYPE: pubsub.from_cloudevent,
-    schedule.TYPE: schedule.from_cloudevent,
-    FIRED: schedule.from_cloudevent,
-}
-
-
-def _opened(found: cloudevents.Envelope | cloudevents.Batch, request: Request) -> list[Event | Malformed]:
-    return [_member(each, request) for each in found] if isinstance(found, list) else [_event(found, request)]
-
-
-def _member(found: cloudevents.Envelope | Malformed, request: Request) -> Event | Malformed:
-    try:
-        return found if isinstance(found, Malformed) else _event(found, request)
-    except Malformed as error:
-        return error
-
-
-def _event(envelope: cloudevents.Envelope, request: Request) -> Event:
-    read = _TYPES.get(envelope.type)
-    if read is None:
-        return custom.from_cloudevent(envelope, request.now, request.place)
-    return read(envelope, request.now)
-
-
-def _data(event: Event, payload: Object | Message | Schedule) -> dict[str, Json]:
-    match payload:
-        case Object():
-            return storage.resource(payload)
-        case Message():
-            return _envelope(event, payload, subscription=None)
-        case Schedule():
-            return schedule.data(payload)
-
-
-def _envelope(event: Event, message: Message, *, subscription: str | None) -> dict[str, Json]:
-    return pubsub.push(
-        message_id=message.id,
-        attributes=message.attributes,
-        body=message.body,
-        published=message.published or event.time,
-        ordering_key=message.ordering_key,
-        subscription=subscription,
-        attempt=event.attempt,
-    )
-
-
-def _push(event: Event, envelope: dict[str, Json]) -> tuple[dict[str, str], bytes]:
-    headers = {"content-type": "application/json"}
-    if event.traceparent is not None:
-        headers["traceparent"] = event.traceparent
-    return headers, json_bytes(envelope)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote, unquote
 
@@ -17,17 +17,19 @@ from retrigger.triggers.errors import Malformed
 from retrigger.triggers.event import rfc3339
 from retrigger.triggers.formats.wire import (
     base64_bytes,
+    check_charset,
+    event_time,
+    json_body,
     json_bytes,
     json_value,
     mapping,
-    optional_instant,
     required,
     text,
     whole,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from retrigger.triggers.event import Event, Json
@@ -37,7 +39,7 @@ STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 MAX_BATCH = 5000
 
-_READ = ("specversion", "id", "source", "type", "time", "subject", "traceparent")
+_READ = frozenset({"specversion", "id", "source", "type", "time", "subject", "traceparent"})
 _KNOWN = frozenset({*_READ, "data", "data_base64"})
 _MARKS = ("ce-specversion", "ce-id", "ce-type", "ce-cloudeventsversion")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -52,7 +54,7 @@ class Envelope:
     """A CloudEvent before its data is understood: `data` is JSON, or bytes where the content type is not JSON's.
 
     `others` are the attributes that no platform's event is read by, unchecked and as they came: of a binary event
-    still percent-encoded (`encoded`).
+    still percent-encoded (`encoded`), but for the content type.
     """
 
     id: str
@@ -68,6 +70,8 @@ class Envelope:
 
 
 Batch: TypeAlias = "list[Envelope | Malformed]"
+Reader: TypeAlias = "Callable[[Json, Mapping[str, str], str], Envelope]"
+"""One event: the JSON of it, the request's headers, and what to call it in an error."""
 
 
 def is_cloudevent(headers: Mapping[str, str]) -> bool:
@@ -79,13 +83,13 @@ def read(request: Request) -> Envelope | Batch:
     """A request whose headers declare CloudEvents. The content type decides before ce-* headers do."""
     media = _media_type(request.headers)
     if media == STRUCTURED:
-        return structured(json_value(request.body, "The body"), request.headers)
+        return structured(json_body(request), request.headers)
     if media == BATCH:
-        return batch(json_value(request.body, "The body"), request.headers)
+        return batch(json_body(request), request.headers)
     if media.startswith("application/cloudevents"):
         message = f"Events of content type {media[:80]} are not read; send {STRUCTURED}."
         raise Malformed(message, code="unsupported_format")
-    return _binary(request, media)
+    return _binary(request)
 
 
 def structured(value: Json, headers: Mapping[str, str], where: str = "The CloudEvent") -> Envelope:
@@ -98,20 +102,20 @@ def structured(value: Json, headers: Mapping[str, str], where: str = "The CloudE
         if data is not None:
             message = f"{where} has both data and data_base64; send one of them."
             raise Malformed(message, code="malformed_envelope")
-        media = _media(text(fields, "datacontenttype", where) or "application/octet-stream")
-        data_of = _content(base64_bytes(encoded, f"{where} data_base64"), media)
+        content_type = text(fields, "datacontenttype", where) or "application/octet-stream"
+        data_of = _content(base64_bytes(encoded, f"{where} data_base64"), content_type)
         return _envelope(fields, data_of, headers, where, _others(fields))
     return _envelope(fields, data, headers, where, _others(fields))
 
 
-def batch(value: Json, headers: Mapping[str, str]) -> Batch:
+def batch(value: Json, headers: Mapping[str, str], read: Reader = structured) -> Batch:
     """The events of a batch, each by itself: what is wrong with one costs the others nothing."""
     if not isinstance(value, list):
-        raise Malformed("The batch is no JSON array; send an array of CloudEvents.", code="malformed_envelope")
+        raise Malformed("The batch is no JSON array; send an array of events.", code="malformed_envelope")
     if len(value) > MAX_BATCH:
         message = f"The batch has {len(value)} events, over {MAX_BATCH}; send several."
         raise Malformed(message, code="too_large")
-    return [_member(member, headers, f"Member {index} of the batch") for index, member in enumerate(value)]
+    return [_member(read, member, headers, f"Member {index} of the batch") for index, member in enumerate(value)]
 
 
 def attributes_of(envelope: Envelope) -> dict[str, str]:
@@ -128,8 +132,10 @@ def attributes_of(envelope: Envelope) -> dict[str, str]:
                 others[name] = str(value).lower()
             case int() if -(2**31) <= value < 2**31:
                 others[name] = str(value)
+            case str() if envelope.encoded and name != "datacontenttype":
+                others[name] = decode_header(value, f"ce-{name}")
             case str():
-                others[name] = decode_header(value, f"ce-{name}") if envelope.encoded else value
+                others[name] = whole(value, "The content type")
             case _:
                 message = (
                     f"The CloudEvent's attribute {name[:40]} is no text, boolean or 32-bit integer; send it as text."
@@ -195,25 +201,31 @@ def _unquoted(value: str, name: str) -> str:
     return "".join(kept)
 
 
-def _binary(request: Request, media: str) -> Envelope:
+def _binary(request: Request) -> Envelope:
     where = "The CloudEvent"
     headers = request.headers
     if "ce-cloudeventsversion" in headers:
         _refuse_version(headers["ce-cloudeventsversion"], where)
-    fields: dict[str, Json] = {
-        name: decode_header(headers[f"ce-{name}"], f"ce-{name}") for name in _READ if f"ce-{name}" in headers
-    }
+    fields: dict[str, Json] = {}
+    others: dict[str, Json] = {}
+    for header, value in headers.items():
+        if header.startswith("ce-"):
+            name = header[3:]
+            if name in _READ:
+                fields[name] = decode_header(value, header)
+            elif name not in _KNOWN:
+                others[name] = value
     _check_version(fields, where)
-    data = _content(request.body, media) if request.body else None
-    others: dict[str, Json] = {name[3:]: headers[name] for name in headers if name.startswith("ce-")}
-    if "content-type" in headers:
-        others["datacontenttype"] = quote(headers["content-type"])
-    return replace(_envelope(fields, data, headers, where, _others(others)), encoded=True)
+    content_type = headers.get("content-type")
+    if content_type is not None:
+        others["datacontenttype"] = content_type
+    data = _content(request.body, content_type or "") if request.body else None
+    return _envelope(fields, data, headers, where, others, encoded=True)
 
 
-def _member(value: Json, headers: Mapping[str, str], where: str) -> Envelope | Malformed:
+def _member(read: Reader, value: Json, headers: Mapping[str, str], where: str) -> Envelope | Malformed:
     try:
-        return structured(value, headers, where)
+        return read(value, headers, where)
     except Malformed as error:
         return error
 
@@ -223,23 +235,36 @@ def _others(fields: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _envelope(
-    fields: Mapping[str, Json], data: Json | bytes, headers: Mapping[str, str], where: str, others: Mapping[str, Json]
+    fields: Mapping[str, Json],
+    data: Json | bytes,
+    headers: Mapping[str, str],
+    where: str,
+    others: Mapping[str, Json],
+    *,
+    encoded: bool = False,
 ) -> Envelope:
     trace = fields.get("traceparent", headers.get("traceparent"))
+    event_type = required(fields, "type", where)
+    time, notes = event_time(fields, "time", event_type, where)
     return Envelope(
         id=required(fields, "id", where),
         source=required(fields, "source", where),
-        type=required(fields, "type", where),
-        time=optional_instant(fields, "time", where),
+        type=event_type,
+        time=time,
         subject=text(fields, "subject", where),
         traceparent=traceparent(trace) if isinstance(trace, str) else None,
         data=data,
         others=others,
+        encoded=encoded,
+        notes=notes,
     )
 
 
-def _content(data: bytes, media: str) -> Json | bytes:
-    return json_value(data, "The data") if is_json(media) else data
+def _content(data: bytes, content_type: str) -> Json | bytes:
+    if not is_json(_media(content_type)):
+        return data
+    check_charset(content_type, "The data")
+    return json_value(data, "The data")
 
 
 def _check_version(fields: Mapping[str, Json], where: str) -> None:

@@ -13,6 +13,7 @@ from retrigger.triggers.formats.cloudevents import attributes_of, is_json
 from retrigger.triggers.formats.wire import json_bytes, occurred
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from retrigger.triggers.event import Json
@@ -24,7 +25,13 @@ def from_cloudevent(envelope: Envelope, now: datetime | None, channel: str | Non
 
     `channel`: where the route says that it came from; else it is the event's source.
     """
-    attributes = attributes_of(envelope)
+    return message(envelope, attributes_of(envelope), now, channel)
+
+
+def message(
+    envelope: Envelope, attributes: Mapping[str, str], now: datetime | None, channel: str | None = None
+) -> Event:
+    """The same, of an envelope whose attributes are known."""
     body, json = _body(envelope.data, attributes.get("datacontenttype", "").partition(";")[0].strip().lower())
     return Event(
         id=envelope.id,

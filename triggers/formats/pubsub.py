@@ -2,7 +2,7 @@
 
 Sources: https://cloud.google.com/pubsub/docs/push, and google.events.cloud.pubsub.v1 of
 https://github.com/googleapis/google-cloudevents. Of names that are sent in two spellings the camel-case one is read. A
-push without its envelope is refused: header names have lost the spelling of the attributes.
+push without its envelope is read by `unwrapped`.
 
 A message whose attributes are those of a storage notification is an object event.
 """
@@ -19,6 +19,7 @@ from retrigger.triggers.formats.cloudevents import Envelope, traceparent
 from retrigger.triggers.formats.wire import (
     base64_bytes,
     count,
+    json_body,
     json_value,
     mapping,
     occurred,
@@ -40,10 +41,7 @@ _HOST = "//pubsub.googleapis.com/"
 
 def read(request: Request) -> Event:
     """A push. `request.place` is the channel, if the route names it."""
-    if "x-goog-pubsub-message-id" in request.headers:
-        message = "The push comes without its envelope; turn payload unwrapping off on the subscription."
-        raise Malformed(message, code="unsupported_format")
-    return from_push(json_value(request.body, "The body"), request)
+    return from_push(json_body(request), request)
 
 
 def from_push(value: Json, request: Request) -> Event:

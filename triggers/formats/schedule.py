@@ -1,7 +1,8 @@
-"""Wake-ups for a scheduled trigger: our own CloudEvent, and Cloud Scheduler's HTTP request.
+"""Wake-ups for a scheduled trigger: our own CloudEvent, and Cloud Scheduler's over HTTP, Pub/Sub and Eventarc.
 
-Both become the same event, so that changing the clock that knocks changes nothing else. Source for the headers:
-https://cloud.google.com/scheduler/docs/reference/rest/v1/projects.locations.jobs#HttpTarget.
+What comes on a trigger's own route becomes the same event as ours, so that changing the clock that knocks changes
+nothing else. Sources: https://cloud.google.com/scheduler/docs/reference/rest/v1/projects.locations.jobs#HttpTarget for
+the headers, and google.events.cloud.scheduler.v1 of https://github.com/googleapis/google-cloudevents.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from retrigger.triggers.formats.cloudevents import traceparent
 from retrigger.triggers.formats.wire import instant, mapping, occurred, required
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from retrigger.triggers.event import Json
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.formats.wire import Request
 
 TYPE = "dev.retrigger.schedule.due.v1"
+EXECUTED = "google.cloud.scheduler.job.v1.executed"
 
 
 def due(name: str, scheduled_for: datetime, *, past_due: bool = False, traceparent: str | None = None) -> Event:
@@ -55,19 +58,53 @@ def from_cloudevent(envelope: Envelope, now: datetime | None) -> Event:
     )
 
 
+def from_eventarc(envelope: Envelope, now: datetime | None) -> Event:
+    """A job of Cloud Scheduler ran: a wake-up for the trigger of the job's name. What the job says is not read."""
+    _, found, name = envelope.source.rpartition("/jobs/")
+    if not found or not name or "/" in name:
+        message = "The scheduler event's source ends in no /jobs/NAME; the trigger is named after the job."
+        raise Malformed(message, code="bad_field")
+    time = occurred(envelope.time, now)
+    return Event(
+        id=envelope.id,
+        source=envelope.source,
+        type=envelope.type,
+        time=time,
+        subject=envelope.subject,
+        payload=Schedule(name=name, scheduled_for=time),
+        traceparent=envelope.traceparent,
+    )
+
+
+def trigger_of(request: Request) -> str:
+    """The trigger that the route names."""
+    if not request.place:
+        raise Malformed("The route names no trigger; send to schedule/<trigger>.", code="unknown_route")
+    return request.place
+
+
+def from_push(push: Event, name: str) -> Event:
+    """A message of Cloud Scheduler's, on the route of the trigger `name`. It stands for when it was published."""
+    return due(name, push.time, traceparent=push.traceparent)
+
+
+def is_request(headers: Mapping[str, str]) -> bool:
+    """Whether the headers (names in lower case) are those of Cloud Scheduler's own request."""
+    return "x-cloudscheduler" in headers
+
+
 def read(request: Request) -> Event:
     """Cloud Scheduler's request, on the route of one trigger. Only its headers are read.
 
     A job that is forced by hand may carry no schedule time: it then stands for the time of receipt.
     """
-    if not request.place:
-        raise Malformed("The route names no trigger; send to schedule/<trigger>.", code="unknown_route")
+    name = trigger_of(request)
     if request.headers.get("x-cloudscheduler") != "true":
         message = "The request is not Cloud Scheduler's: the header X-CloudScheduler is missing."
         raise Malformed(message, code="malformed_envelope")
     header = request.headers.get("x-cloudscheduler-scheduletime")
     scheduled_for = instant(header, "X-CloudScheduler-ScheduleTime") if header else occurred(request.now)
-    return due(request.place, scheduled_for, traceparent=traceparent(request.headers.get("traceparent")))
+    return due(name, scheduled_for, traceparent=traceparent(request.headers.get("traceparent")))
 
 
 def data(payload: Schedule) -> dict[str, Json]:

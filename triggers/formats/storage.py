@@ -3,6 +3,9 @@
 Sources: google.events.cloud.storage.v1 of https://github.com/googleapis/google-cloudevents, and
 https://cloud.google.com/storage/docs/pubsub-notifications for the attributes. Both describe one change, and give the
 same payload: the resource is the JSON API's object, in which 64-bit integers are strings.
+
+Notes: `customer_encrypted`, who reads it must bring the key; `gzip_encoded`, the stored bytes are gzip whatever the
+content type says; `overwritten`, the version went because another took its place, and is announced by its own event.
 """
 
 from __future__ import annotations
@@ -29,19 +32,34 @@ if TYPE_CHECKING:
     from retrigger.triggers.event import Change, Json
     from retrigger.triggers.formats.cloudevents import Envelope
 
-_TYPE = "google.cloud.storage.object.v1."
+FINALIZED = "google.cloud.storage.object.v1.finalized"
+DELETED = "google.cloud.storage.object.v1.deleted"
+ARCHIVED = "google.cloud.storage.object.v1.archived"
+METADATA_UPDATED = "google.cloud.storage.object.v1.metadataUpdated"
 CHANGES: Mapping[str, Change] = {
-    f"{_TYPE}finalized": "created",
-    f"{_TYPE}deleted": "deleted",
-    f"{_TYPE}archived": "archived",
-    f"{_TYPE}metadataUpdated": "metadata",
+    FINALIZED: "created",
+    DELETED: "deleted",
+    ARCHIVED: "archived",
+    METADATA_UPDATED: "metadata",
 }
 _NOTIFICATIONS: Mapping[str, str] = {
-    "OBJECT_FINALIZE": f"{_TYPE}finalized",
-    "OBJECT_DELETE": f"{_TYPE}deleted",
-    "OBJECT_ARCHIVE": f"{_TYPE}archived",
-    "OBJECT_METADATA_UPDATE": f"{_TYPE}metadataUpdated",
+    "OBJECT_FINALIZE": FINALIZED,
+    "OBJECT_DELETE": DELETED,
+    "OBJECT_ARCHIVE": ARCHIVED,
+    "OBJECT_METADATA_UPDATE": METADATA_UPDATED,
 }
+ATTRIBUTES = (
+    "eventType",
+    "eventTime",
+    "bucketId",
+    "objectId",
+    "objectGeneration",
+    "payloadFormat",
+    "notificationConfig",
+    "overwroteGeneration",
+    "overwrittenByGeneration",
+)
+"""The attributes that Cloud Storage gives a notification."""
 _NOTIFIED_AS = {kind: event_type for event_type, kind in _NOTIFICATIONS.items()}
 _MAX_NAME = 1024  # bytes of UTF-8, the store's own limit
 
@@ -57,6 +75,7 @@ def from_cloudevent(envelope: Envelope, now: datetime | None) -> Event:
         subject=envelope.subject,
         payload=_object(resource, CHANGES[envelope.type]),
         traceparent=envelope.traceparent,
+        notes=_notes(resource),
     )
 
 
@@ -100,6 +119,7 @@ def from_notification(
         payload=payload,
         attempt=attempt,
         traceparent=traceparent,
+        notes=_notes(resource) + (("overwritten",) if "overwrittenByGeneration" in attributes else ()),
     )
 
 
@@ -167,6 +187,16 @@ def _object(resource: Mapping[str, Json], change: Change) -> Object:
         complete=not (name.endswith("/") and not size),
         uri=f"gs://{bucket}/{name}",
     )
+
+
+def _notes(resource: Mapping[str, Json]) -> tuple[str, ...]:
+    """What a reader of the object will run into."""
+    found: tuple[str, ...] = ()
+    if resource.get("customerEncryption"):
+        found += ("customer_encrypted",)
+    if resource.get("contentEncoding") == "gzip":
+        found += ("gzip_encoded",)
+    return found
 
 
 def _sequencer(resource: Mapping[str, Json], generation: int, change: Change) -> str:

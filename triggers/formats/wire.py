@@ -2,8 +2,9 @@
 
 Whatever is wrong raises Malformed. Its codes are stable:
 
-    too_large            the body, or a batch, is over its bound
+    too_large            the headers, the body (as sent or inflated) or a batch is over its bound
     too_deep             JSON nested deeper than 64
+    malformed_encoding   a body that its Content-Encoding (gzip) does not describe
     malformed_utf8       bytes, or an escape inside JSON, that are no Unicode text
     malformed_json       no JSON, or JSON with a number that no double holds (NaN, 1e999)
     malformed_base64     base64 with a foreign character or a wrong padding
@@ -12,6 +13,8 @@ Whatever is wrong raises Malformed. Its codes are stable:
     missing_field        a field that the event cannot do without is absent, null or empty
     bad_field            a field is there, with the wrong type or an impossible value
     bad_time             a time that is not RFC 3339
+    unsupported_charset  JSON declared to be in another charset than UTF-8
+    unsupported_encoding a Content-Encoding other than gzip
     unsupported_version  CloudEvents before 1.0, or after
     unsupported_type     a well-formed event of a type that no trigger can listen to
     unsupported_format   a wire format that is known, and not read here
@@ -24,6 +27,7 @@ import base64
 import json
 import math
 import re
+import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,15 +40,21 @@ if TYPE_CHECKING:
 
     from retrigger.triggers.event import Json
 
-MAX_BODY = 10 * 1024 * 1024
+MAX_BODY = 14 * 1024 * 1024
+"""Bytes: Pub/Sub's largest message is 10 MB, and a third more in base64. Every other platform takes less."""
+MAX_HEADERS = 256 * 1024
 MAX_DEPTH = 64
 MAX_COUNT = 2**63 - 1
+_DIGITS = (str, int)
 ORIGIN = "webhook-request-origin"
 """The header of CloudEvents' abuse protection: who asks to send. Its callback URL is never called."""
 
 # fromisoformat also takes dates alone, week dates and times without a zone: none of them names an instant.
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dt\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
+_NEARLY = re.compile(r"(\d{4})-(\d\d?)-(\d\d?)[T ](\d\d?)(:\d\d:\d\d(?:\.\d{1,9})?)(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.:-]{0,253}[A-Za-z0-9])?|\*", re.ASCII)
+_CHARSET = re.compile(r";\s*charset=\"?([^\";\s]*)", re.IGNORECASE)
+_UTF8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -84,13 +94,51 @@ def asked_by_header(request: Request) -> Handshake | None:
     return Handshake(origin, by_header=True)
 
 
+def lower_names(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers with their names in lower case, if all of them together are no longer than MAX_HEADERS."""
+    if sum(map(len, headers)) + sum(map(len, headers.values())) > MAX_HEADERS:
+        message = f"The headers are over {MAX_HEADERS} characters; put the data into the body."
+        raise Malformed(message, code="too_large")
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def plain_body(headers: Mapping[str, str], body: bytes) -> bytes:
+    """The body without its Content-Encoding: gzip is inflated, up to MAX_BODY; no other is read."""
+    if len(body) > MAX_BODY:
+        _refuse_size()
+    match headers.get("content-encoding", "").strip().lower():
+        case "" | "identity":
+            return body
+        case "gzip" | "x-gzip":
+            return _inflated(body)
+        case other:
+            message = f"The body's Content-Encoding {other[:40]!r} is not read; send it plain or as gzip."
+            raise Malformed(message, code="unsupported_encoding")
+
+
+def check_charset(content_type: str, where: str) -> None:
+    """JSON between systems is UTF-8 (RFC 8259): what is declared as something else is refused, not guessed at."""
+    if ";" not in content_type:
+        return
+    declared = _CHARSET.search(content_type)
+    if declared is not None and declared[1].lower() not in _UTF8:
+        message = f"{where} is declared as {declared[1][:40]!r}; send JSON as UTF-8."
+        raise Malformed(message, code="unsupported_charset")
+
+
+def json_body(request: Request) -> Json:
+    """The JSON that the whole body is."""
+    check_charset(request.headers.get("content-type", ""), "The body")
+    return json_value(request.body, "The body")
+
+
 def json_value(data: bytes, where: str) -> Json:
-    """The JSON text in `data`: UTF-8 whatever its declared charset (RFC 8259), with or without a byte order mark.
+    """The JSON text in `data`: UTF-8, with or without a byte order mark. Of a key that stands twice the last wins.
 
     The scanner stops itself at the interpreter's recursion limit; what it let through is then held to MAX_DEPTH.
     """
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as exc:
         raise Malformed(f"{where} is not UTF-8 at byte {exc.start}; send it as UTF-8.", code="malformed_utf8") from exc
     try:
@@ -105,14 +153,14 @@ def json_value(data: bytes, where: str) -> Json:
         raise Malformed(message, code="malformed_json") from exc
     if text.count("[") + text.count("{") > MAX_DEPTH and _deeper(value, MAX_DEPTH):
         _refuse_depth(where)
-    if _ESCAPED_SURROGATE.search(text):
+    if "\\u" in text and _ESCAPED_SURROGATE.search(text):
         _refuse_lone_surrogates(value, where)
     return value
 
 
 def json_bytes(value: Json) -> bytes:
     """Compact JSON in UTF-8."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def mapping(value: object, where: str) -> dict[str, Json]:
@@ -145,7 +193,7 @@ def count(fields: Mapping[str, Json], name: str, where: str) -> int | None:
     value = fields.get(name)
     if value is None:
         return None
-    digits = str(value) if isinstance(value, str | int) else ""
+    digits = str(value) if isinstance(value, _DIGITS) else ""
     if digits.isascii() and digits.isdecimal() and len(digits) <= 19 and int(digits) <= MAX_COUNT:
         return int(digits)
     raise Malformed(f"{where} {name} is no whole number from 0 to {MAX_COUNT}; correct the sender.", code="bad_field")
@@ -154,8 +202,10 @@ def count(fields: Mapping[str, Json], name: str, where: str) -> int | None:
 def instant(value: str, where: str) -> datetime:
     """An RFC 3339 time as aware UTC. Digits beyond the microsecond are cut off."""
     if _RFC3339.fullmatch(value):
-        with suppress(ValueError, OverflowError):  # 31 February, an offset of 25 hours, a zone east of the year 1
+        try:
             return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except (ValueError, OverflowError):  # 31 February, an offset of 25 hours, a zone east of the year 1
+            pass
     raise Malformed(f"{where} is no RFC 3339 time with a zone, like 2026-01-31T08:00:00Z.", code="bad_time")
 
 
@@ -163,6 +213,28 @@ def optional_instant(fields: Mapping[str, Json], name: str, where: str) -> datet
     """The RFC 3339 time under `name`; None if it is absent, null or empty."""
     value = text(fields, name, where)
     return None if value is None else instant(value, f"{where} {name}")
+
+
+def azure_instant(value: str, where: str) -> tuple[datetime, tuple[str, ...]]:
+    """A time as Azure writes it, and notes: RFC 3339, or single digits (2026-1-31), or no zone, which then is UTC."""
+    found = None if _RFC3339.fullmatch(value) else _NEARLY.fullmatch(value)
+    if found is None:
+        return instant(value, where), ()
+    year, month, day, hour, rest, zone = found.groups()
+    moment = instant(f"{year}-{month:0>2}-{day:0>2}T{hour:0>2}{rest}{zone or 'Z'}", where)
+    return moment, () if zone else ("time_without_zone",)
+
+
+def event_time(
+    fields: Mapping[str, Json], name: str, event_type: str, where: str
+) -> tuple[datetime | None, tuple[str, ...]]:
+    """The event's own time under `name`, and notes: Azure does not hold its own events (`Microsoft.*`) to RFC 3339."""
+    value = text(fields, name, where)
+    if value is None:
+        return None, ()
+    if event_type.startswith("Microsoft."):
+        return azure_instant(value, f"{where} {name}")
+    return instant(value, f"{where} {name}"), ()
 
 
 def occurred(*times: datetime | None) -> datetime:
@@ -191,6 +263,26 @@ def whole(value: str, where: str) -> str:
     return value
 
 
+def _inflated(body: bytes) -> bytes:
+    """One gzip member. Inflating stops one byte beyond the bound: a bomb costs no more than the largest body."""
+    inflate = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    try:
+        plain = inflate.decompress(body, MAX_BODY + 1)
+    except zlib.error as exc:
+        raise Malformed(
+            "The body is not the gzip that it says it is; send it plain.", code="malformed_encoding"
+        ) from exc
+    if len(plain) > MAX_BODY:
+        _refuse_size()
+    if not inflate.eof or inflate.unused_data:
+        raise Malformed("The body's gzip is cut off, or followed by more; send it whole.", code="malformed_encoding")
+    return plain
+
+
+def _refuse_size() -> NoReturn:
+    raise Malformed(f"The body is over {MAX_BODY} bytes; put the data into a store.", code="too_large")
+
+
 def _finite(number: str) -> float:
     value = float(number)
     if math.isinf(value):
@@ -203,6 +295,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 _DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def _deeper(value: Json, limit: int) -> bool:

@@ -120,6 +120,15 @@ def test_a_webhook_with_its_key_is_served(serve: Serve, monkeypatch: pytest.Monk
     assert told(client.post("/tick?code=s3cret")) == (401, "wrong_key")
 
 
+def test_a_subscription_proves_itself_with_the_key_too(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or else anybody could have their sender declared welcome."""
+    monkeypatch.setenv("RETRIGGER_WEBHOOK_KEY", "s3cret")
+    client = serve((KeyCaller(setting="RETRIGGER_WEBHOOK_KEY"),))
+    asked = {"WebHook-Request-Origin": "eventgrid.azure.net"}
+    assert told(client.options("/", headers=asked)) == (401, "no_credentials")
+    assert client.options("/?code=s3cret", headers=asked).headers["WebHook-Allowed-Origin"] == "eventgrid.azure.net"
+
+
 def test_a_key_that_is_not_set_serves_nobody(serve: Serve, ledger: Path) -> None:
     client = serve((KeyCaller(setting="RETRIGGER_WEBHOOK_KEY"), PUSHES))
     assert told(client.post("/tick", headers={"Authorization": f"Bearer {token()}"})) == (503, "not_configured")

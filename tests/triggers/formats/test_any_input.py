@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from retrigger.triggers.errors import Malformed
-from retrigger.triggers.formats import parse, wire
+from retrigger.triggers.formats import event_grid, parse, wire
 from retrigger.triggers.formats.wire import Handshake
 
 if TYPE_CHECKING:
@@ -26,8 +27,10 @@ HEADERS = [json.loads(path.read_text()) for path in sorted(GOLDEN.glob("*.header
 ANY_TEXT = st.text(st.characters())  # half characters too
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT
 ANY_JSON = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8)
-KNOWN_NAMES = sorted({name for headers in HEADERS for name in headers} | {"traceparent", "X-Goog-Pubsub-Message-Id"})
-ROUTES = st.sampled_from([None, "events", "pubsub", "pubsub/x", "storage", "schedule/x", "schedule", ""]) | ANY_TEXT
+KNOWN_NAMES = sorted({name for headers in HEADERS for name in headers} | {"traceparent", "Content-Encoding"})
+_READ = [None, "events", "pubsub", "pubsub/x", "storage", "background", "schedule/x", "schedule", ""]
+_BOUND = ["eventgrid", "queue/x", "queue", "servicebus/x", "blob", "blob/c/n", "timer/x", "timer"]
+ROUTES = st.sampled_from(_READ + _BOUND) | ANY_TEXT
 
 
 def found_in(headers: dict[str, str], body: bytes, route: str | None) -> list[Event | Malformed | Handshake]:
@@ -40,7 +43,8 @@ def found_in(headers: dict[str, str], body: bytes, route: str | None) -> list[Ev
 
 def assert_safe(headers: dict[str, str], body: bytes, route: str | None) -> None:
     found = found_in(headers, body, route)
-    assert found or json.loads(body) == []
+    lower = wire.lower_names(headers)
+    assert found or event_grid.is_goodbye(lower) or json.loads(wire.plain_body(lower, body)) == []
     for each in found:
         match each:
             case Malformed(code=code):
@@ -86,14 +90,50 @@ def test_real_requests_with_one_thing_wrong(
     assert_safe(headers, json.dumps(altered(value, choice, leaf)).encode(), route)
 
 
-@given(headers=st.sampled_from(HEADERS), name=st.integers(0, 20), value=ANY_TEXT, body=st.sampled_from(BODIES))
-@example(headers=HEADERS[0], name=0, value="%", body=b"")
-def test_real_requests_with_one_header_wrong(headers: dict[str, str], name: int, value: str, body: bytes) -> None:
+@given(
+    headers=st.sampled_from(HEADERS),
+    name=st.integers(0, 20),
+    value=ANY_TEXT,
+    body=st.sampled_from(BODIES),
+    route=ROUTES,
+)
+@example(headers={"Ce-Id": "1"}, name=0, value="%", body=b"", route=None)
+def test_real_requests_with_one_header_wrong(
+    headers: dict[str, str], name: int, value: str, body: bytes, route: str | None
+) -> None:
     names = sorted(headers)
-    assert_safe({**headers, names[name % len(names)]: value}, body, None)
+    assert_safe({**headers, names[name % len(names)]: value}, body, route)
 
 
-def test_a_body_over_ten_mebibytes_is_refused_unread() -> None:
+@given(
+    headers=st.sampled_from([{}, *HEADERS]),
+    body=st.sampled_from(BODIES),
+    at=st.integers(0, 5000),
+    byte=st.binary(max_size=2),
+    route=ROUTES,
+)
+def test_compressed_requests_with_some_bytes_wrong(
+    headers: dict[str, str], body: bytes, at: int, byte: bytes, route: str | None
+) -> None:
+    packed = gzip.compress(body, mtime=0)
+    at %= len(packed)
+    broken = packed[:at] + byte + packed[at + len(byte) :]
+    assert_safe({**headers, "Content-Encoding": "gzip"}, broken, route)
+
+
+@given(
+    headers=st.sampled_from(HEADERS),
+    others=st.sampled_from(HEADERS),
+    body=st.sampled_from(BODIES),
+    route=ROUTES,
+)
+def test_real_requests_with_the_headers_of_two_formats(
+    headers: dict[str, str], others: dict[str, str], body: bytes, route: str | None
+) -> None:
+    assert_safe({**others, **headers}, body, route)
+
+
+def test_a_body_over_fourteen_mebibytes_is_refused_unread() -> None:
     with pytest.raises(Malformed) as caught:
         parse({}, b" " * (wire.MAX_BODY + 1))
     assert caught.value.code == "too_large"

@@ -60,6 +60,19 @@ def test_data_of_another_content_type_stays_bytes() -> None:
     assert binary(b"\x00\xff", content_type="application/octet-stream") == replace(EVENT, data=b"\x00\xff")
 
 
+def test_a_content_type_is_no_percent_encoded_header() -> None:
+    event = binary(b"", content_type='text/plain; a="%20"')
+    assert cloudevents.attributes_of(event) == {"datacontenttype": 'text/plain; a="%20"'}
+    with pytest.raises(Malformed) as caught:
+        cloudevents.attributes_of(binary(b"", content_type="text/plain; a=\udc80"))
+    assert caught.value.code == "malformed_utf8"
+
+
+def test_an_extension_is_percent_decoded_in_headers_alone() -> None:
+    assert cloudevents.attributes_of(binary(b"", ce_team="a%20b")) == {"team": "a b"}
+    assert cloudevents.attributes_of(structured(team="a%20b")) == {"team": "a%20b"}
+
+
 def test_no_body_is_no_data() -> None:
     assert binary(b"", content_type="application/json") == replace(EVENT, data=None)
 

@@ -90,9 +90,3 @@ def test_a_push_without_subscription_has_no_channel() -> None:
 
 def test_without_any_time_a_push_is_refused() -> None:
     assert refusal({"messageId": "1"}, now=None) == "missing_field"
-
-
-def test_an_unwrapped_push_is_named_as_such() -> None:
-    with pytest.raises(Malformed) as caught:
-        pubsub.read(Request(headers={"x-goog-pubsub-message-id": "1"}, body=b"{}"))
-    assert caught.value.code == "unsupported_format"

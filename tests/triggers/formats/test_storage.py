@@ -111,10 +111,32 @@ def test_a_notification_is_the_cloudevent_of_the_same_change() -> None:
     )
 
 
-def test_an_overwritten_generation_is_deleted_and_nothing_else() -> None:
-    event = notified({"eventType": "OBJECT_DELETE", "overwrittenByGeneration": "18"})
+@pytest.mark.parametrize(("kind", "change"), [("OBJECT_DELETE", "deleted"), ("OBJECT_ARCHIVE", "archived")])
+def test_an_overwritten_generation_is_gone_and_its_note_says_why(kind: str, change: str) -> None:
+    event = notified({"eventType": kind, "overwrittenByGeneration": "18"})
     assert isinstance(event.payload, Object)
-    assert (event.payload.change, event.payload.version) == ("deleted", "17")
+    assert (event.payload.change, event.payload.version, event.notes) == (change, "17", ("overwritten",))
+    assert notified({"eventType": kind}).notes == ()
+
+
+def test_what_overwrote_another_generation_is_an_object_like_any() -> None:
+    assert notified({"overwroteGeneration": "16"}) == notified({})
+
+
+@pytest.mark.parametrize(
+    ("resource", "notes"),
+    [
+        ({"customerEncryption": {"keySha256": "Vb8=", "encryptionAlgorithm": "AES256"}}, ("customer_encrypted",)),
+        ({"contentEncoding": "gzip"}, ("gzip_encoded",)),
+        ({"contentEncoding": "gzip", "customerEncryption": {"a": "b"}}, ("customer_encrypted", "gzip_encoded")),
+        ({"contentEncoding": "br", "customerEncryption": None, "eventBasedHold": True, "kmsKeyName": "k"}, ()),
+    ],
+)
+def test_notes_say_what_a_reader_of_the_object_will_run_into(
+    resource: dict[str, Json], notes: tuple[str, ...]
+) -> None:  # a column of the table
+    assert finalized(**resource).notes == notes
+    assert notified({}, json.dumps(resource).encode()).notes == notes
 
 
 def test_a_notification_whose_body_is_broken_is_refused() -> None:

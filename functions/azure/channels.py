@@ -1,0 +1,68 @@
+"""What a channel's address says to the host: which trigger hears it, and which app setting tells how to connect.
+
+| address                                                            | app setting                                |
+|--------------------------------------------------------------------|--------------------------------------------|
+| `https://acme.queue.core.windows.net/QUEUE`                         | `queue_acme__queueServiceUri`               |
+| `sb://acme.servicebus.windows.net/QUEUE`                            | `servicebus_acme__fullyQualifiedNamespace`  |
+| `sb://acme.servicebus.windows.net/TOPIC/subscriptions/SUBSCRIPTION` | `servicebus_acme__fullyQualifiedNamespace`  |
+
+The settings' names are the host's: `CONNECTION__…` connects with the app's own identity, `CONNECTION` alone would hold
+a connection string. https://learn.microsoft.com/azure/azure-functions/functions-reference#configure-an-identity-based-connection
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+_SUBSCRIBED = re.compile("/subscriptions/", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class StorageQueue:
+    """A queue of a storage account. The host puts messages that it gave up into `poison`."""
+
+    connection: str
+    queue: str
+
+    @property
+    def poison(self) -> str:
+        return f"{self.queue}-poison"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceBusQueue:
+    """A queue of a Service Bus namespace."""
+
+    connection: str
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceBusTopic:
+    """A topic of a Service Bus namespace, heard through a subscription."""
+
+    connection: str
+    topic: str
+    subscription: str
+
+
+Binding: TypeAlias = StorageQueue | ServiceBusQueue | ServiceBusTopic
+
+
+def binding(address: str) -> Binding | None:
+    """None for an address that no trigger of the host hears: its messages come over HTTP."""
+    parts = urlsplit(address)
+    # An app setting's name has letters, digits and `_`; the name of a namespace or an account has no `_`.
+    place, entity = parts.netloc.partition(".")[0].replace("-", "_"), parts.path.strip("/")
+    match parts.scheme, _SUBSCRIBED.split(entity):
+        case "sb", [queue]:
+            return ServiceBusQueue(f"servicebus_{place}", queue)
+        case "sb", [topic, subscription]:
+            return ServiceBusTopic(f"servicebus_{place}", topic, subscription)
+        case "https", _ if ".queue." in parts.netloc:
+            return StorageQueue(f"queue_{place}", entity)
+        case _:
+            return None

@@ -1,0 +1,117 @@
+"""A project with a channel of each kind, compiled for Azure's functions. Its jobs go to a platform on loopback."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from retrigger.handlers.adapters.sqlite import SqliteRecords
+from retrigger.triggers.authoring.compile import compile_project, local_environment
+from retrigger.triggers.authoring.project import load_project
+from retrigger.triggers.spec import Channel, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from retrigger.triggers.spec import Caller
+
+QUEUE = "https://acme.queue.core.windows.net/asks"
+BUS = "sb://acme-ml.servicebus.windows.net/retrain"
+TOPIC = "sb://acme-ml.servicebus.windows.net/news/subscriptions/train"
+_CHANNELS = {"asks": QUEUE, "retrain": BUS, "news": TOPIC, "elsewhere": "projects/acme-dev/topics/elsewhere"}
+_FILES = {
+    "retrigger.yaml": """\
+environments:
+  dev:
+    cloud: gcp
+    project: acme-dev
+    location: europe-west4
+    ledger: gs://acme-retrigger
+    stores: {landing: gs://landing}
+    channels: {asks: projects/p/topics/asks, retrain: projects/p/topics/ret, news: projects/p/topics/new}
+    pipelines: {train: {template: train.json, root: gs://acme-pipelines}}
+""",
+    "triggers/train.yaml": """\
+name: train
+source:
+  - object: {in: landing, match: "{name}.csv"}
+  - message: {in: asks}
+  - message: {in: retrain}
+  - message: {in: news}
+admit: {window: {key: match.name}, concurrency: {limit: 100}}
+launch: {pipeline: train}
+""",
+    "triggers/always.yaml": """\
+name: always
+source: [{schedule: {cron: "* * * * *", missed: last}}]
+admit: {concurrency: {limit: 100}}
+launch: {pipeline: train}
+""",
+    "train.json": json.dumps(
+        {
+            "schemaVersion": "2.1.0",
+            "pipelineInfo": {"name": "train"},
+            "components": {},
+            "deploymentSpec": {"executors": {}},
+            "root": {"dag": {"tasks": {}}},
+        }
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Project:
+    folder: Path
+
+    @classmethod
+    def make(cls, folder: Path, platform_url: str, callers: tuple[Caller, ...] = ()) -> Project:
+        for name, text in _FILES.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
+        authored = load_project(folder)
+        services = dict.fromkeys(("storage", "vertex", "metadata"), platform_url)
+        local = local_environment(authored, like="dev", ledger=f"sqlite:{folder / 'ledger'}", services=services)
+        landing = Store(kind="blob", account="acme", bucket="landing")
+        channels = {name: Channel(address=address) for name, address in _CHANNELS.items()}
+        placed = replace(local, stores={"landing": landing}, channels=channels, callers=callers)
+        made = cls(folder)
+        made.compiled.write_text(compile_project(authored, placed), encoding="utf-8")
+        to_second_20 = timedelta(seconds=(80 - datetime.now(UTC).second) % 60)
+        made.records.wind(to_second_20)  # so that no minute ends within a test
+        return made
+
+    @property
+    def compiled(self) -> Path:
+        return self.folder / "compiled.json"
+
+    @property
+    def records(self) -> SqliteRecords:
+        return SqliteRecords(self.folder / "ledger")
+
+    def runs(self) -> list[str]:
+        """The triggers of the runs that were launched."""
+        return sorted(run["job"]["labels"]["retrigger-trigger"] for run in self._bodies("r/"))
+
+    def dead_letters(self) -> list[str]:
+        """Their codes."""
+        return [letter["code"] for letter in self._bodies("d/")]
+
+    @contextmanager
+    def without_ledger(self) -> Iterator[None]:
+        """An outage: whoever asks the ledger gets an error."""
+        with closing(sqlite3.connect(self.folder / "ledger", isolation_level=None)) as ledger:
+            ledger.execute("ALTER TABLE kv RENAME TO away")
+            try:
+                yield
+            finally:
+                ledger.execute("ALTER TABLE away RENAME TO kv")
+
+    def _bodies(self, prefix: str) -> list[Mapping[str, Any]]:
+        records = self.records
+        found = [records.get(entry.key) for entry in records.list(prefix)]
+        return [record.body for record in found if record is not None]
