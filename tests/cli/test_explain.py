@@ -47,6 +47,7 @@ def test_a_message_is_explained_down_to_the_request(project: Path, write: Write)
         "verdicts": [],
         "not_checked": [],
         "waits": None,
+        "parameters": {"data": "gs://acme-dev-landing/x/", "seconds": "5"},
         "request": {
             "method": "POST",
             "url": f"{JOBS}?pipelineJobId={run}",

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from retrigger.triggers import glob
 from retrigger.triggers.event import Change, Event, Lifecycle, Message, Object, Payload, Schedule
+from retrigger.triggers.launches import PipelineLaunch
 from retrigger.triggers.match import Index, Match
 from retrigger.triggers.spec import (
+    Channel,
     Environment,
-    Launch,
     MessageSource,
     ObjectSource,
     ScheduleSource,
@@ -41,12 +42,12 @@ def environment() -> Environment:
             "raw": Store(kind="gcs", bucket="lake", prefix="raw/[*]/"),
             "lake": Store(kind="gcs", bucket="lake"),
         },
-        channels={"retrain": TOPIC},
+        channels={"retrain": Channel(address=TOPIC)},
     )
 
 
 def trigger(name: str, *sources: Source, until: str | None = None) -> Trigger:
-    return Trigger(name=name, sources=sources, launch=Launch(pipeline="p"), window=WindowRule(until=until))
+    return Trigger(name=name, sources=sources, launch=PipelineLaunch(pipeline="p"), window=WindowRule(until=until))
 
 
 def event(payload: Payload) -> Event:

@@ -34,12 +34,15 @@ _TYPES = {
 _OWN = {
     "bad_duration",
     "bad_glob",
+    "bad_ratio",
     "bad_size",
+    "bad_steps",
     "bad_value",
     "empty_value",
     "missing_key",
     "not_supported_yet",
     "one_of_keys",
+    "unused_key",
 }
 """The codes that our own field types raise; their messages follow the key's name."""
 
