@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from retrigger.triggers.authoring import scope
+from retrigger.triggers.authoring.checks.parameters import wrong_texts
 from retrigger.triggers.authoring.wording import said_of
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.expressions import check_value, expressions_in
@@ -75,9 +76,11 @@ def _values(one: Authored, source: Source, environment: Environment) -> Iterator
         known = scope.of_vars(environment) if places else names
         try:
             type_ = check_value(value, known)
-        except ExpressionError as error:
+        except ExpressionError:
             hint = "; where is written is never the event's to say: only `vars.*`" if places else ""
-            yield one.document.problem(one.asked_at(name), error.code, said_of(name, f"{error}{hint}"))
+            for place, text, error in wrong_texts(one.asked_at(name), value, known):
+                reason = said_of(name, f"{error}{hint}")
+                yield one.document.problem_within(place, text, error.column, error.code, reason)
             continue
         wanted = _DIGITS if name == "version" else _TEXT
         if type_ not in wanted and _computed(value):

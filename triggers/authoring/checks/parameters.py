@@ -60,11 +60,13 @@ def _artifacts(
 ) -> Iterator[Problem]:
     for name, value in launch.artifacts.items():
         for at, source in one.sources:
+            names = _names(one, source, environment)
             try:
-                told = check_value(value, _names(one, source, environment))
-            except ExpressionError as error:
-                reason = said_of(name, f"{error}{_why(at, source, error)}")
-                yield one.document.problem(("launch", "artifacts", name), error.code, reason)
+                told = check_value(value, names)
+            except ExpressionError:
+                for place, text, error in wrong_texts(("launch", "artifacts", name), value, names):
+                    reason = said_of(name, f"{error}{_why(at, source, error)}")
+                    yield one.document.problem_within(place, text, error.column, error.code, reason)
                 continue
             if told not in ("string", "dyn"):
                 reason = said_of(name, f"this is a {told}, the artifact's id is text")
@@ -98,7 +100,7 @@ def _combination(
             told = check_value(value, names)
         except ExpressionError:
             types[name] = "dyn"
-            for place, text, error in _wrong(standing, value, names):
+            for place, text, error in wrong_texts(standing, value, names):
                 reason = said_of(name, f"{error}{_why(at, source, error)}")
                 yield one.document.problem_within(place, text, error.column, error.code, reason)
             continue
@@ -114,7 +116,7 @@ def _combination(
             yield one.document.problem(given[misfit.parameter][0], misfit.code, reason)
 
 
-def _wrong(at: At, value: Json, names: Mapping[str, str]) -> Iterator[tuple[At, str, ExpressionError]]:
+def wrong_texts(at: At, value: Json, names: Mapping[str, str]) -> Iterator[tuple[At, str, ExpressionError]]:
     """The texts of a value that are wrong, each with its place."""
     for place, text in texts(at, value):
         try:
