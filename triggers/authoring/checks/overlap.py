@@ -1,7 +1,7 @@
 """Two triggers that launch the same for the same objects or messages: everything would be done, and paid for, twice.
 
-Never told of triggers that cannot meet: a name that wakes both is shown. Triggers whose filters, schemas or
-parameters differ may be meant to stand side by side.
+Never told of triggers that cannot meet: a name that wakes both is shown. Triggers whose filters, schemas, checks of
+objects or parameters differ may be meant to stand side by side.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ def check(project: Project, environment: Environment) -> Iterator[Problem]:
 
 def _heard(environment: Environment, one: Authored, at: At, source: Source) -> tuple[Hashable, _Listener] | None:
     """Where the source listens, and to what; None for schedules, and for names that the environment lacks."""
-    filters = frozenset(text for text in (source.filter, one.trigger.filter) if text is not None)
+    conditions = (source.filter, one.trigger.filter, one.trigger.object_check)
+    filters = frozenset(str(it) for it in conditions if it is not None)
     match source:
         case ObjectSource() if source.store in environment.stores:
             store, until = environment.stores[source.store], one.trigger.window.until

@@ -65,6 +65,12 @@ def test_triggers_that_may_be_meant_to_stand_side_by_side_are_not_told(write: Wr
     assert told(write, first, second) == []
 
 
+def test_what_the_checks_of_two_triggers_keep_apart_is_not_told(write: Write) -> None:
+    one = 'object: {in: landing, match: "*"}\nvalidate: {object: {columns: {COLUMN: int}}}'
+    assert told(write, one.replace("COLUMN", "a"), one.replace("COLUMN", "b")) == []
+    assert told(write, one, one) == [("triggers/two.yaml", 3, 34)]
+
+
 def test_messages_of_one_channel_wake_both(write: Write) -> None:
     assert told(write, "message: {in: requests}", "message: {in: requests}") == [("triggers/two.yaml", 3, 19)]
 
