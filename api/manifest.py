@@ -64,7 +64,7 @@ def parse(text: str) -> Manifest:
     """The manifest in a text, told by how it begins."""
     if text.lstrip().startswith("{"):
         return Manifest(_json_members(text))
-    lines = text.splitlines()
+    lines = text.replace("\r\n", "\n").split("\n")  # never at what else Unicode calls a line: names may hold it
     if any(line.rstrip() == "paths:" for line in lines):
         return Manifest(tuple(Member(uri) for uri in _mltable_uris(lines)))
     return Manifest(tuple(Member(_uri(line)) for line in lines if line))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
     from retrigger.triggers.spec import ManifestFormat
 
+_UNPRINTABLE = re.compile(r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""What JSON leaves as it is in a string, and YAML does not."""
 _FIELDS = ("uri", "version", "size", "checksum", "rows")
 
 
@@ -37,9 +40,13 @@ def written(members: Iterable[Mapping[str, Any]], form: ManifestFormat) -> Writt
             text = "".join(f"{member['uri']}\n" for member in listed)
             return Written("manifest.txt", "manifest.txt", text.encode())
         case "mltable":
-            # A JSON string is a double-quoted scalar of YAML: nothing in a name can become anything else.
-            paths = "".join(f"  - file: {json.dumps(member['uri'], ensure_ascii=False)}\n" for member in listed)
+            paths = "".join(f"  - file: {_quoted(str(member['uri']))}\n" for member in listed)
             return Written("manifest/MLTable", "manifest", f"type: mltable\npaths:\n{paths}".encode())
+
+
+def _quoted(text: str) -> str:
+    """A JSON string that is a double-quoted scalar of YAML too: nothing in a name can become anything else."""
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))
 
 
 def _by_uri(member: Mapping[str, Any]) -> str:
