@@ -20,6 +20,8 @@ environments:
     ledger: https://acmeprod.blob.core.windows.net/retrigger
     stores: {landing: https://acmeprod.blob.core.windows.net/landing}
     pipelines: {train: {template: pipelines/train.yaml}}
+    channels: {requests: sb://acme.servicebus.windows.net/requests}
+    vars: {table: azureml://datastores/landing/paths/full.csv}
 """
 JOB = """\
 type: pipeline
