@@ -37,6 +37,7 @@ _MINUTE = timedelta(minutes=1)
 class Sandbox:
     """The real core over a ledger, a store and a platform in memory. Time stands still until `advance`.
 
+    The platform in memory takes pipelines of either cloud, also those of Azure ML that functions cannot launch yet.
     Raises ProjectError if the project has mistakes. `now` is aware; the default is as good as any other day.
     """
 

@@ -114,12 +114,10 @@ class Freezing:
     def _write_manifest(self, trigger: Trigger, name: str, manifest: Manifest, members: Members) -> str:
         """-> the URI that the run is given. It lies under the root of the pipeline, which the run can read."""
         environment = self._catalog.environment
-        if isinstance(trigger.launch, PipelineLaunch):
-            chosen = chosen_pipeline(trigger.launch, {"match": manifest.captures, "vars": environment.vars})
-            root = environment.pipelines[chosen].root
-        else:
-            root = environment.ledger
-        store, file = Store.at(root), written(members.values(), trigger.window.manifest)
+        assert isinstance(trigger.launch, PipelineLaunch)  # `check` lets nothing else ask for a manifest
+        chosen = chosen_pipeline(trigger.launch, {"match": manifest.captures, "vars": environment.vars})
+        store = Store.at(environment.pipelines[chosen].root)
+        file = written(members.values(), trigger.window.manifest)
         folder = f"{store.prefix}retrigger/{name}/"
         self._objects.write(store.bucket, folder + file.path, file.data)
         return store.uri(folder + file.named)
@@ -139,9 +137,10 @@ def _stopped(error: Refused) -> Verdict:
     return Verdict("launch" if error.code == "not_supported_yet" else "window", "stop", error.code, str(error))
 
 
-def folder_of(uris: Sequence[str]) -> str:
-    """The common prefix up to the last `/`, of URIs in order: the first and the last say it all."""
-    return os.path.commonprefix([uris[0], uris[-1]]).rpartition("/")[0] + "/"  # noqa: RUF071  # of URIs, not of paths
+def folder_of(names: Sequence[str]) -> str:
+    """The common prefix up to the last `/`, of URIs or names in order: the first and the last say it all."""
+    common = os.path.commonprefix([names[0], names[-1]])  # noqa: RUF071  # of names, not of paths
+    return common[: common.rfind("/") + 1]
 
 
 def _mentions(parameters: Mapping[str, Json], name: str) -> bool:

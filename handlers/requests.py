@@ -74,6 +74,8 @@ def _pipeline_job(
     pipeline = environment.pipelines[name]
     given = _rendered(f"the parameters of {name}", {**launch.parameters, **source}, scope)
     artifacts = _rendered(f"the artifacts of {name}", launch.artifacts, scope)
+    if not all(isinstance(value, str) and value for value in artifacts.values()):
+        raise Refused(f"the artifacts of {name}: an id is no text, or empty", code="bad_parameters")
     try:
         parameters = fit(read(catalog.template(pipeline.template)), given)
     except ValueError as error:
@@ -88,7 +90,7 @@ def _pipeline_job(
         "compute": pipeline.compute,
         "experiment": pipeline.experiment,
         "parameters": parameters,
-        "artifacts": {artifact: str(value) for artifact, value in artifacts.items()},
+        "artifacts": artifacts,
         "labels": {**pipeline.labels, **_labels(environment, trigger, run, event)},
     }
     return job | {"fingerprint": keys.fingerprint(job)}

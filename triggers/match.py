@@ -72,8 +72,10 @@ _Filed: TypeAlias = "dict[Heading, _Texts]"
 _Objects: TypeAlias = "dict[str, _Filed]"
 """Kind, account and bucket of a store -> its entries."""
 _Direct: TypeAlias = "dict[str, list[tuple[str, int]]]"
-"""Address of a channel, name of a schedule, or kind and resource of a platform and type of an event
--> trigger and source."""
+"""What an event is met by -> trigger and source.
+
+That is a channel's address, a schedule's name, or a platform's kind and resource with the type of the event.
+"""
 
 
 class Index:

@@ -196,3 +196,28 @@ def test_a_message_may_come_by_its_topic_or_by_its_subscription(make: Make) -> N
     payload = replace(event.payload, id="2", channel="projects/acme-dev/subscriptions/all")
     [second] = sandbox.send(replace(event, id="2", payload=payload))
     assert (first.result, second.result) == ("launched", "deferred")  # one run at a time
+
+
+@pytest.mark.parametrize("model", ["", 4711, None, ["4711"]])
+def test_an_artifact_is_an_id_in_text(make: Make, model: Json) -> None:
+    trigger = """\
+name: churn
+source: [{message: {in: requests}}]
+launch: {pipeline: train, artifacts: {model: "${{ event.message.json.model }}"}}
+"""
+    [outcome] = make(trigger, artifacts=MODEL).publish("requests", {"model": model})
+    assert (outcome.result, [verdict.code for verdict in outcome.verdicts]) == ("rejected", ["bad_parameters"])
+
+
+def test_the_folder_of_objects_that_lie_in_no_folder_is_the_bucket(make: Make) -> None:
+    trigger = """\
+name: churn
+source: [{object: {in: landing, match: "*.csv"}}]
+launch: {pipeline: train, parameters: {data: "${{ window.folder }}"}}
+"""
+    sandbox = make(trigger)
+    sandbox.drop("gs://landing/other.txt", b"a")
+    sandbox.drop("gs://landing/a.csv", b"a")
+    [run] = sandbox.runs()
+    assert run.parameters == {"data": "gs://landing/"}
+    assert [verdict["reason"] for verdict in run.verdicts] == ["1 members", "gs://landing/ also holds other.txt"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
@@ -115,20 +115,22 @@ def _glob(text: str) -> str:
     return text
 
 
-def _refuse(_: object) -> NoReturn:
-    raise PydanticCustomError("not_supported_yet", "is not supported yet by this version: leave it out")
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """Values that the language names and this version cannot do; where none are named, whatever is written."""
 
+    values: tuple[str, ...] = ()
 
-def later(*values: str) -> BeforeValidator:
-    """Values that the language names and this version cannot do."""
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(self.refuse, handler(source))
 
-    def refuse(value: object) -> object:
-        if value in values:
+    def refuse(self, value: object) -> object:
+        if not self.values:
+            raise PydanticCustomError("not_supported_yet", "is not supported yet by this version: leave it out")
+        if value in self.values:
             told = {"value": value}
             raise PydanticCustomError("not_supported_yet", "`{value}` is not supported yet by this version", told)
         return value
-
-    return BeforeValidator(refuse)
 
 
 def positive(value: timedelta) -> timedelta:
@@ -157,7 +159,7 @@ Ratio = Annotated[
 ]
 Latency = Annotated[timedelta, BeforeValidator(latency), WithJsonSchema({"type": "string", "pattern": f"^{_LATENCY}$"})]
 Percent = Annotated[int, Field(ge=1, le=100)]
-Later = Annotated[SkipJsonSchema[None], BeforeValidator(_refuse)]
+Later = Annotated[SkipJsonSchema[None], NotYet()]
 """A key that the language names and this version cannot do yet."""
 
 TriggerName = Annotated[

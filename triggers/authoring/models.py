@@ -18,10 +18,10 @@ from retrigger.triggers.authoring.fields import (
     Glob,
     Later,
     Name,
+    NotYet,
     Period,
     Size,
     TriggerName,
-    later,
 )
 from retrigger.triggers.authoring.launching import Launch
 from retrigger.triggers.authoring.model import Model, Parameters
@@ -129,7 +129,7 @@ Column = Annotated[ColumnShape, BeforeValidator(_column, json_schema_input_type=
 class ObjectCheck(Model):
     """The data gate: what every object must satisfy."""
 
-    format: Annotated[Literal["csv"], later("jsonl", "parquet")] = Field(
+    format: Annotated[Literal["csv"], NotYet(("jsonl", "parquet"))] = Field(
         default="csv", description="How the object is read."
     )
     columns: dict[str, Column] = Field(default={}, description="Column name to type, or to `{one_of: [...]}`.")
@@ -201,7 +201,7 @@ class Concurrency(Model):
 
     limit: AtLeastOne = Field(default=1, description="Runs at once.")
     key: Expression | None = Field(default=None, description="The limit holds for each value of this.")
-    when_busy: Annotated[Literal["coalesce"], later("queue", "skip", "replace")] = Field(
+    when_busy: Annotated[Literal["coalesce"], NotYet(("queue", "skip", "replace"))] = Field(
         default="coalesce", description="What arrives meanwhile gathers, and exactly one follow-up run gets it."
     )
 
@@ -211,7 +211,7 @@ class Throttle(Model):
 
     limit: Annotated[int, Field(ge=1, le=500)] = Field(description="Launches in any such period.")
     per: Period = Field(description="The period, such as `24h`.")
-    when_over: Annotated[Literal["hold"], later("skip")] = Field(
+    when_over: Annotated[Literal["hold"], NotYet(("skip",))] = Field(
         default="hold", description="What is over the limit waits for its turn."
     )
 

@@ -32,6 +32,7 @@ def check(project: Project, environment: Environment) -> Iterator[Problem]:
             yield from _without_root(one, environment)
         else:
             yield from _unused(one)
+            yield from _without_manifest(one)
             for _, source in one.sources:
                 yield from _values(one, source, environment)
 
@@ -59,6 +60,13 @@ def _without_root(one: Authored, environment: Environment) -> Iterator[Problem]:
                     "`root` in retrigger.yaml."
                 )
                 yield one.document.problem(one.asked_at(name), "no_root", told)
+
+
+def _without_manifest(one: Authored) -> Iterator[Problem]:
+    for name, value in one.trigger.launch.values.items():
+        if "window.manifest" in json.dumps(value):
+            told = "The manifest is written below the root of a pipeline, and none is launched: pass `window.folder`."
+            yield one.document.problem(one.asked_at(name), "no_root", told)
 
 
 def _unused(one: Authored) -> Iterator[Problem]:

@@ -57,7 +57,12 @@ def told(write: Write, source: str, launch: str, *more: str) -> list[tuple[int, 
     ("source", "launch", "expected"),
     [
         (OBJECT, 'batch_prediction: {model: churn, input: "${{ window.folder }}", output: "${{ vars.out }}"}', []),
-        (OBJECT, 'batch_prediction: {endpoint: churn, input: "${{ window.manifest }}", output: "gs://b/o"}', []),
+        (OBJECT, 'batch_prediction: {endpoint: churn, input: "${{ window.folder }}", output: "gs://b/o"}', []),
+        (
+            OBJECT,
+            'batch_prediction: {endpoint: churn, input: "${{ window.manifest }}", output: "gs://b/o"}',
+            [(5, 46, "no_root")],
+        ),
         (
             OBJECT,
             'batch_prediction: {model: churn, input: "${{ event.object.uri }}", output: "gs://b/o"}',
