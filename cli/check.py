@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from retrigger.cli.render import Format, count, dim, examples, format_option, js
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from retrigger.triggers.authoring.schema import Kind
     from retrigger.triggers.errors import Problem
 
 _SHOWN: Final = 160
@@ -25,6 +27,7 @@ _SHOWN: Final = 160
         "retrigger check examples/churn",
         "retrigger check --compiled compiled-dev.json",
         "retrigger check --format json | jq -r .path",
+        "retrigger check --schema trigger",
     )
 )
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -37,12 +40,23 @@ _SHOWN: Final = 160
     help="A file of `retrigger compile`: is it still what the project says? May be given again.",
 )
 @format_option
+@click.option(
+    "--schema",
+    "kind",
+    type=click.Choice(["trigger", "project"]),
+    help="Print the JSON Schema of this kind of file, for editors, and check nothing.",
+)
 @click.pass_context
-def check(ctx: click.Context, folder: Path, files: tuple[Path, ...], form: Format) -> None:
+def check(ctx: click.Context, folder: Path, files: tuple[Path, ...], form: Format, kind: Kind | None) -> None:
     """Report every mistake of every file of a project: triggers, environments, schemas, templates.
 
     DIR is the project's folder or one inside it. Silence and exit code 0 if all is right; else 1.
     """
+    if kind is not None:
+        from retrigger.triggers.authoring.schema import json_schema
+
+        say(json.dumps(json_schema(kind), indent=2, ensure_ascii=False))
+        return
     from retrigger.triggers.authoring.compile import check as problems_of
     from retrigger.triggers.authoring.project import find_root, read_project
 
@@ -58,7 +72,7 @@ def check(ctx: click.Context, folder: Path, files: tuple[Path, ...], form: Forma
     if not sys.stderr.isatty():
         return
     project, _ = read_project(root)
-    triggers, environments = len(project.triggers), len(project.environments) + len(project.azure)
+    triggers, environments = len(project.triggers), len(project.environments)
     note(f"{count(triggers, 'trigger')}, {count(environments, 'environment')}: no problems")
 
 

@@ -116,7 +116,7 @@ def hear_service_bus(channel: str, address: str, it: ServiceBusQueue | ServiceBu
         take(metadata.of_service_bus(message), message.get_body(), f"servicebus/{address}")
 
 
-for address, channel in {address: channel for channel, address in project.environment.channels.items()}.items():
+for address, channel in {one.heard_at: channel for channel, one in project.environment.channels.items()}.items():
     match binding(address):
         case StorageQueue() as it:
             hear_queue(channel, address, it)

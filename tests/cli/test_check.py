@@ -4,12 +4,15 @@ import json
 import os
 from typing import TYPE_CHECKING
 
+import pytest
+
+from retrigger.triggers.authoring.schema import json_schema
 from tests.cli.conftest import REQUESTS, TABLES, TEMPLATE, retrigger, write_project
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
+    from retrigger.triggers.authoring.schema import Kind
 
 
 def test_a_project_that_is_right_is_answered_with_silence(project: Path) -> None:
@@ -142,3 +145,13 @@ def test_a_pipe_in_the_triggers_folder_is_told_and_not_waited_for(tmp_path: Path
     os.mkfifo(folder / "triggers" / "pipe.yaml")
     called = retrigger("check", folder)
     assert (called.code, "missing_file" in called.out) == (1, True)
+
+
+@pytest.mark.parametrize("kind", ["trigger", "project"])
+def test_the_schema_of_a_file_is_printed_for_editors_wherever_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Kind
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    called = retrigger("check", "--schema", kind)
+    assert (called.code, json.loads(called.out)) == (0, json_schema(kind))
+    assert retrigger("check", "--schema", "pipeline").code == 2

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from hypothesis import given
@@ -10,12 +11,15 @@ from hypothesis import strategies as st
 
 from retrigger.triggers import glob
 from retrigger.triggers.event import Change, Event, Lifecycle, Message, Object, Payload, Schedule
+from retrigger.triggers.launches import PipelineLaunch
 from retrigger.triggers.match import Index, Match
 from retrigger.triggers.spec import (
+    Channel,
     Environment,
-    Launch,
+    LifecycleSource,
     MessageSource,
     ObjectSource,
+    Platform,
     ScheduleSource,
     Source,
     Store,
@@ -41,12 +45,12 @@ def environment() -> Environment:
             "raw": Store(kind="gcs", bucket="lake", prefix="raw/[*]/"),
             "lake": Store(kind="gcs", bucket="lake"),
         },
-        channels={"retrain": TOPIC},
+        channels={"retrain": Channel(address=TOPIC)},
     )
 
 
 def trigger(name: str, *sources: Source, until: str | None = None) -> Trigger:
-    return Trigger(name=name, sources=sources, launch=Launch(pipeline="p"), window=WindowRule(until=until))
+    return Trigger(name=name, sources=sources, launch=PipelineLaunch(pipeline="p"), window=WindowRule(until=until))
 
 
 def event(payload: Payload) -> Event:
@@ -208,3 +212,64 @@ def test_the_number_of_candidates_does_not_grow_with_the_number_of_triggers(shap
     (filed,) = Index.build(made, environment())._objects.values()
     name = shape.format(i=7).replace("**/", "x/y/").replace("{x}", "z").replace("*", "part")
     assert [entry[0] for entry in match._candidates(filed, name)] == ["t7"]
+
+
+WORKSPACE = "/subscriptions/1a/resourceGroups/ML/providers/Microsoft.MachineLearningServices/workspaces/ml"
+REGISTERED, CHANGED = (f"Microsoft.MachineLearningServices.{name}" for name in ("ModelRegistered", "RunStatusChanged"))
+AUDIT = "google.cloud.audit.log.v1.written"
+
+
+def happened(kind: str, platform: Literal["azureml", "vertex", "bigquery"], resource: str) -> Event:
+    return replace(event(Lifecycle(platform=platform, resource=resource, name="it")), type=kind)
+
+
+LISTENING = {
+    "models": LifecycleSource(platform="ml", types=(REGISTERED,)),
+    "any": LifecycleSource(platform="ml", types=(REGISTERED, CHANGED)),
+    "own": LifecycleSource(types=(AUDIT,)),
+    "tables": LifecycleSource(platform="bq", types=(AUDIT,)),
+}
+
+
+@pytest.mark.parametrize(
+    ("met", "expected"),
+    [
+        (happened(REGISTERED, "azureml", f"{WORKSPACE}/models/it:1"), ["any", "models"]),
+        (happened(REGISTERED, "azureml", f"{WORKSPACE}/models/it:1".upper()), ["any", "models"]),
+        (happened(CHANGED, "azureml", f"{WORKSPACE}/experiments/e/runs/it"), ["any"]),
+        (happened(CHANGED, "azureml", WORKSPACE), ["any"]),
+        (happened(CHANGED.upper(), "azureml", WORKSPACE), []),
+        (happened(REGISTERED, "azureml", f"{WORKSPACE}2/models/it:1"), []),
+        (happened(REGISTERED, "vertex", f"{WORKSPACE}/models/it:1"), []),
+        (happened(AUDIT, "vertex", "projects/acme/locations/europe-west4/pipelineJobs/it"), ["own"]),
+        (happened(AUDIT, "vertex", "projects/acme/locations/europe-west1/pipelineJobs/it"), []),
+        (happened(AUDIT, "bigquery", "projects/acme/datasets/d/tables/it"), ["tables"]),
+        (happened(AUDIT, "bigquery", "projects/acme-dev/datasets/d/tables/it"), []),
+        (happened(AUDIT, "bigquery", ""), []),
+        (happened(AUDIT, "bigquery", "a/" * 100_000), []),
+    ],
+)
+def test_what_happens_on_a_platform_is_met_by_its_type_and_the_platforms_name(met: Event, expected: list[str]) -> None:
+    dev = replace(
+        environment(),
+        platforms={
+            "ml": Platform(kind="azureml", resource=WORKSPACE),
+            "bq": Platform(kind="bigquery", resource="projects/acme"),
+        },
+    )
+    made = [trigger(name, source) for name, source in LISTENING.items()]
+    found = Index.from_json(json.loads(json.dumps(Index.build(made, dev).to_json()))).match(met)
+    assert found == [Match(name, "source", 0, {}) for name in expected]
+
+
+def test_a_platform_that_the_environment_lacks_is_a_key_error() -> None:
+    with pytest.raises(KeyError):
+        index(trigger("t", LifecycleSource(platform="ml", types=(REGISTERED,))))
+
+
+def test_a_message_is_met_under_each_address_of_its_channel() -> None:
+    subscription = "sb://acme.servicebus.windows.net/retrain/subscriptions/all"
+    channel = Channel(address="sb://acme.servicebus.windows.net/retrain", subscription=subscription)
+    made = Index.build([trigger("t", MessageSource(channel="c"))], replace(environment(), channels={"c": channel}))
+    for address in (*channel.addresses, subscription.upper()):
+        assert made.match(event(Message(channel=address, id="1"))) == [Match("t", "source", 0, {})]

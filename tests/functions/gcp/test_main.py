@@ -82,9 +82,9 @@ def project(tmp_path: Path, platform: Platform, monkeypatch: pytest.MonkeyPatch)
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
     authored = load_project(tmp_path)
-    endpoints = dict.fromkeys(("storage", "vertex", "metadata"), platform.url)
+    services = dict.fromkeys(("storage", "vertex", "metadata"), platform.url)
     ledger = f"sqlite:{tmp_path / 'ledger.sqlite3'}"
-    local = local_environment(authored, like="dev", ledger=ledger, endpoints=endpoints)
+    local = local_environment(authored, like="dev", ledger=ledger, services=services)
     compiled = tmp_path / "compiled.json"
     compiled.write_text(compile_project(authored, local), encoding="utf-8")
     monkeypatch.setenv("RETRIGGER_COMPILED", str(compiled))
@@ -209,7 +209,7 @@ def test_a_platform_that_does_not_answer_leaves_the_event_to_the_tick(
     client: FlaskClient, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiled = json.loads((project / "compiled.json").read_text(encoding="utf-8"))
-    compiled["environment"]["endpoints"]["metadata"] = "http://127.0.0.1:1"
+    compiled["environment"]["services"]["metadata"] = "http://127.0.0.1:1"
     (project / "compiled.json").write_text(json.dumps(compiled), encoding="utf-8")
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(project / "none.json"))
     assert results(client.post(f"/pubsub/{CHANNEL}", json=push({}))) == [("deferred", "train")]

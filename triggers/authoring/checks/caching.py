@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from retrigger.triggers import expression_text, glob
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.expressions import expressions_in
+from retrigger.triggers.launches import pipelines_of
 from retrigger.triggers.spec import ObjectSource
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ _PIPELINE: Final[At] = ("launch", "pipeline")
 def check(project: Project, environment: Environment) -> Iterator[Problem]:
     cached = {name for name, pipeline in environment.pipelines.items() if _is_cached(project, pipeline)}
     for one in project.authored:
-        name = one.trigger.launch.pipeline
-        same = [at for at, source in one.sources if name in cached and _same_each_time(one, at, source)]
+        name = next((name for name in pipelines_of(one.trigger.launch) if name in cached), None)
+        same = [at for at, source in one.sources if name is not None and _same_each_time(one, at, source)]
         if same:
             listed = ", ".join(f"{at[1]} ({at[2]})" for at in same)
             told = (
@@ -73,7 +74,7 @@ def _same_each_time(one: Authored, at: At, source: Source) -> bool:
     try:
         read = [
             path.names
-            for _, value in one.parameters(at, source).values()
+            for _, value in one.asked(at, source).values()
             for hole in expressions_in(value)
             for path in expression_text.paths(expression_text.tokens(hole.source))
         ]

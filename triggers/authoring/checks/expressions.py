@@ -8,6 +8,7 @@ from retrigger.triggers.authoring import scope
 from retrigger.triggers.authoring.wording import said_of
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.expressions import compile_expression
+from retrigger.triggers.launches import Choice, PipelineLaunch
 from retrigger.triggers.spec import ObjectSource, ScheduleSource
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ def _expressions(one: Authored, at: At, source: Source, environment: Environment
     if trigger.concurrency.key is not None:
         known = scope.of_key(trigger.window, source, environment) if isinstance(source, ObjectSource) else event
         yield ("admit", "concurrency", "key"), trigger.concurrency.key, known, None
+    match trigger.launch:
+        case PipelineLaunch(pipeline=Choice(by=by)):
+            known = scope.of_key(trigger.window, source, environment) if isinstance(source, ObjectSource) else event
+            yield ("launch", "pipeline", "by"), by, known, "string"
 
 
 def _wrong(expression: str, variables: Mapping[str, str], result: str | None) -> ExpressionError | None:

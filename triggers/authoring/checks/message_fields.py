@@ -49,7 +49,7 @@ def _expressions(one: Authored, at: At, source: MessageSource) -> Iterator[tuple
     ):
         if text is not None:
             yield place, text, 0, text
-    for standing, value in one.parameters(at, source).values():
+    for standing, value in one.asked(at, source).values():
         for place, text in texts(standing, value):
             for hole in _holes(text):
                 yield place, text, hole.at, hole.source

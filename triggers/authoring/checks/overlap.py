@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from retrigger.triggers import glob
 from retrigger.triggers.authoring.globs import Folders, Names, apart, common, folders
 from retrigger.triggers.event import folded
+from retrigger.triggers.launches import PipelineLaunch
 from retrigger.triggers.spec import MessageSource, ObjectSource
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.authoring.project import Authored, Project
     from retrigger.triggers.authoring.yaml import At
     from retrigger.triggers.errors import Problem
+    from retrigger.triggers.launches import Launch
     from retrigger.triggers.spec import Environment, Source
 
 _MOST_PAIRS: Final = 200_000
@@ -53,8 +55,8 @@ def check(project: Project, environment: Environment) -> Iterator[Problem]:
             heard = _heard(environment, one, at, source)
             if heard:
                 place, listener = heard
-                launched = {name: value for name, (_, value) in one.parameters(at, source).items()}
-                same = (place, one.trigger.launch.pipeline, json.dumps(launched, sort_keys=True))
+                launched = {name: value for name, (_, value) in one.asked(at, source).items()}
+                same = (place, _launched(one.trigger.launch), json.dumps(launched, sort_keys=True))
                 groups.setdefault(same, []).append(listener)
     pairs = islice((pair for group in groups.values() for pair in _pairs(group)), _MOST_PAIRS)
     near = ((first, second) for first, second in pairs if _may_meet(first, second))
@@ -91,8 +93,13 @@ def _heard(environment: Environment, one: Authored, at: At, source: Source) -> t
                 return None  # what cannot be read may have kept them apart
             if source.schema is not None:
                 filters |= {json.dumps(source.schema, sort_keys=True)}
-            return folded(str(environment.channels[source.channel])), _Listener(one, at, filters)
+            return folded(environment.channels[source.channel].address), _Listener(one, at, filters)
     return None
+
+
+def _launched(launch: Launch) -> str:
+    """What is launched, whatever it is given."""
+    return repr(launch.pipeline if isinstance(launch, PipelineLaunch) else launch)
 
 
 def _pairs(group: Sequence[_Listener]) -> Iterator[tuple[_Listener, _Listener]]:

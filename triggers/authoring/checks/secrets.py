@@ -45,16 +45,19 @@ _REFERENCE: Final = re.compile(
 
 def check(project: Project) -> Iterator[Problem]:
     for one in project.authored:
-        yield from _of(one.document, ("launch", "parameters"), dict(one.trigger.launch.parameters))
+        for name, value in one.trigger.launch.values.items():
+            yield from _of(one.document, one.asked_at(name), value)
         for at, source in one.sources:
-            yield from _of(one.document, (*at, "parameters"), dict(source.parameters))
+            for name, value in source.parameters.items():
+                yield from _of(one.document, (*at, "parameters", name), value)
     for environment in project.environments.values():
-        yield from _of(project.document, ("environments", environment.name, "vars"), dict(environment.vars))
+        for name, value in environment.vars.items():
+            yield from _of(project.document, ("environments", environment.name, "vars", name), value)
 
 
-def _of(document: Document, holder: At, values: dict[str, Json]) -> Iterator[Problem]:
-    for at, text in texts(holder, values):
-        reason = _reason(str(at[len(holder)]), text)
+def _of(document: Document, place: At, value: Json) -> Iterator[Problem]:
+    for at, text in texts(place, value):
+        reason = _reason(str(place[-1]), text)
         if reason:
             told = f"`{at[-1]}` {reason}: keep it in a secret store, and pass the secret's name."
             yield document.problem(at, CODE, told)

@@ -10,7 +10,7 @@ from retrigger.triggers.authoring.globs import Names, covers
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.expressions import load_expression
 from retrigger.triggers.glob import Wild
-from retrigger.triggers.spec import MessageSource, ObjectSource, ScheduleSource
+from retrigger.triggers.spec import ObjectSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,6 @@ _ADDRESS: Final = re.compile(
 )
 _LONGEST_NAME: Final = 1024
 """Bytes of an object's name, in both clouds."""
-_KIND: Final = {ObjectSource: "object", MessageSource: "message", ScheduleSource: "schedule"}
 
 
 def check(project: Project, environment: Environment) -> Iterator[Problem]:
@@ -81,14 +80,13 @@ def _repeated(before: list[ObjectSource], source: ObjectSource) -> str | None:
 
 def _never_true(one: Authored, at: At, source: Source) -> Iterator[Problem]:
     for place, text in (((*at, "filter"), source.filter), (("filter",), one.trigger.filter)):
-        if text is not None and all(_is_false(text, event) for event in _known(source)):
+        if text is not None and all(_is_false(text, event) for event in _known(str(at[2]), source)):
             told = f"`filter` is never true for source {at[1]} ({at[2]}), so no event reaches it: correct it."
             yield one.document.problem(place, "unreachable_source", told)
 
 
-def _known(source: Source) -> list[dict[str, Json]]:
+def _known(kind: str, source: Source) -> list[dict[str, Json]]:
     """What is known of every event that the source hears, in each of the forms that it may have."""
-    kind = _KIND[type(source)]
     if isinstance(source, ObjectSource):
         return [{"kind": kind, "object": {"change": change}} for change in source.change]
     return [{"kind": kind}]

@@ -52,12 +52,14 @@ def _closing(one: Authored) -> Iterator[Problem]:
 def _one_uri(one: Authored) -> Iterator[Problem]:
     if one.trigger.window.max_members == 1:
         return
-    sources = [(at, source) for at, source in one.sources if isinstance(source, ObjectSource)]
-    for at, parameters in [(("launch",), one.trigger.launch.parameters), *((at, it.parameters) for at, it in sources)]:
-        for name, value in parameters.items():
-            if _uses_one_uri(value):
-                told = "`window.uri` is for a window of one: set `max_members: 1`, or use `window.folder`."
-                yield one.document.problem((*at, "parameters", name), "many_members", told)
+    asked: list[tuple[At, Json]] = [(one.asked_at(name), value) for name, value in one.trigger.launch.values.items()]
+    for at, source in one.sources:
+        if isinstance(source, ObjectSource):
+            asked += [((*at, "parameters", name), value) for name, value in source.parameters.items()]
+    for at, value in asked:
+        if _uses_one_uri(value):
+            told = "`window.uri` is for a window of one: set `max_members: 1`, or use `window.folder`."
+            yield one.document.problem(at, "many_members", told)
 
 
 def _uses_one_uri(value: Json) -> bool:

@@ -6,7 +6,7 @@ import pytest
 
 from retrigger.triggers.authoring import compile as compiling
 from retrigger.triggers.authoring.checks import loops
-from retrigger.triggers.authoring.settle import store
+from retrigger.triggers.spec import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,7 +59,7 @@ def loops_of(root: Path) -> list[tuple[str, int, int]]:
     ],
 )
 def test_a_written_folder_wakes_a_glob(listened: str, match: str, written: str, *, expected: bool) -> None:
-    assert loops.may_match(store(listened), match, store(written)) is expected
+    assert loops.may_match(Store.at(listened), match, Store.at(written)) is expected
 
 
 def test_a_chain_of_pipelines_is_no_loop(write: Write) -> None:
