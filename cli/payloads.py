@@ -77,6 +77,8 @@ def read_headers(path: Path | None) -> Mapping[str, str]:
 
 def read_payload(payload: Payload, headers: Mapping[str, str], route: str | None) -> Sequence[Found]:
     """What the payload holds, in its order. Where it carries no time, it is received now."""
+    if route is not None and route.startswith("/"):
+        route = route.lstrip("/") or "events"  # the URL's path, as a function is called
     try:
         parsed = parse(headers, payload.body, route, now=datetime.now(UTC))
     except Malformed as error:

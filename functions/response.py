@@ -10,8 +10,9 @@
 | it is not known who calls                                 | 401    | may give it up  |
 | that caller may not call                                  | 403    | may give it up  |
 
-Of a batch every member is decided on, whatever became of the others; one that left nothing durable has the whole batch
-delivered again, which changes nothing for the rest. Where there is no HTTP, returning says 200 and raising 503.
+Of a batch every member is decided on, whatever became of the others, unless the ledger is gone; one that left nothing
+durable has the whole batch delivered again, which changes nothing for the rest. Where there is no HTTP, returning says
+200 and raising 503.
 """
 
 from __future__ import annotations
@@ -91,6 +92,8 @@ def settle(
             told += [_error(member)] if isinstance(member, Malformed) else _decided(app, member)
         except RetriggerError as error:
             failed = error
+            if error.code == "ledger_unavailable":
+                break  # nor could the next be decided on: an outage costs one wait, not one a member
     malformed = {index: member for index, member in enumerate(parsed) if isinstance(member, Malformed)}
     if malformed:
         _bury(app, raw, name, malformed)

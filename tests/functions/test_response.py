@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import pytest
@@ -48,6 +48,18 @@ class Deciding:
         if isinstance(self.says, Exception):
             raise self.says
         return self.says
+
+
+@dataclass(frozen=True)
+class Counting:
+    """A core that fails at every event, and remembers which it was asked about."""
+
+    error: Exception
+    asked: list[str] = field(default_factory=list)
+
+    def handle(self, event: Event) -> list[Outcome]:
+        self.asked.append(event.id)
+        raise self.error
 
 
 def app(ledger: Ledger, says: list[Outcome] | Exception | None = None) -> Callable[[], App]:
@@ -135,6 +147,18 @@ def test_a_member_that_left_nothing_durable_has_the_batch_delivered_again(ledger
     _, status, _ = answer(app(ledger, gone), b"[]", lambda: [NO_EVENT, EVENT])
     assert status == 503
     assert len(dead_letters(ledger)) == 1  # what could be decided was
+
+
+def test_an_outage_of_the_ledger_costs_a_batch_one_wait(ledger: Ledger) -> None:
+    gone = Counting(Unavailable("gone", code="ledger_unavailable"))
+    _, status, _ = answer(lambda: App(cast("Core", gone), ledger), b"[]", lambda: [EVENT] * 5_000)
+    assert (status, gone.asked) == (503, ["e"])
+
+
+def test_a_member_that_fails_by_itself_costs_the_others_nothing(ledger: Ledger) -> None:
+    lost = Counting(Unavailable("lost a race", code="contended"))
+    _, status, _ = answer(lambda: App(cast("Core", lost), ledger), b"[]", lambda: [EVENT] * 3)
+    assert (status, lost.asked) == (503, ["e", "e", "e"])
 
 
 def test_the_same_malformed_request_is_one_dead_letter_a_day(ledger: Ledger) -> None:

@@ -184,7 +184,8 @@ def required(fields: Mapping[str, Json], name: str, where: str) -> str:
     """The non-empty string under `name`."""
     value = text(fields, name, where)
     if value is None:
-        raise Malformed(f"{where} has no {name}; send the event with it.", code="missing_field")
+        whose = where.removesuffix("'s")
+        raise Malformed(f"{whose} has no {name}; send the event with it.", code="missing_field")
     return value
 
 

@@ -83,7 +83,7 @@ SHARED = Environment(
 
 def settled(write: Write, text: str) -> tuple[Environment, str]:
     root = write({"retrigger.yaml": text.replace("WORKSPACE", WORKSPACE), "pipelines/train.yaml": JOB})
-    assert check(root) == []
+    assert {problem.code for problem in check(root)} <= {"unused_name"}
     project = load_project(root)
     (sha,) = project.templates
     return project.environments["it"], sha
@@ -169,4 +169,5 @@ def test_what_is_wrong_in_an_environment_is_told(write: Write, text: str, wrong:
     assert wrong[0] in text
     changed = text.replace(*wrong, 1).replace("WORKSPACE", WORKSPACE)
     found = check(write({"retrigger.yaml": changed, "pipelines/train.yaml": JOB}))
-    assert [(problem.path, problem.code) for problem in found] == [("retrigger.yaml", code)]
+    told = [(problem.path, problem.code) for problem in found if problem.code != "unused_name"]
+    assert told == [("retrigger.yaml", code)]

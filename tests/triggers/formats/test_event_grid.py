@@ -62,7 +62,13 @@ def test_a_code_that_is_no_text_is_not_answered(code: object) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [[validation(), event()], [event(), validation()], [validation(), validation()], [validation(), 7], [7, validation()]],
+    [
+        [validation(), event()],
+        [event(), validation()],
+        [validation(), validation()],
+        [validation(), 7],
+        [7, validation()],
+    ],
 )
 def test_a_validation_among_others_makes_the_whole_batch_malformed(value: object) -> None:
     assert refused(value) == "malformed_envelope"
