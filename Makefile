@@ -6,7 +6,7 @@ export UV_PYTHON_DOWNLOADS := never
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := $(UV) run --frozen
 
-.PHONY: help setup demo test check bench clean
+.PHONY: help setup demo test check bench pins clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,9 +14,12 @@ help: ## Show this list
 .tools/bin/uv:
 	python3 -m pip install --quiet --disable-pip-version-check --target .tools uv
 
+# A bundle's test installs its requirements offline: what `uv sync` leaves in the cache is not enough for that.
 setup: $(filter .tools/%,$(UV)) ## Install everything into .venv and warm the caches that demo and tests use
 	$(UV) sync --frozen --quiet
 	$(RUN) python -m retrigger.cli prepare --quiet
+	$(RUN) uv venv --quiet --clear build/functions
+	$(RUN) uv pip install --quiet --python build/functions -r deploy/pins/gcp.txt -r deploy/pins/azure.txt
 
 demo: setup ## Run the main job, start to finish, on this machine
 	$(RUN) retrigger demo
@@ -33,6 +36,10 @@ check: $(filter .tools/%,$(UV)) ## Format, lint, types, import direction
 
 bench: setup ## Print the benchmark tables
 	$(RUN) python -m tests.benchmarks all
+
+pins: $(filter .tools/%,$(UV)) ## Pin in bundles what uv.lock has, after a change of it
+	@for cloud in gcp azure; do $(RUN) uv export --quiet --frozen --offline --no-dev --no-emit-project --no-header \
+	  --no-annotate --extra $$cloud --output-file deploy/pins/$$cloud.txt || exit; done
 
 clean: ## Remove what the targets made
 	rm -rf .venv .tools build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

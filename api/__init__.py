@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from retrigger.handlers.outcome import Outcome, Verdict
     from retrigger.handlers.ports import Launcher
     from retrigger.handlers.wiring import handle
+    from retrigger.manifest import Manifest
     from retrigger.triggers.authoring.project import load_project
     from retrigger.triggers.event import Event
     from retrigger.triggers.spec import Trigger
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Event": "retrigger.triggers.event",
     "Launcher": "retrigger.handlers.ports",
+    "Manifest": "retrigger.manifest",
     "Outcome": "retrigger.handlers.outcome",
     "Trigger": "retrigger.triggers.spec",
     "Verdict": "retrigger.handlers.outcome",
@@ -26,7 +28,7 @@ _HOMES = {
     "load_project": "retrigger.triggers.authoring.project",
 }
 
-__all__ = ["Event", "Launcher", "Outcome", "Trigger", "Verdict", "handle", "load_project"]
+__all__ = ["Event", "Launcher", "Manifest", "Outcome", "Trigger", "Verdict", "handle", "load_project"]
 
 
 def __getattr__(name: str) -> object:

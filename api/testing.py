@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from retrigger.handlers.adapters.memory import MemoryLauncher, MemoryObjects, MemoryRecords
 from retrigger.handlers.journal import Journal, RunView
@@ -36,6 +37,7 @@ _MINUTE = timedelta(minutes=1)
 class Sandbox:
     """The real core over a ledger, a store and a platform in memory. Time stands still until `advance`.
 
+    The platform in memory takes pipelines of either cloud, also those of Azure ML that functions cannot launch yet.
     Raises ProjectError if the project has mistakes. `now` is aware; the default is as good as any other day.
     """
 
@@ -49,12 +51,12 @@ class Sandbox:
         self.app = assemble(compiled, MemoryRecords(lambda: self.now), self.platform, self.objects)
 
     def drop(self, uri: str, data: bytes) -> list[Outcome]:
-        """Put an object (`gs://bucket/name`) into the store and send its event once."""
-        bucket, _, name = uri.removeprefix("gs://").partition("/")
+        """Put an object (`gs://bucket/name`, or the URL of a blob) into the store and send its event once."""
+        account, bucket, name = _place(uri)
         stat = self.objects.put(bucket, name, data)
         payload = Object(
-            store="gcs",
-            account=None,
+            store="gcs" if account is None else "blob",
+            account=account,
             bucket=bucket,
             name=name,
             version=stat.version,
@@ -63,14 +65,15 @@ class Sandbox:
             complete=not name.endswith("/"),
             uri=uri,
         )
-        return self.send(self._event("google.cloud.storage.object.v1.finalized", f"//storage/{bucket}", payload))
+        kind = "google.cloud.storage.object.v1.finalized" if account is None else "Microsoft.Storage.BlobCreated"
+        return self.send(self._event(kind, f"//storage/{bucket}", payload))
 
     def publish(
         self, channel: str, body: Json, *, message_id: str | None = None, attributes: Mapping[str, str] | None = None
     ) -> list[Outcome]:
         """Publish JSON on a channel, by its name in the environment. A new message has a new id unless one is given."""
         payload = Message(
-            channel=self._environment.channels[channel],
+            channel=self._environment.channels[channel].address,
             id=message_id or f"message-{self._count}",
             attributes=attributes or {},
             body=json.dumps(body).encode(),
@@ -119,3 +122,12 @@ class Sandbox:
     def _event(self, kind: str, source: str, payload: Object | Message | Schedule) -> Event:
         self._count += 1
         return Event(id=f"event-{self._count}", source=source, type=kind, time=self.now, subject=None, payload=payload)
+
+
+def _place(uri: str) -> tuple[str | None, str, str]:
+    """-> (storage account of a blob, bucket or container, name of the object)."""
+    if uri.startswith("https://"):
+        host, container, name = uri.removeprefix("https://").split("/", 2)
+        return host.partition(".")[0], container, unquote(name)
+    bucket, _, name = uri.removeprefix("gs://").partition("/")
+    return None, bucket, name

@@ -48,6 +48,9 @@ COMMANDS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "why": Entry("retrigger.cli.why:why", "Why something did, or did not, launch a run."),
         "cancel": Entry("retrigger.cli.operate:cancel", "Ask the platform to stop a run."),
     },
+    "Go to a cloud": {
+        "deploy": Entry("retrigger.cli.deploy:deploy", "Make of a project what a cloud runs: `deploy bundle`."),
+    },
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,25 +16,52 @@ from retrigger.cli.render import Format, count, dim, examples, format_option, js
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from retrigger.triggers.authoring.schema import Kind
     from retrigger.triggers.errors import Problem
 
 _SHOWN: Final = 160
 
 
-@click.command(epilog=examples("retrigger check examples/churn", "retrigger check --format json | jq -r .path"))
+@click.command(
+    epilog=examples(
+        "retrigger check examples/churn",
+        "retrigger check --compiled compiled-dev.json",
+        "retrigger check --format json | jq -r .path",
+        "retrigger check --schema trigger",
+    )
+)
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--compiled",
+    "files",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A file of `retrigger compile`: is it still what the project says? May be given again.",
+)
 @format_option
+@click.option(
+    "--schema",
+    "kind",
+    type=click.Choice(["trigger", "project"]),
+    help="Print the JSON Schema of this kind of file, for editors, and check nothing.",
+)
 @click.pass_context
-def check(ctx: click.Context, folder: Path, form: Format) -> None:
+def check(ctx: click.Context, folder: Path, files: tuple[Path, ...], form: Format, kind: Kind | None) -> None:
     """Report every mistake of every file of a project: triggers, environments, schemas, templates.
 
     DIR is the project's folder or one inside it. Silence and exit code 0 if all is right; else 1.
     """
+    if kind is not None:
+        from retrigger.triggers.authoring.schema import json_schema
+
+        say(json.dumps(json_schema(kind), indent=2, ensure_ascii=False))
+        return
     from retrigger.triggers.authoring.compile import check as problems_of
     from retrigger.triggers.authoring.project import find_root, read_project
 
     root = find_root(folder)
-    problems = problems_of(root)
+    problems = problems_of(root) or [problem for file in files for problem in _stale(root, file)]
     if form == "json":
         for problem in _seen_from_here(root, problems):
             json_line(asdict(problem))
@@ -44,16 +72,27 @@ def check(ctx: click.Context, folder: Path, form: Format) -> None:
     if not sys.stderr.isatty():
         return
     project, _ = read_project(root)
-    triggers, environments = len(project.triggers), len(project.environments) + len(project.azure)
+    triggers, environments = len(project.triggers), len(project.environments)
     note(f"{count(triggers, 'trigger')}, {count(environments, 'environment')}: no problems")
+
+
+def _stale(root: Path, file: Path) -> list[Problem]:
+    from retrigger.triggers.authoring import stale
+    from retrigger.triggers.authoring.project import load_project
+
+    return stale.check(load_project(root), file.read_bytes().decode(errors="replace"), str(file.resolve()))
 
 
 def show(root: Path, problems: Sequence[Problem]) -> None:
     """Each problem on one line, as compilers write them, and below it the line that it is about."""
+    from retrigger.triggers.authoring.checks import secrets
+
+    secret = {(problem.path, problem.line) for problem in problems if problem.code == secrets.CODE}
     for problem, here in zip(problems, _seen_from_here(root, problems), strict=True):
         say(visible(str(here)))
-        for line in excerpt(root, problem):
-            say(line)
+        if (problem.path, problem.line) not in secret:  # logs have more readers than the file
+            for line in excerpt(root, problem):
+                say(line)
 
 
 def excerpt(root: Path, problem: Problem) -> Iterator[str]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.command(
     epilog=examples(
         "retrigger decode payload.json",
+        "retrigger decode --headers headers.json --route pubsub/projects/P/topics/T payload.json",
         "gcloud pubsub subscriptions pull SUB --format json | jq '.[0]' | retrigger decode --format json",
     )
 )
@@ -32,10 +33,11 @@ if TYPE_CHECKING:
 def decode(
     ctx: click.Context, files: tuple[Path, ...], headers_file: Path | None, route: str | None, form: Format
 ) -> None:
-    """Raw payloads to canonical events: CloudEvents, Pub/Sub pushes, storage notifications.
+    """Raw payloads to canonical events.
 
-    Each FILE holds one request body; a folder stands for every file below it, `-` or nothing for standard input.
-    Exit code 1 if any is malformed.
+    CloudEvents, Pub/Sub, Cloud Storage, audit logs, Event Grid, Blob Storage, Azure ML, queues, timers. Each FILE
+    holds one request body; a folder stands for every file below it, `-` or nothing for standard input. Exit code 1 if
+    any is malformed.
     """
     headers = read_headers(headers_file)
     malformed = False

@@ -18,7 +18,7 @@ from retrigger.handlers.ledger import Ledger
 from retrigger.handlers.ports import JobStatus
 from retrigger.handlers.validate.checks import check_object
 from retrigger.handlers.windows import WindowId
-from retrigger.handlers.wiring import google_api, launcher_of
+from retrigger.handlers.wiring import cloud_of
 from retrigger.triggers import glob, keys
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.event import Schedule
@@ -45,7 +45,8 @@ class Explanation:
     """What would become of one event for one trigger (None: it meets none).
 
     `identity` is what makes a second delivery a duplicate. `run` and `window` are ids over an empty ledger: those of a
-    window end in another hash in a real one. `not_checked` needs the data; `waits` is what the window would wait for.
+    window end in another hash in a real one. `parameters` are what a pipeline would be given. `not_checked` needs the
+    data; `waits` is what the window would wait for.
     """
 
     event: str
@@ -55,6 +56,7 @@ class Explanation:
     run: str | None
     window: str | None
     verdicts: list[dict[str, Json]]
+    parameters: Mapping[str, Json] | None
     request: Request | None
     not_checked: list[str]
     waits: str | None
@@ -65,7 +67,7 @@ def explain_event(compiled: Compiled, event: Event) -> list[Explanation]:
     at = max(event.time, event.payload.scheduled_for) if isinstance(event.payload, Schedule) else event.time
     environment = compiled.environment
     ledger = Ledger(_SameNonce(lambda: at), environment.name)
-    platform = _TakesAll(launcher_of(environment, google_api(environment, {})))
+    platform = _TakesAll(cloud_of(environment, {})[0])
     admission = Admission(ledger, _AtOnce(compiled, event), platform, MemoryObjects())
     core = Core(admission, Index.from_json(compiled.index), wait=lambda _: None)
     return [_Explainer(compiled, event, ledger, platform).explain(outcome) for outcome in core.handle(event)]
@@ -149,6 +151,7 @@ class _Explainer:
             run=name,
             window=outcome.window,
             verdicts=said + (run.value.verdicts if run else []),
+            parameters=run.value.job["parameters"] if run and run.value.job else None,
             request=self._request(run) if run else None,
             not_checked=list(_not_checked(trigger)) if trigger and outcome.window else [],
             waits=self._waits(trigger, outcome.window) if trigger and outcome.window else None,

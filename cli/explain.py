@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(exists=True, allow_dash=True, path_type=Path)
 )
 @payload_options
-@click.option("--env", "environment", metavar="NAME", help="Default: the first one on Google.")
+@click.option("--env", "environment", metavar="NAME", help="Default: the first one.")
 @click.option("--project", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR")
 @click.option("--full", is_flag=True, help="Print the compiled pipeline inside the request, too.")
 @format_option
@@ -101,6 +101,8 @@ def _show(name: str, found: Explanation, *, full: bool) -> None:
         field("not checked", value)
     if found.waits is not None:
         field("waits", found.waits)
+    if found.request is None and found.parameters is not None:
+        field("parameters", json.dumps(found.parameters, ensure_ascii=False))
     if found.request is not None:
         _show_request(found.request, full=full)
 

@@ -18,7 +18,7 @@ from retrigger.cli.render import Format, examples, format_option, json_line, say
 from retrigger.triggers.authoring.wording import closest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from retrigger.local_emulator.state import State
 
@@ -141,9 +141,9 @@ def _attribute(text: str) -> tuple[str, str]:
 
 
 def _topic(state: State, channel: str) -> str:
-    channels: Mapping[str, str] = compiled_of(state).environment.channels
+    channels = compiled_of(state).environment.channels
     if channel in channels:
-        return channels[channel]
+        return channels[channel].address
     if channel.startswith("projects/"):
         return channel
     known = ", ".join(f"`{name}`" for name in channels) or "none"

@@ -37,14 +37,17 @@ class Payload:
 def payload_options(command: Command) -> Command:
     """How the payloads of `decode` and `explain` came."""
     command = click.option(
-        "--route", metavar="NAME", help="The route they came on: events, pubsub, storage, schedule/TRIGGER."
+        "--route",
+        metavar="NAME",
+        help="The route they came on: events, pubsub/CHANNEL, schedule/TRIGGER, queue/CHANNEL, … (docs/events.md). "
+        "Without one the headers, or else the body, must tell.",
     )(command)
     return click.option(
         "--headers",
         "headers_file",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         metavar="FILE",
-        help="Their HTTP headers: a JSON object of name to value.",
+        help="Their HTTP headers, or a binding's metadata: a JSON object of name to value.",
     )(command)
 
 
@@ -74,6 +77,8 @@ def read_headers(path: Path | None) -> Mapping[str, str]:
 
 def read_payload(payload: Payload, headers: Mapping[str, str], route: str | None) -> Sequence[Found]:
     """What the payload holds, in its order. Where it carries no time, it is received now."""
+    if route is not None and route.startswith("/"):
+        route = route.lstrip("/") or "events"  # the URL's path, as a function is called
     try:
         parsed = parse(headers, payload.body, route, now=datetime.now(UTC))
     except Malformed as error:

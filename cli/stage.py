@@ -70,7 +70,7 @@ class Stage:
     def publish(self, channel: str, body: Mapping[str, Json]) -> str:
         """-> the message's id."""
         message = {"data": base64.b64encode(json.dumps(body).encode()).decode()}
-        url = f"{self.emulator.url}/v1/{self.environment.channels[channel]}:publish"
+        url = f"{self.emulator.url}/v1/{self.environment.channels[channel].address}:publish"
         sent = json.dumps({"messages": [message]}).encode()
         answer: Any = self._api.call("POST", url, body=sent, write=True).json()
         return str(answer["messageIds"][0])

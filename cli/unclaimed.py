@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from retrigger.cli.dry_run import explain_event
 from retrigger.triggers.event import Event, Object
-from retrigger.triggers.spec import MessageSource, ObjectSource, ScheduleSource
+from retrigger.triggers.spec import LifecycleSource, MessageSource, ObjectSource, ScheduleSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,11 +70,13 @@ def _listens(source: Source, environment: Environment) -> str:
     match source:
         case ObjectSource():
             store = environment.stores[source.store]
-            return f"gs://{store.bucket}/{store.prefix}{source.match} ({', '.join(source.change)})"
+            return f"{store.uri('')}{store.prefix}{source.match} ({', '.join(source.change)})"
         case MessageSource():
-            return environment.channels[source.channel]
+            return " and ".join(environment.channels[source.channel].addresses)
         case ScheduleSource():
             return f"the schedule `{source.cron}` in {source.timezone}"
+        case LifecycleSource():
+            return f"{' and '.join(source.types)} of {environment.platform(source.platform).resource}"
 
 
 def _text(value: Json) -> str | None:

@@ -1,1 +1,1 @@
-"""What a project becomes in the cloud. Bundles, plans and checks of a deployment are not written yet."""
+"""What a project becomes in the cloud. Bundles are written; plans and checks of a deployment are not yet."""

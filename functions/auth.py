@@ -136,7 +136,7 @@ def _token_rules(
     from retrigger.functions.tokens import token_rules  # a function without such a caller does without PyJWT
 
     settings = replace(HttpSettings.from_environment(environ), max_body=_LARGEST_KEY_SET, connections=1)
-    return token_rules(callers, environment.endpoints, Http(settings))
+    return token_rules(callers, environment.services, Http(settings))
 
 
 def _secret(setting: str, environ: Mapping[str, str]) -> bytes:

@@ -10,8 +10,9 @@
 | it is not known who calls                                 | 401    | may give it up  |
 | that caller may not call                                  | 403    | may give it up  |
 
-Of a batch every member is decided on, whatever became of the others; one that left nothing durable has the whole batch
-delivered again, which changes nothing for the rest. Where there is no HTTP, returning says 200 and raising 503.
+Of a batch every member is decided on, whatever became of the others, unless the ledger is gone; one that left nothing
+durable has the whole batch delivered again, which changes nothing for the rest. Where there is no HTTP, returning says
+200 and raising 503.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ _LOG = logging.getLogger(__name__)
 _JSON = {"Content-Type": "application/json"}
 _RAW_KEPT = 64 * 1024
 _MEMBERS_KEPT = 100
+_ID_TOLD = 1024
 
 
 def answer_caller(admit: Callable[[], None], serve: Callable[[], Answer]) -> Answer:
@@ -69,10 +71,13 @@ def answer(app: Callable[[], App], raw: bytes, receive: Callable[[], Parsed]) ->
             return _body({"outcomes": [*told]}), 200, _JSON
 
 
-def settle(app: Callable[[], App], raw: bytes, receive: Callable[[], Parsed]) -> Handshake | list[dict[str, Json]]:
+def settle(
+    app: Callable[[], App], raw: bytes, receive: Callable[[], Parsed], *, name: str = ""
+) -> Handshake | list[dict[str, Json]]:
     """Decide on every event of a delivery: what became of each, or `{"error": …}` for what is none and was buried.
 
-    Raises RetriggerError where a member left nothing durable: the delivery is not acknowledged.
+    `name` tells two deliveries of the same bytes apart where the platform does. Raises RetriggerError where a member
+    left nothing durable: the delivery is not acknowledged.
     """
     try:
         parsed = receive()
@@ -87,9 +92,11 @@ def settle(app: Callable[[], App], raw: bytes, receive: Callable[[], Parsed]) ->
             told += [_error(member)] if isinstance(member, Malformed) else _decided(app, member)
         except RetriggerError as error:
             failed = error
+            if error.code == "ledger_unavailable":
+                break  # nor could the next be decided on: an outage costs one wait, not one a member
     malformed = {index: member for index, member in enumerate(parsed) if isinstance(member, Malformed)}
     if malformed:
-        _bury(app, raw, malformed)
+        _bury(app, raw, name, malformed)
     if failed is not None:
         raise failed
     return told
@@ -111,14 +118,19 @@ def answer_tick(run: Callable[[], Report]) -> Answer:
 
 def _decided(app: Callable[[], App], event: Event) -> list[dict[str, Json]]:
     if event.notes:
-        _LOG.warning("event_noted", extra={"fields": {"event": event.id, "notes": [*event.notes]}})
-    outcomes = [outcome.to_json() for outcome in app().core.handle(event)]
+        _LOG.warning("event_noted", extra={"fields": {"event": _bounded(event.id), "notes": [*event.notes]}})
+    outcomes = [{**outcome.to_json(), "event": _bounded(outcome.event)} for outcome in app().core.handle(event)]
     for outcome in outcomes:
         _LOG.info("event_decided", extra={"fields": outcome})
     return outcomes
 
 
-def _bury(app: Callable[[], App], raw: bytes, malformed: Mapping[int, Malformed]) -> None:
+def _bounded(event_id: str) -> str:
+    """An id is its sender's, and may be as long as a body."""
+    return event_id if len(event_id) <= _ID_TOLD else f"{event_id[:_ID_TOLD]}…"
+
+
+def _bury(app: Callable[[], App], raw: bytes, name: str, malformed: Mapping[int, Malformed]) -> None:
     """Redelivery cannot mend it: keep the beginning of it for people, in one dead letter, and have it forgotten."""
     digest = hashlib.sha256(raw).hexdigest()
     first = next(iter(malformed.values()))
@@ -130,7 +142,7 @@ def _bury(app: Callable[[], App], raw: bytes, malformed: Mapping[int, Malformed]
         "malformed": len(malformed),
         "members": members,
     }
-    app().ledger.bury(f"malformed:{digest}", str(first), body)
+    app().ledger.bury(f"malformed:{digest}{name and f':{name}'}", str(first), body)
     fields = {"code": first.code, "reason": str(first), "sha256": digest, "malformed": len(malformed)}
     _LOG.warning("event_malformed", extra={"fields": fields})
 

@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from retrigger.handlers.carrying import Carrying
+from retrigger.handlers.freezing import Freezing
 from retrigger.handlers.judging import Judging
-from retrigger.handlers.launch import Freezing, send
+from retrigger.handlers.launch import send
 from retrigger.handlers.ledger import Claim, Head, Ledger, Manifest, Run, Stored
 from retrigger.handlers.listing import Listing
 from retrigger.handlers.outcome import Verdict

@@ -9,7 +9,7 @@ from retrigger.handlers.outcome import Verdict
 from retrigger.triggers import keys
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.expressions import load_expression
-from retrigger.triggers.spec import MessageSource, ObjectSource
+from retrigger.triggers.spec import ScheduleSource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,7 @@ class Arrival:
     def identity(self) -> str:
         """What makes two deliveries the same occurrence here. Raises ExpressionError if the source's key gives none."""
         override = None
-        if isinstance(self.source, (ObjectSource, MessageSource)) and self.source.key is not None:
+        if self.source is not None and not isinstance(self.source, ScheduleSource) and self.source.key is not None:
             override = load_expression(self.source.key).evaluate(self.scope)
         return keys.identity(self.event, override)
 

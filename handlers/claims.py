@@ -72,6 +72,14 @@ class Claims:
         stored, fresh = self.take(arrival, name, state="rejected", verdicts=[verdict.to_json()])
         return recorded(arrival, stored, "rejected" if fresh else "duplicate")
 
+    def bury(self, arrival: Arrival, verdict: Verdict) -> Outcome:
+        """What cannot be done yet becomes a dead letter, to be replayed; the letter comes before the claim."""
+        name, event = self.name(arrival), arrival.event.to_json()
+        if self.ledger.claims.get(name) is None:
+            self.ledger.bury(f"claim:{name}", verdict.reason, {"event": event})
+        stored, fresh = self.take(arrival, name, state="dead", verdicts=[verdict.to_json()])
+        return recorded(arrival, stored, "dead" if fresh else "duplicate")
+
 
 def outcome(arrival: Arrival, result: Result, *verdicts: Verdict) -> Outcome:
     """An outcome that no claim stands behind."""

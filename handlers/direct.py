@@ -6,9 +6,9 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.handlers.claims import Claims, recorded
-from retrigger.handlers.launch import frozen_job
 from retrigger.handlers.ledger import to_ms
 from retrigger.handlers.outcome import Outcome, Verdict
+from retrigger.handlers.requests import frozen_job
 from retrigger.handlers.validate.checks import check_message
 from retrigger.handlers.windows import on_grid
 from retrigger.triggers import keys
@@ -44,6 +44,8 @@ class Direct:
             name = self.claims.name(arrival)
             request = self._request(arrival)
         except (ExpressionError, Refused) as error:
+            if error.code == "not_supported_yet":
+                return self.claims.bury(arrival, Verdict("launch", "stop", error.code, str(error)))
             return self.claims.reject(arrival, Verdict("check", "stop", error.code, str(error)))
         stored, fresh = self.claims.take(arrival, name, state="open", **request)
         if (conflict := self.claims.conflict(arrival, stored)) is not None:

@@ -47,7 +47,7 @@ class Listing:
                     version=stat.version,
                     size=stat.size,
                     checksum=stat.checksum,
-                    uri=f"gs://{store.bucket}/{stat.name}",
+                    uri=store.uri(stat.name),
                 )
                 event = Event(id="", source="", type="", time=_UNKNOWN_TIME, subject=None, payload=payload)
                 scope = {"event": event.scope(), "match": {**captures, **found}, "vars": environment.vars}

@@ -64,6 +64,7 @@ class Job:
     """What to launch, frozen in the run record before it is sent: names, values and hashes, no secrets.
 
     `id` fits `[a-z][-a-z0-9]{0,126}`. `template` is the SHA-256 under which the ledger keeps the compiled pipeline.
+    `artifacts`: input name -> id in the platform's metadata store. `compute` and `experiment` are Azure ML's.
     """
 
     id: str
@@ -76,6 +77,9 @@ class Job:
     parameters: Mapping[str, Json]
     labels: Mapping[str, str]
     fingerprint: str
+    artifacts: Mapping[str, str] = field(default_factory=dict)
+    compute: str | None = None
+    experiment: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

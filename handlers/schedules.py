@@ -31,11 +31,16 @@ class Schedules:
         self.ledger = direct.ledger
 
     def wake_up(self, arrival: Arrival, schedule: Schedule) -> Outcome:
-        """Look at the schedule. A wake-up that is announced for the future looks at the present."""
+        """Look at the schedule. A wake-up that is announced for the future looks at the present.
+
+        A new cursor begins before the minute that it is announced for: a clock that sends a message knocks a little
+        after the time.
+        """
         source = arrival.source
         assert isinstance(source, ScheduleSource)
         self.ledger.note("schedule", name_of(arrival.trigger, source), arrival.trigger.name, self.ledger.now_ms())
-        since_ms = min(to_ms(schedule.scheduled_for) - 1, self.ledger.now_ms())
+        minute = schedule.scheduled_for.replace(second=0, microsecond=0)
+        since_ms = min(to_ms(minute) - 1, self.ledger.now_ms())
         for done in self.catch_up(arrival.trigger, source, since_ms):
             if done.result in {"launched", "deferred", "skipped"}:
                 return done

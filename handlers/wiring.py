@@ -80,13 +80,8 @@ def handle(event: Event) -> list[Outcome]:
 def build(settings: Settings) -> App:
     """Put a function together. Opens the ledger, sends nothing. Raises RetriggerError where it is misconfigured."""
     compiled = compiled_at(settings.compiled)
-    api = google_api(compiled.environment, settings.environ)
-    return assemble(
-        compiled,
-        records_of(compiled.environment.ledger),
-        launcher_of(compiled.environment, api),
-        objects_of(compiled.environment, api),
-    )
+    launcher, objects = cloud_of(compiled.environment, settings.environ)
+    return assemble(compiled, records_of(compiled.environment.ledger), launcher, objects)
 
 
 @functools.lru_cache(maxsize=1)
@@ -119,14 +114,26 @@ def records_of(address: str) -> Records:
     raise RetriggerError(message, code="not_supported_yet")
 
 
+def cloud_of(environment: Environment, environ: Mapping[str, str]) -> tuple[Launcher, Objects]:
+    """The environment's platform and its stores."""
+    match environment.cloud:
+        case "gcp":
+            api = google_api(environment, environ)
+            return launcher_of(environment, api), objects_of(environment, api)
+        case "azure":
+            from retrigger.handlers.adapters.later import LaterLauncher, LaterObjects
+
+            return LaterLauncher(), LaterObjects()
+
+
 def google_api(environment: Environment, environ: Mapping[str, str]) -> GoogleApi:
     http = Http(HttpSettings.from_environment(environ))
-    tokens = TokenSettings.from_environment(environ, endpoint=environment.endpoints.get("metadata"))
+    tokens = TokenSettings.from_environment(environ, endpoint=environment.services.get("metadata"))
     return GoogleApi(http, Tokens(http, tokens))
 
 
 def objects_of(environment: Environment, api: GoogleApi) -> Objects:
-    endpoint = environment.endpoints.get("storage")
+    endpoint = environment.services.get("storage")
     return GcsObjects(api) if endpoint is None else GcsObjects(api, endpoint=endpoint)
 
 
@@ -135,5 +142,5 @@ def launcher_of(environment: Environment, api: GoogleApi) -> Launcher:
         api,
         project=environment.project,
         location=environment.location,
-        endpoint=environment.endpoints.get("vertex"),
+        endpoint=environment.services.get("vertex"),
     )

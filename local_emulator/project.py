@@ -43,12 +43,12 @@ def emulator_for(project: Project, claim: Claim, options: Options, environ: Mapp
     Raises ProjectError if the project has mistakes.
     """
     state = claim.state
-    endpoints = dict.fromkeys(("storage", "vertex", "metadata"), claim.url)
-    local = local_environment(project, like=options.like, ledger=f"sqlite:{state.ledger}", endpoints=endpoints)
+    services = dict.fromkeys(("storage", "vertex", "metadata"), claim.url)
+    local = local_environment(project, like=options.like, ledger=f"sqlite:{state.ledger}", services=services)
     write_atomically(state.compiled, compile_project(project, local))
     sources = [(trigger, source) for trigger in project.triggers for source in trigger.sources]
     watched = {local.stores[source.store].bucket for _, source in sources if isinstance(source, ObjectSource)}
-    topics = {local.channels[source.channel] for _, source in sources if isinstance(source, MessageSource)}
+    topics = {local.channels[source.channel].address for _, source in sources if isinstance(source, MessageSource)}
     settings = Settings(
         project=local.project,
         location=local.location,

@@ -117,9 +117,9 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Any], set[str
     folder = tmp_path_factory.mktemp("function")
     compiled = folder / "compiled.json"
     with Platform() as platform:
-        endpoints = dict.fromkeys(("storage", "vertex", "metadata"), platform.url)
+        services = dict.fromkeys(("storage", "vertex", "metadata"), platform.url)
         project = load_project(PROJECT)
-        local = local_environment(project, like="dev", ledger=f"sqlite:{folder / 'ledger'}", endpoints=endpoints)
+        local = local_environment(project, like="dev", ledger=f"sqlite:{folder / 'ledger'}", services=services)
         compiled.write_text(compile_project(project, local), encoding="utf-8")
         ours = served(SOURCE, REQUESTS, RETRIGGER_COMPILED=str(compiled))
     bare = served(HELLO, [("/", {}, "")])

@@ -1,6 +1,6 @@
 """The one file that a function loads: an environment, the index, and its triggers and templates.
 
-    {"format": 2, "head": {"environment": {…}, "index": …, "triggers": {name: [start, end]},
+    {"format": 3, "head": {"environment": {…}, "index": …, "triggers": {name: [start, end]},
                            "templates": {sha256: [start, end]}, "length": …}, "body": [trigger, …, template, …]}
 
 It is one line of JSON. A function reads the head, and of the body the one trigger that its event meets: starts and
@@ -19,20 +19,30 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from retrigger.triggers.errors import RetriggerError
+from retrigger.triggers.launches import (
+    Approval,
+    BatchPrediction,
+    Choice,
+    OnlineDeployment,
+    PipelineLaunch,
+    Rollback,
+)
 from retrigger.triggers.spec import (
+    Channel,
     Column,
     Concurrency,
     EntraCaller,
     Environment,
     GoogleCaller,
     KeyCaller,
-    Launch,
+    LifecycleSource,
     Limits,
     MessageSource,
     ObjectCheck,
     ObjectSource,
     OnFailure,
     Pipeline,
+    Platform,
     ScheduleSource,
     Store,
     Throttle,
@@ -47,15 +57,26 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     from retrigger.triggers.event import Json
+    from retrigger.triggers.launches import Launch
     from retrigger.triggers.spec import Caller, Source
 
-FORMAT = 2
+FORMAT = 3
 _START = f'{{"format":{FORMAT},"head":'
 _BETWEEN = ',"body":'
 _END = "}\n"
-_SOURCES: dict[str, type[Source]] = {"object": ObjectSource, "message": MessageSource, "schedule": ScheduleSource}
+_SOURCES: dict[str, type[Source]] = {
+    "object": ObjectSource,
+    "message": MessageSource,
+    "schedule": ScheduleSource,
+    "lifecycle": LifecycleSource,
+}
+_LAUNCHES: dict[str, type[Launch]] = {
+    "pipeline": PipelineLaunch,
+    "batch_prediction": BatchPrediction,
+    "online_deployment": OnlineDeployment,
+}
 _CALLERS: dict[str, type[Caller]] = {"google": GoogleCaller, "entra": EntraCaller, "key": KeyCaller}
-_KINDS: dict[type, str] = {cls: kind for kinds in (_SOURCES, _CALLERS) for kind, cls in kinds.items()}
+_KINDS: dict[type, str] = {cls: kind for kinds in (_SOURCES, _LAUNCHES, _CALLERS) for kind, cls in kinds.items()}
 _T = TypeVar("_T")
 
 
@@ -152,7 +173,7 @@ def _text(value: object) -> str:
 
 
 def _plain(value: object) -> object:
-    """JSON of a spec value: sources and callers say their kind, a field that holds its default is left out."""
+    """JSON of a spec value: one of several kinds says which, a field that holds its default is left out."""
     match value:
         case timedelta():
             return value.total_seconds()
@@ -160,10 +181,9 @@ def _plain(value: object) -> object:
             return [_plain(item) for item in value]
         case dict():
             return {key: _plain(item) for key, item in value.items()}
-        case ObjectSource() | MessageSource() | ScheduleSource() | GoogleCaller() | EntraCaller() | KeyCaller():
-            return {"kind": _KINDS[type(value)], **_told(value)}
         case _ if is_dataclass(value) and not isinstance(value, type):
-            return _told(value)
+            kind = _KINDS.get(type(value))
+            return _told(value) if kind is None else {"kind": kind, **_told(value)}
         case _:
             return value
 
@@ -187,6 +207,10 @@ def _read(cls: type[_T], data: Mapping[str, Json]) -> _T:
 def _one_of(kinds: Mapping[str, type[_T]], data: Json) -> _T:
     told = dict(_object(data))
     return _read(kinds[str(told.pop("kind"))], told)
+
+
+def _choice(data: str | dict[str, Json]) -> object:
+    return data if isinstance(data, str) else _read(Choice, data)
 
 
 def _callers(data: str | list[Json]) -> object:
@@ -217,7 +241,7 @@ def _seconds(data: float) -> timedelta:
 _READERS: dict[type, dict[str, Callable[..., object]]] = {
     Trigger: {
         "sources": partial(_many, partial(_one_of, _SOURCES)),
-        "launch": _part(Launch),
+        "launch": partial(_one_of, _LAUNCHES),
         "object_check": _part(ObjectCheck),
         "window_check": _part(WindowCheck),
         "window": _part(WindowRule),
@@ -228,12 +252,24 @@ _READERS: dict[type, dict[str, Callable[..., object]]] = {
     },
     ObjectSource: {"change": tuple},
     ScheduleSource: {"late_at_most": _seconds},
+    LifecycleSource: {"types": tuple},
+    PipelineLaunch: {"pipeline": _choice},
+    OnlineDeployment: {
+        "steps": tuple,
+        "bake": _seconds,
+        "rollback_if": _part(Rollback),
+        "approve": _part(Approval),
+    },
+    Rollback: {"p95": _seconds},
+    Approval: {"within": _seconds},
     ObjectCheck: {"columns": partial(_each, _part(Column))},
     Column: {"one_of": tuple},
     WindowRule: {"quiet": _seconds, "max_wait": _seconds, "settle": _seconds},
     Throttle: {"per": _seconds},
     Environment: {
         "stores": partial(_each, _part(Store)),
+        "channels": partial(_each, _part(Channel)),
+        "platforms": partial(_each, _part(Platform)),
         "pipelines": partial(_each, _part(Pipeline)),
         "limits": _part(Limits),
         "callers": _callers,

@@ -23,12 +23,16 @@ MAX_VALUES: Final = 50_000
 """Values that an expression reads, divided by how often it reads; and that it gives: a microsecond each."""
 MAX_VALUES_LOOPED: Final = 400_000
 """Values that an expression with a loop reads, times its tokens."""
-MAX_PAIRS: Final = 150_000
-"""Pairs of values, where a loop reads more than its variable, times how often it does."""
-MAX_PATTERNS_LOOPED: Final = 4_000_000
+MAX_PAIRS: Final = 1_000_000
+"""Pairs of values, where a loop reads more than its variable, times how often it does: 50 ns each."""
+MAX_PAIRS_MAPPED: Final = 150_000
+"""The same where `map` may give all pairs back."""
+MAX_PATTERNS_LOOPED: Final = 2_500_000
 """Values that an expression with a loop and `matches()` reads, times the cost of its patterns: built for each item."""
-MAX_ITEMS_LOOPED: Final = 1000
-"""Items of any list that an expression with a loop reads: building a list takes quadratic time."""
+MAX_SQUARED: Final = 1_000_000
+"""The square of the items of any list that an expression with a loop reads, times its loops: each may build a list,
+which takes quadratic time.
+"""
 
 
 class Bounds(NamedTuple):

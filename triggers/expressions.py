@@ -21,9 +21,10 @@ from retrigger.triggers.expression_values import (
     MAX_CHARS,
     MAX_CHARS_LOOPED,
     MAX_CHARS_MATCHED,
-    MAX_ITEMS_LOOPED,
     MAX_PAIRS,
+    MAX_PAIRS_MAPPED,
     MAX_PATTERNS_LOOPED,
+    MAX_SQUARED,
     MAX_VALUES,
     MAX_VALUES_LOOPED,
     Bounds,
@@ -157,8 +158,8 @@ class Expression:
 def compile_expression(source: str, variables: Mapping[str, str], *, result: str | None = None) -> Expression:
     """Check `source` in full against dotted names and their types, such as {"event.object.size": "int"}.
 
-    Raise ExpressionError, with the 1-based column in `source`: `syntax`, `unknown_name`, `too_complex` or `wrong_type`
-    (also if the value is not of type `result`; "dyn" passes).
+    Raise ExpressionError, with the 1-based column in `source`: `syntax`, `unknown_name`, `bad_timezone`, `too_complex`
+    or `wrong_type` (also if the value is not of type `result`; "dyn" passes).
     """
     found = expression_text.tokens(source)
     expression_text.refuse_unbounded(found)
@@ -286,7 +287,7 @@ def _check_zones(found: list[Token]) -> None:
                 try:
                     zones.zone(argument.text.strip("\"'"))
                 except ValueError as exc:
-                    raise ExpressionError(str(exc), code="unknown_name", column=argument.at + 1) from exc
+                    raise ExpressionError(str(exc), code="bad_timezone", column=argument.at + 1) from exc
 
 
 def _without_has(source: str, found: list[Token]) -> str:
@@ -312,8 +313,10 @@ def _bounds(found: list[Token], reads: int) -> Bounds:
         values = MAX_VALUES_LOOPED // len(found)
         inside = sum(token.text in ROOTS for token in loops)
         if inside:
-            values = min(values, math.isqrt(MAX_PAIRS // inside))
-        bounds = Bounds(MAX_CHARS_LOOPED // often, values, MAX_ITEMS_LOOPED)
+            pairs = MAX_PAIRS_MAPPED if any(token.text == "map" for token in found) else MAX_PAIRS
+            values = min(values, math.isqrt(pairs // inside))
+        items = math.isqrt(MAX_SQUARED // max(sum(token.text in expression_text.LOOPS for token in found), 1))
+        bounds = Bounds(MAX_CHARS_LOOPED // often, values, items)
     if cost := _pattern_cost(found):
         values = min(bounds.values, MAX_PATTERNS_LOOPED // cost) if loops else bounds.values
         bounds = bounds._replace(chars=min(bounds.chars, MAX_CHARS_MATCHED // cost), values=values)

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 from retrigger.triggers import filing, glob
-from retrigger.triggers.event import Message, Object, Schedule, folded
-from retrigger.triggers.spec import MessageSource, ObjectSource, ScheduleSource
+from retrigger.triggers.event import Lifecycle, Message, Object, Schedule, folded
+from retrigger.triggers.spec import LifecycleSource, MessageSource, ObjectSource, ScheduleSource
 
 if TYPE_CHECKING:
     import re
     from collections.abc import Iterable, Iterator, Mapping
 
     from retrigger.triggers.event import Change, Event, Json
-    from retrigger.triggers.spec import Environment, Trigger
+    from retrigger.triggers.spec import Environment, Source, Trigger
 
 MARKER: Final = -1
 """The source index of a marker."""
@@ -35,50 +36,62 @@ class Match:
     captures: Mapping[str, str]
 
 
+_DEEPEST: Final = 12
+"""Segments of a resource's name that can be a platform's: a workspace has nine."""
 _Objects: TypeAlias = "dict[str, filing.Filed]"
 """Kind, account and bucket of a store -> its globs."""
 _Direct: TypeAlias = "dict[str, list[tuple[str, int]]]"
-"""Address of a channel, or name of a schedule -> trigger and source."""
+"""What an event is met by -> trigger and source.
+
+That is a channel's address, a schedule's name, or a platform's kind and resource with the type of the event.
+"""
 
 
 class Index:
     """Events to matches. Loaded, it is the JSON that it came from, and the globs that were needed so far."""
 
-    __slots__ = ("_messages", "_objects", "_patterns", "_schedules")
+    __slots__ = ("_lifecycles", "_messages", "_objects", "_patterns", "_schedules")
 
-    def __init__(self, objects: _Objects, messages: _Direct, schedules: _Direct) -> None:
+    def __init__(self, objects: _Objects, messages: _Direct, schedules: _Direct, lifecycles: _Direct) -> None:
         self._objects = objects
         self._messages = messages
         self._schedules = schedules
+        self._lifecycles = lifecycles
         self._patterns: dict[str, re.Pattern[str]] = {}
 
     @classmethod
     def build(cls, triggers: Iterable[Trigger], environment: Environment) -> Index:
-        """The index of one environment. Raise KeyError for a store or channel that it lacks, ValueError for a glob."""
+        """The index of one environment. Raise KeyError for a name that it lacks, ValueError for a glob."""
         listeners: dict[str, dict[tuple[str, str], list[filing.Listener]]] = {}
         messages: _Direct = {}
         schedules: _Direct = {}
+        lifecycles: _Direct = {}
+        filed: Mapping[type, _Direct] = {
+            MessageSource: messages,
+            ScheduleSource: schedules,
+            LifecycleSource: lifecycles,
+        }
         for trigger in triggers:
             for place, base, text, listener in _listeners(trigger, environment):
                 listeners.setdefault(place, {}).setdefault((base, text), []).append(listener)
             for at, source in enumerate(trigger.sources):
-                match source:
-                    case MessageSource():
-                        messages.setdefault(folded(environment.channels[source.channel]), []).append((trigger.name, at))
-                    case ScheduleSource():
-                        schedules.setdefault(trigger.name, []).append((trigger.name, at))
-                    case ObjectSource():
-                        pass  # listens by a glob, above
-        return cls({place: _filed(those) for place, those in listeners.items()}, messages, schedules)
+                for key in _direct_keys(trigger, source, environment):
+                    filed[type(source)].setdefault(key, []).append((trigger.name, at))
+        return cls({place: _filed(those) for place, those in listeners.items()}, messages, schedules, lifecycles)
 
     @classmethod
     def from_json(cls, loaded: Json) -> Index:
         """From what `to_json` gave. It is used as it is: the caller must not change it afterwards."""
         parts = cast("dict[str, Any]", loaded)
-        return cls(parts["objects"], parts["messages"], parts["schedules"])
+        return cls(parts["objects"], parts["messages"], parts["schedules"], parts["lifecycles"])
 
     def to_json(self) -> dict[str, Json]:
-        parts = {"objects": self._objects, "messages": self._messages, "schedules": self._schedules}
+        parts = {
+            "objects": self._objects,
+            "messages": self._messages,
+            "schedules": self._schedules,
+            "lifecycles": self._lifecycles,
+        }
         return cast("dict[str, Json]", json.loads(json.dumps(parts)))
 
     def match(self, event: Event) -> list[Match]:
@@ -87,12 +100,20 @@ class Index:
             case Object() as it:
                 return self._match_object(it)
             case Message() as it:
-                found = self._messages.get(folded(it.channel), ())
+                found = self._messages.get(folded(it.channel), [])
             case Schedule() as it:
-                found = self._schedules.get(it.name, ())
-            case _:
-                found = ()  # no source listens to lifecycle events yet
+                found = self._schedules.get(it.name, [])
+            case Lifecycle() as it:
+                found = self._match_lifecycle(event.type, it)
         return [Match(trigger, "source", source, {}) for trigger, source in found]
+
+    def _match_lifecycle(self, event_type: str, it: Lifecycle) -> list[tuple[str, int]]:
+        """What happened to a thing happened on the platform that the thing's name begins with, folder by folder."""
+        found = []
+        parts = folded(it.resource).split("/", _DEEPEST)[:_DEEPEST]
+        for resource in accumulate(parts, "{}/{}".format):
+            found += self._lifecycles.get(_happening(it.platform, resource, event_type), [])
+        return sorted(found)
 
     def _match_object(self, it: Object) -> list[Match]:
         files = self._objects.get(_place(it.store, it.account, it.bucket))
@@ -135,6 +156,24 @@ def _marked(found: list[Match], marks: list[tuple[int, str, Mapping[str, str]]],
     if change == "created":
         kept += [Match(trigger, "marker", MARKER, captures) for trigger, captures in first.items()]
     return kept
+
+
+def _direct_keys(trigger: Trigger, source: Source, environment: Environment) -> list[str]:
+    """Under which keys a source is filed that no glob belongs to; object sources listen by globs."""
+    match source:
+        case MessageSource():
+            return [folded(address) for address in environment.channels[source.channel].addresses]
+        case ScheduleSource():
+            return [trigger.name]
+        case LifecycleSource():
+            it = environment.platform(source.platform)
+            return [_happening(it.kind, folded(it.resource), event_type) for event_type in source.types]
+        case ObjectSource():
+            return []
+
+
+def _happening(platform: str, resource: str, event_type: str) -> str:
+    return f"{platform}:{resource}:{event_type}"
 
 
 def _place(kind: str, account: str | None, bucket: str) -> str:

@@ -23,7 +23,7 @@ _ANY_DAY: Final = datetime(2024, 1, 1)  # noqa: DTZ001  # wall-clock time has no
 def times(cron: str, timezone: str, since: datetime, until: datetime) -> Iterator[datetime]:
     """Every time t with since < t <= until, ascending. Raise ValueError as `validate` does."""
     place = zone(timezone)
-    for local in _simulate(cron, since.astimezone(place).replace(tzinfo=None)):
+    for local in wall_times(cron, since.astimezone(place).replace(tzinfo=None)):
         time = local.replace(tzinfo=place).astimezone(UTC)
         if time > until:
             return
@@ -41,12 +41,15 @@ def next_time(cron: str, timezone: str, after: datetime) -> datetime:
 def validate(cron: str, timezone: str) -> None:
     """Raise ValueError with the reason if `cron` has not five fields, never fires, or there is no such zone."""
     zone(timezone)
-    if next(_simulate(cron, _ANY_DAY), None) is None:
+    if next(wall_times(cron, _ANY_DAY), None) is None:
         raise ValueError(f"{cron!r} never fires")
 
 
-def _simulate(cron: str, after: datetime) -> Iterator[datetime]:
-    """Wall-clock times after `after`, for as long as no more than 50 years lie between two."""
+def wall_times(cron: str, after: datetime) -> Iterator[datetime]:
+    """Wall-clock times after `after`, whether a zone has them or not, while no more than 50 years lie between two.
+
+    Raise ValueError if `cron` is no cron expression.
+    """
     from cronsim import CronSim, CronSimError
 
     if len(cron) > MAX_LENGTH or len(cron.split()) != 5:

@@ -40,6 +40,8 @@ _MANY: Final = (
 _FINE_STEP: Final = 1e-15
 """`multipleOf` less than this is computed in fractions of hundreds of digits."""
 _FINE_COST: Final = 500
+_PATTERN_RULE: Final = 200
+"""The cost of a pattern that takes as long as a rule, on as many characters."""
 _REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
@@ -120,18 +122,23 @@ class _Level:
 
 
 def _own(schema: _Schema) -> int:
-    """Its rules for the place itself: one, and one for each value of a list or mapping that it compares with."""
-    enum, step = schema.get("enum"), schema.get("multipleOf")
+    """Its rules for the place itself: one, and more for a pattern, or for lists and mappings that it compares with."""
+    enum, step, pattern = schema.get("enum"), schema.get("multipleOf"), schema.get("pattern")
     listed = [*(enum if isinstance(enum, list) else ()), schema.get("const")]
     fine = isinstance(step, float) and abs(step) < _FINE_STEP
-    return 1 + fine * _FINE_COST + sum(_values(item) for item in listed if isinstance(item, dict | list))
+    dear = _pattern_rules(pattern) + fine * _FINE_COST
+    return 1 + dear + sum(_values(item) for item in listed if isinstance(item, dict | list))
+
+
+def _pattern_rules(pattern: Json) -> int:
+    return pattern_cost(pattern) // _PATTERN_RULE if isinstance(pattern, str) else 0
 
 
 def _below(schema: _Schema, above: dict[int, int]) -> int:
     """Of `properties` one rules each place; all else may, and every pattern is tried on every name."""
     named = max((above.get(id(part), 0) for part in _held(schema, ("properties",))), default=0)
     tried = schema.get("patternProperties")
-    cost = sum(1 + pattern_cost(text) // 100 for text in tried) if isinstance(tried, dict) else 0
+    cost = sum(1 + _pattern_rules(text) for text in tried) if isinstance(tried, dict) else 0
     return named + cost + sum(above.get(id(part), 0) for part in _held(schema, _ANY_CHILD))
 
 
@@ -148,7 +155,7 @@ def _held(schema: _Schema, keywords: Sequence[str]) -> Iterator[Json]:
 
 
 def _all_parts(schema: _Schema) -> Iterator[_Schema]:
-    """Every mapping below a schema that may be a schema, however a reference names it."""
+    """Every mapping below a schema: each may be one, by its keyword or because a reference names it."""
     waiting: list[Json] = [schema]
     found = 0
     while waiting:
@@ -158,7 +165,7 @@ def _all_parts(schema: _Schema) -> Iterator[_Schema]:
                 if found > MAX_PARTS:
                     raise _too_complex(f"it holds more than {MAX_PARTS:,} schemas: leave out what need not be checked")
                 yield part
-                waiting += [value for key, value in part.items() if key not in ("enum", "const", "default", "examples")]
+                waiting += part.values()
             case list() as parts:
                 waiting += parts
             case _:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from retrigger.triggers.event import Change, Json
+    from retrigger.triggers.launches import Launch, Parameters
 
-Parameters: TypeAlias = "Mapping[str, Json]"
-"""Parameter name -> literal, or text holding `${{ expression }}`."""
+ManifestFormat: TypeAlias = Literal["json", "uris", "mltable"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,21 @@ class ScheduleSource:
     parameters: Parameters = field(default_factory=dict)
 
 
-Source: TypeAlias = ObjectSource | MessageSource | ScheduleSource
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LifecycleSource:
+    """Events of these types about runs, models, endpoints or tables of a platform.
+
+    `platform` is a name in the environment's `platforms`; None is the environment's own platform.
+    """
+
+    types: tuple[str, ...]
+    platform: str | None = None
+    filter: str | None = None
+    key: str | None = None
+    parameters: Parameters = field(default_factory=dict)
+
+
+Source: TypeAlias = ObjectSource | MessageSource | ScheduleSource | LifecycleSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +97,10 @@ class WindowCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowRule:
-    """What waits together, and until when. `key` is an expression; `until` a glob of marker objects."""
+    """What waits together, and until when. `key` is an expression; `until` a glob of marker objects.
+
+    `manifest`: the form in which a run finds its members listed, where it asks for `window.manifest`.
+    """
 
     key: str | None = None
     quiet: timedelta = timedelta()
@@ -92,6 +110,7 @@ class WindowRule:
     settle: timedelta = timedelta(minutes=5)
     at_max_wait: Literal["launch", "reject"] = "launch"
     bad_member: Literal["drop", "reject"] = "drop"
+    manifest: ManifestFormat = "json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,14 +135,6 @@ class OnFailure:
 
     retry: int = 0
     then: Literal["carry_over", "dead"] = "carry_over"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Launch:
-    """The pipeline (a name in the environment) and its parameters."""
-
-    pipeline: str
-    parameters: Parameters = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,16 +168,69 @@ class Store:
     prefix: str = ""
     account: str | None = None
 
+    @classmethod
+    def at(cls, address: str) -> Store:
+        """`gs://bucket/folder` or `https://account.blob…/container/folder`, with or without a folder, or a last `/`."""
+        scheme, _, rest = address.partition("://")
+        account = None
+        if scheme == "https":
+            host, _, rest = rest.partition("/")
+            account = host.partition(".")[0]
+        bucket, _, folder = rest.partition("/")
+        prefix = folder if not folder or folder.endswith("/") else f"{folder}/"
+        return cls(kind="gcs" if account is None else "blob", account=account, bucket=bucket, prefix=prefix)
+
+    def uri(self, name: str) -> str:
+        """The URI of an object of the bucket, as its events have it; `name` with the prefix in it."""
+        if self.kind == "gcs":
+            return f"gs://{self.bucket}/{name}"
+        return f"https://{self.account}.blob.core.windows.net/{self.bucket}/{quote(name)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """Where messages are sent to, and the subscription through which they are received, where it is told."""
+
+    address: str
+    subscription: str | None = None
+
+    @property
+    def heard_at(self) -> str:
+        """The address that a function listens to."""
+        return self.address if self.subscription is None else self.subscription
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Every address under which a message of the channel may arrive."""
+        return (self.address,) if self.subscription is None else (self.address, self.subscription)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """A platform whose lifecycle events can be listened to; `resource` is what the names of its things begin with.
+
+    `projects/P/locations/L` of Vertex AI, `projects/P` of BigQuery, the resource id of an Azure ML workspace.
+    """
+
+    kind: Literal["vertex", "bigquery", "azureml"]
+    resource: str
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
-    """A compiled pipeline of an environment. `template` is the SHA-256 of its JSON text."""
+    """A compiled pipeline of an environment. `template` is the SHA-256 of its JSON text.
+
+    `root` is where its runs write; empty if nothing was told. `labels` are Azure ML's tags. `service_account` and
+    `caching` are Vertex AI's, `compute` and `experiment` Azure ML's; None means the platform's own.
+    """
 
     template: str
-    root: str
+    root: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
     service_account: str | None = None
     caching: bool | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
+    compute: str | None = None
+    experiment: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,20 +272,35 @@ Caller: TypeAlias = GoogleCaller | EntraCaller | KeyCaller
 class Environment:
     """One cloud, one ledger, and the addresses, identities, limits and variables for the same trigger files.
 
+    `project` and `location` are Google Cloud's, `workspace` (a resource id) is Azure ML's; the others are empty.
+    `endpoints`: the platform's names of batch and online endpoints.
     `callers`: "platform" has checked them already, or any of these may call; of none, only programs on loopback may.
-    `endpoints` replaces a service's public address ("storage", "vertex", "metadata"): the emulator's way in. The
+    `services` replaces a service's public address ("storage", "vertex", "metadata"): the emulator's way in. The
     addresses of issuers' public keys are "google_certs" and "entra_certs".
     """
 
     name: str
-    cloud: Literal["gcp"]
-    project: str
-    location: str
+    cloud: Literal["gcp", "azure"]
+    project: str = ""
+    location: str = ""
+    workspace: str = ""
     ledger: str
     vars: Mapping[str, Json] = field(default_factory=dict)
     stores: Mapping[str, Store] = field(default_factory=dict)
-    channels: Mapping[str, str] = field(default_factory=dict)
+    channels: Mapping[str, Channel] = field(default_factory=dict)
+    platforms: Mapping[str, Platform] = field(default_factory=dict)
     pipelines: Mapping[str, Pipeline] = field(default_factory=dict)
+    endpoints: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     callers: Literal["platform"] | tuple[Caller, ...] = ()
-    endpoints: Mapping[str, str] = field(default_factory=dict)
+    services: Mapping[str, str] = field(default_factory=dict)
+
+    def platform(self, name: str | None) -> Platform:
+        """The platform of this name, or the one where the pipelines run. KeyError if there is none of the name."""
+        if name is not None:
+            return self.platforms[name]
+        match self.cloud:
+            case "gcp":
+                return Platform(kind="vertex", resource=f"projects/{self.project}/locations/{self.location}")
+            case "azure":
+                return Platform(kind="azureml", resource=self.workspace)

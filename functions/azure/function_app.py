@@ -42,7 +42,7 @@ def take(headers: Mapping[str, str], body: bytes, route: str) -> None:
     settle(app, body, lambda: read(headers, body, route))
 
 
-def read(headers: Mapping[str, str], body: bytes, route: str | None) -> Parsed:
+def read(headers: Mapping[str, str], body: bytes, route: str) -> Parsed:
     return parse(headers, body, route, now=app().ledger.records.now())
 
 
@@ -69,7 +69,7 @@ def events(req: func.HttpRequest) -> func.HttpResponse:
 
 
 def answer_events(req: func.HttpRequest) -> Answer:
-    headers, raw, route = dict(req.headers), req.get_body(), req.route_params.get("route") or None
+    headers, raw, route = dict(req.headers), req.get_body(), req.route_params.get("route") or "events"
     if req.method != "POST" and ORIGIN not in headers:
         return answer_other_methods()
     return answer(app, raw, lambda: read(headers, raw, route))
@@ -100,7 +100,7 @@ def hear_queue(channel: str, address: str, it: StorageQueue) -> None:
         told = (
             f"Every delivery of a message of the queue {it.queue} failed; mend what the log says, then send it again."
         )
-        settle(app, message.get_body(), lambda: [Malformed(told, code="poisoned")])
+        settle(app, message.get_body(), lambda: [Malformed(told, code="poisoned")], name=message.id or "")
 
 
 def hear_service_bus(channel: str, address: str, it: ServiceBusQueue | ServiceBusTopic) -> None:
@@ -116,7 +116,7 @@ def hear_service_bus(channel: str, address: str, it: ServiceBusQueue | ServiceBu
         take(metadata.of_service_bus(message), message.get_body(), f"servicebus/{address}")
 
 
-for address, channel in {address: channel for channel, address in project.environment.channels.items()}.items():
+for address, channel in {one.heard_at: channel for channel, one in project.environment.channels.items()}.items():
     match binding(address):
         case StorageQueue() as it:
             hear_queue(channel, address, it)

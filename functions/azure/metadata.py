@@ -32,8 +32,9 @@ def of_service_bus(message: ServiceBusMessage) -> dict[str, str]:
             "SessionId": message.session_id,
             "ContentType": message.content_type,
             "CorrelationId": message.correlation_id,
-            "Subject": message.subject,
-            "ApplicationProperties": message.application_properties,
+            # older extensions of the host have other names for these two
+            "Subject": message.subject or message.label,
+            "ApplicationProperties": message.application_properties or message.user_properties,
         }
     )
 

@@ -48,7 +48,7 @@ def tick(request: Request) -> ResponseReturnValue:
 @functions_framework.http
 def main(request: Request) -> ResponseReturnValue:
     """Both, by path."""
-    return tick(request) if request.path == "/tick" else events(request)
+    return tick(request) if request.path.strip("/") == "tick" else events(request)
 
 
 def _call(request: Request) -> Call:
@@ -61,5 +61,5 @@ def _events(request: Request) -> Answer:
     if request.method != "POST" and not handshake:
         return answer_other_methods()
     raw = request.stream.read(MAX_BODY + 1)
-    headers, route = dict(request.headers), request.path.strip("/") or None
+    headers, route = dict(request.headers), request.path.strip("/") or "events"
     return answer(app, raw, lambda: parse(headers, raw, route, now=app().ledger.records.now()))

@@ -144,11 +144,11 @@ def test_requests_that_wait_for_a_slot_run_in_the_order_in_which_they_came(sandb
 def test_a_filter_that_cannot_be_evaluated_is_named_once(tmp_path: Path) -> None:
     trigger = (EXAMPLE / "triggers" / "churn.yaml").read_text()
     copytree(EXAMPLE, tmp_path, dirs_exist_ok=True)
-    before, after = "in: retrain-requests\n", "in: retrain-requests\n      filter: event.message.json.urgent\n"
+    before, after = "in: retrain-requests\n", "in: retrain-requests\n      filter: event.message.attributes.urgent\n"
     (tmp_path / "triggers" / "churn.yaml").write_text(trigger.replace(before, after))
     [outcome] = Sandbox(tmp_path, environment="dev").publish("retrain-requests", {"request_id": "r-1"})
     assert [verdict.reason for verdict in outcome.verdicts] == [
-        "event.message.json.urgent: urgent is absent here: guard it with has(…)"
+        "event.message.attributes.urgent: urgent is absent here: guard it with has(…)"
     ]
 
 

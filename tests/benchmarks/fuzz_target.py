@@ -15,14 +15,14 @@ import atheris
 
 with atheris.instrument_imports(include=["retrigger.triggers"]):
     from retrigger.triggers.errors import Malformed
-    from retrigger.triggers.formats import audit, background, parse, wire
+    from retrigger.triggers.formats import audit, azure, background, bindings, parse, wire
     from retrigger.triggers.formats.wire import Handshake
 
 if TYPE_CHECKING:
     from retrigger.triggers.event import Event
 
 _NOW: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
-LAZY: Final = (audit, background)
+LAZY: Final = (audit, azure, background, bindings)
 """Imported here so that they are instrumented too: `parse` would import them uninstrumented."""
 
 

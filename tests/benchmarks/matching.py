@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from retrigger.triggers import glob
 from retrigger.triggers.event import Object
+from retrigger.triggers.launches import PipelineLaunch
 from retrigger.triggers.match import Index
-from retrigger.triggers.spec import Launch, ObjectSource, Trigger
+from retrigger.triggers.spec import ObjectSource, Trigger
 from tests.benchmarks.measure import in_turns, progress
 from tests.benchmarks.report import Benchmark, Report, Target
 from tests.benchmarks.scenes import ENVIRONMENT, dropped
@@ -78,7 +79,9 @@ def _name(number: int) -> str:
 def _index(globs: Sequence[str]) -> Index:
     """As a function has it: written, read, loaded."""
     triggers = [
-        Trigger(name=f"t{number}", sources=(ObjectSource(store="landing", match=text),), launch=Launch(pipeline="p"))
+        Trigger(
+            name=f"t{number}", sources=(ObjectSource(store="landing", match=text),), launch=PipelineLaunch(pipeline="p")
+        )
         for number, text in enumerate(globs)
     ]
     return Index.from_json(json.loads(json.dumps(Index.build(triggers, ENVIRONMENT).to_json())))

@@ -11,11 +11,12 @@ from retrigger.handlers.adapters.memory import MemoryLauncher, MemoryObjects
 from retrigger.handlers.wiring import assemble
 from retrigger.triggers import compiled
 from retrigger.triggers.event import Event, Message, Object
+from retrigger.triggers.launches import PipelineLaunch
 from retrigger.triggers.match import Index
 from retrigger.triggers.spec import (
+    Channel,
     Concurrency,
     Environment,
-    Launch,
     MessageSource,
     ObjectSource,
     Pipeline,
@@ -47,20 +48,20 @@ ENVIRONMENT: Final = Environment(
     location="europe-west4",
     ledger="",
     stores={"landing": Store(kind="gcs", bucket="landing")},
-    channels={"retrain": TOPIC},
+    channels={"retrain": Channel(address=TOPIC)},
     pipelines={"train": Pipeline(template=_SHA, root="gs://acme-pipelines")},
 )
 WINDOWED: Final = Trigger(
     name="windowed",
     sources=(ObjectSource(store="landing", match="in/dt={dt}/*.csv"),),
     window=WindowRule(key="match.dt", quiet=QUIET),
-    launch=Launch(pipeline="train", parameters={"what": "${{ window.manifest }}"}),
+    launch=PipelineLaunch(pipeline="train", parameters={"what": "${{ window.manifest }}"}),
 )
 DIRECT: Final = Trigger(
     name="direct",
     sources=(MessageSource(channel="retrain", key="event.message.json.id"),),
     concurrency=Concurrency(limit=1_000_000),
-    launch=Launch(pipeline="train", parameters={"what": "${{ event.message.json.id }}"}),
+    launch=PipelineLaunch(pipeline="train", parameters={"what": "${{ event.message.json.id }}"}),
 )
 
 

@@ -98,7 +98,7 @@ def uploaded(cloud: Cloud, name: str, *, version: int, at: datetime, complete: b
                 sequencer=f"{version:048x}",
                 size=version,
                 complete=complete,
-                uri=f"https://acme.blob.core.windows.net/landing/{quote(name)}",
+                uri=f"https://acme.blob.core.windows.net/landing/{quote(name, safe='/=')}",
             )
             account = "/subscriptions/s-1/resourceGroups/ml/providers/Microsoft.Storage/storageAccounts/acme"
             source, subject = account, f"/blobServices/default/containers/landing/blobs/{name}"

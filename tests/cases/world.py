@@ -20,7 +20,7 @@ from retrigger.handlers.journal import EventView, Journal, RunView
 from retrigger.handlers.ledger import Ledger
 from retrigger.triggers.authoring.compile import compile_project, local_environment
 from retrigger.triggers.authoring.project import load_project
-from retrigger.triggers.spec import Store
+from retrigger.triggers.spec import Channel, Store
 from tests.benchmarks.loopback import Platform
 
 if TYPE_CHECKING:
@@ -147,9 +147,10 @@ class World:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")
         project = load_project(folder)
-        endpoints = dict.fromkeys(("storage", "vertex", "metadata"), jobs.url)
-        local = local_environment(project, like="dev", ledger=f"sqlite:{folder / 'ledger'}", endpoints=endpoints)
-        placed = replace(local, stores={"landing": STORES[cloud]}, channels=CHANNELS[cloud])
+        services = dict.fromkeys(("storage", "vertex", "metadata"), jobs.url)
+        local = local_environment(project, like="dev", ledger=f"sqlite:{folder / 'ledger'}", services=services)
+        channels = {name: Channel(address=address) for name, address in CHANNELS[cloud].items()}
+        placed = replace(local, stores={"landing": STORES[cloud]}, channels=channels)
         (folder / "compiled.json").write_text(compile_project(project, placed), encoding="utf-8")
         return cls(cloud, folder, jobs)
 

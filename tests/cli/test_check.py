@@ -4,12 +4,15 @@ import json
 import os
 from typing import TYPE_CHECKING
 
+import pytest
+
+from retrigger.triggers.authoring.schema import json_schema
 from tests.cli.conftest import REQUESTS, TABLES, TEMPLATE, retrigger, write_project
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
+    from retrigger.triggers.authoring.schema import Kind
 
 
 def test_a_project_that_is_right_is_answered_with_silence(project: Path) -> None:
@@ -75,6 +78,40 @@ def test_a_missing_template_is_told_where_it_is_named(tmp_path: Path) -> None:
     assert (called.code, "missing_template" in called.out) == (1, True)
 
 
+def test_a_compiled_file_that_the_project_has_left_behind_is_told(project: Path, tmp_path: Path) -> None:
+    out = tmp_path / "dev.json"
+    retrigger("compile", project, "--env", "dev", "--out", out)
+    assert retrigger("check", project, "--compiled", out).code == 0
+    trigger = project / "triggers" / "requests.yaml"
+    trigger.write_text(trigger.read_text(encoding="utf-8").replace("limit: 2", "limit: 3"), encoding="utf-8")
+    called = retrigger("check", project, "--compiled", out, "--format", "json")
+    (problem,) = called.lines
+    assert (called.code, problem["path"], problem["code"]) == (1, str(out), "stale_compiled")
+
+
+def test_a_file_that_is_not_compiled_is_told_in_one_sentence(project: Path, tmp_path: Path) -> None:
+    out = tmp_path / "dev.json"
+    out.write_bytes(b"\xff\xfe")
+    called = retrigger("check", project, "--compiled", out)
+    assert (called.code, "Traceback" in called.err, "retrigger compile" in called.err) == (2, False, True)
+
+
+def test_the_line_of_a_secret_is_not_shown(project: Path) -> None:
+    trigger = project / "triggers" / "requests.yaml"
+    text = trigger.read_text(encoding="utf-8")
+    trigger.write_text(text.replace("parameters: {", "parameters: {password: hunter2, "), encoding="utf-8")
+    called = retrigger("check", project)
+    assert ("secret_in_parameter" in called.out, "hunter2" in called.out) == (True, False)
+
+
+def test_the_caret_stands_under_the_name_within_an_expression(project: Path) -> None:
+    trigger = project / "triggers" / "tables.yaml"
+    text = trigger.read_text(encoding="utf-8")
+    trigger.write_text(text.replace("event.object.size", "event.object.sise"), encoding="utf-8")
+    _, line, caret = retrigger("check", project).out.splitlines()
+    assert line[caret.index("^") :].startswith("event.object.sise")
+
+
 def test_no_project_is_told(tmp_path: Path) -> None:
     called = retrigger("check", tmp_path)
     assert (called.code, "no_project" in called.err) == (1, True)
@@ -108,3 +145,13 @@ def test_a_pipe_in_the_triggers_folder_is_told_and_not_waited_for(tmp_path: Path
     os.mkfifo(folder / "triggers" / "pipe.yaml")
     called = retrigger("check", folder)
     assert (called.code, "missing_file" in called.out) == (1, True)
+
+
+@pytest.mark.parametrize("kind", ["trigger", "project"])
+def test_the_schema_of_a_file_is_printed_for_editors_wherever_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Kind
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    called = retrigger("check", "--schema", kind)
+    assert (called.code, json.loads(called.out)) == (0, json_schema(kind))
+    assert retrigger("check", "--schema", "pipeline").code == 2

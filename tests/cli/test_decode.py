@@ -84,6 +84,14 @@ def test_headers_and_a_route_tell_the_format(write: Write) -> None:
     assert retrigger("decode", write("push.json", PUSH), "--route", "nowhere").code == 1
 
 
+def test_a_route_may_be_written_as_the_path_that_it_is(write: Write) -> None:
+    push = write("push.json", PUSH)
+    for route in ("pubsub/projects/p/topics/t", "/pubsub/projects/p/topics/t"):
+        called = retrigger("decode", "--format", "json", "--route", route, push)
+        assert [line["message"]["channel"] for line in called.lines] == ["projects/p/topics/t"]
+    assert retrigger("decode", "--route", "/", push).code == 0
+
+
 def test_people_see_what_is_there(write: Write) -> None:
     called = retrigger("decode", write("e.json", uploaded("x\x1b[2J.csv")))
     assert called.code == 0

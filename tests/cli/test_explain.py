@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from tests.cli.conftest import REQUESTS, TABLES, TEMPLATE, retrigger, uploaded, write_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Write = Callable[..., Path]
 
@@ -47,6 +49,7 @@ def test_a_message_is_explained_down_to_the_request(project: Path, write: Write)
         "verdicts": [],
         "not_checked": [],
         "waits": None,
+        "parameters": {"data": "gs://acme-dev-landing/x/", "seconds": "5"},
         "request": {
             "method": "POST",
             "url": f"{JOBS}?pipelineJobId={run}",
@@ -158,3 +161,40 @@ def test_it_refuses_a_project_with_mistakes_and_an_unknown_environment(project: 
     (project / "triggers" / "tables.yaml").write_text("name: [")
     called = retrigger("explain", payload, "--project", project)
     assert (called.code, "yaml_syntax" in called.err) == (1, True)
+
+
+SECTION_6 = Path(__file__).parents[1] / "golden" / "section6"
+BLOB = {
+    "specversion": "1.0",
+    "id": "b1",
+    "source": "/subscriptions/1/resourceGroups/r/providers/Microsoft.Storage/storageAccounts/acmeprod",
+    "type": "Microsoft.Storage.BlobCreated",
+    "subject": f"/blobServices/default/containers/landing/blobs/{DAY}/a.csv",
+    "time": "2026-11-20T10:00:00Z",
+    "data": {
+        "api": "PutBlob",
+        "eTag": "0x8D4BCC2E4835CD0",
+        "contentLength": 100,
+        "url": f"https://acmeprod.blob.core.windows.net/landing/{DAY}/a.csv",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("environment", "event", "landing", "told"),
+    [
+        ("dev", uploaded(f"{DAY}/a.csv"), "gs://acme-dev-landing", ("launched", "quiet")),
+        ("prod", BLOB, "https://acmeprod.blob.core.windows.net/landing", ("dead", "not_supported_yet")),
+    ],
+)
+def test_the_example_of_the_design_is_explained_in_both_of_its_environments(
+    write: Write, environment: str, event: object, landing: str, told: tuple[str, str]
+) -> None:
+    payload, launches = write("e.json", event), told[0] == "launched"
+    called = retrigger("explain", payload, "--project", SECTION_6, "--env", environment, "--format", "json")
+    (found,) = called.lines
+    assert (called.code, found["trigger"], found["result"]) == (int(not launches), "churn-retrain", told[0])
+    assert found["parameters"] == {"data": f"{landing}/{DAY}/", "as_of": "2026-11-20", "min_auc": 0.9}
+    assert found["verdicts"][-1]["code"] == told[1]
+    shown = retrigger("explain", payload, "--project", SECTION_6, "--env", environment).out
+    assert ("not launchable yet by this version" in shown, f"{landing}/{DAY}/" in shown) == (not launches, True)

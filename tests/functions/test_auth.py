@@ -48,7 +48,7 @@ def environment(callers: Literal["platform"] | tuple[Caller, ...], certs: str = 
         location="europe-west4",
         ledger="",
         callers=callers,
-        endpoints={"google_certs": certs},
+        services={"google_certs": certs},
     )
 
 

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import pytest
@@ -50,6 +50,18 @@ class Deciding:
         return self.says
 
 
+@dataclass(frozen=True)
+class Counting:
+    """A core that fails at every event, and remembers which it was asked about."""
+
+    error: Exception
+    asked: list[str] = field(default_factory=list)
+
+    def handle(self, event: Event) -> list[Outcome]:
+        self.asked.append(event.id)
+        raise self.error
+
+
 def app(ledger: Ledger, says: list[Outcome] | Exception | None = None) -> Callable[[], App]:
     return lambda: App(cast("Core", Deciding(says or [])), ledger)
 
@@ -86,6 +98,16 @@ def test_what_a_format_had_to_decide_is_logged(ledger: Ledger, caplog: pytest.Lo
     answer(app(ledger), b"raw", lambda: [EVENT])
     (record,) = caplog.records
     assert (record.getMessage(), vars(record)["fields"]) == ("event_noted", {"event": "e", "notes": ["odd_time"]})
+
+
+def test_of_an_id_without_end_the_beginning_is_told(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
+    """A sender's id may be as long as a body: it must not become a line of the log, or the answer."""
+    caplog.set_level(logging.INFO, "retrigger")
+    event = replace(EVENT, id="x" * 10_000_000)
+    body, status, _ = answer(app(ledger, [replace(outcome("ignored"), event=event.id)]), b"raw", lambda: [event])
+    told = "x" * 1024 + "…"
+    assert (status, [each["event"] for each in json.loads(body)["outcomes"]]) == (200, [told])
+    assert [vars(record)["fields"]["event"] for record in caplog.records] == [told, told]
 
 
 def test_what_is_malformed_is_acknowledged_once_it_lies_among_the_dead_letters(ledger: Ledger) -> None:
@@ -125,6 +147,18 @@ def test_a_member_that_left_nothing_durable_has_the_batch_delivered_again(ledger
     _, status, _ = answer(app(ledger, gone), b"[]", lambda: [NO_EVENT, EVENT])
     assert status == 503
     assert len(dead_letters(ledger)) == 1  # what could be decided was
+
+
+def test_an_outage_of_the_ledger_costs_a_batch_one_wait(ledger: Ledger) -> None:
+    gone = Counting(Unavailable("gone", code="ledger_unavailable"))
+    _, status, _ = answer(lambda: App(cast("Core", gone), ledger), b"[]", lambda: [EVENT] * 5_000)
+    assert (status, gone.asked) == (503, ["e"])
+
+
+def test_a_member_that_fails_by_itself_costs_the_others_nothing(ledger: Ledger) -> None:
+    lost = Counting(Unavailable("lost a race", code="contended"))
+    _, status, _ = answer(lambda: App(cast("Core", lost), ledger), b"[]", lambda: [EVENT] * 3)
+    assert (status, lost.asked) == (503, ["e", "e", "e"])
 
 
 def test_the_same_malformed_request_is_one_dead_letter_a_day(ledger: Ledger) -> None:

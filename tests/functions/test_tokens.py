@@ -51,7 +51,7 @@ def declared(certs: str, *callers: Caller) -> Callers:
         location="europe-west4",
         ledger="",
         callers=callers,
-        endpoints={"google_certs": certs, "entra_certs": certs},
+        services={"google_certs": certs, "entra_certs": certs},
     )
     return Callers.of(environment, {}, clock=lambda: float(NOW))
 

@@ -10,20 +10,30 @@ from hypothesis import strategies as st
 
 from retrigger.triggers import compiled
 from retrigger.triggers.errors import RetriggerError
+from retrigger.triggers.launches import (
+    Approval,
+    BatchPrediction,
+    Choice,
+    OnlineDeployment,
+    PipelineLaunch,
+    Rollback,
+)
 from retrigger.triggers.spec import (
+    Channel,
     Column,
     Concurrency,
     EntraCaller,
     Environment,
     GoogleCaller,
     KeyCaller,
-    Launch,
+    LifecycleSource,
     Limits,
     MessageSource,
     ObjectCheck,
     ObjectSource,
     OnFailure,
     Pipeline,
+    Platform,
     ScheduleSource,
     Store,
     Throttle,
@@ -58,12 +68,36 @@ message_sources = st.builds(MessageSource, channel=text, schema=jsons, filter=st
 schedule_sources = st.builds(
     ScheduleSource, cron=text, timezone=text, late_at_most=st.none() | durations, parameters=parameters
 )
+lifecycle_sources = st.builds(
+    LifecycleSource,
+    types=st.lists(text, max_size=2).map(tuple),
+    platform=st.none() | text,
+    filter=st.none() | text,
+    key=st.none() | text,
+    parameters=parameters,
+)
+choices = st.builds(Choice, by=text, among=st.dictionaries(text, text, max_size=2))
+launches = (
+    st.builds(PipelineLaunch, pipeline=text | choices, parameters=parameters, artifacts=parameters)
+    | st.builds(BatchPrediction, endpoint=st.none() | text, model=st.none() | text, input=jsons, output=jsons)
+    | st.builds(
+        OnlineDeployment,
+        endpoint=text,
+        model=text,
+        version=text,
+        smoke=jsons,
+        steps=st.lists(numbers, max_size=2).map(tuple),
+        bake=durations,
+        rollback_if=st.builds(Rollback, error_rate=st.none() | st.floats(0, 1), p95=st.none() | durations),
+        approve=st.none() | st.builds(Approval, before=numbers, within=durations),
+    )
+)
 columns = st.builds(Column, type=st.sampled_from(["str", "int"]), one_of=st.lists(text, max_size=2).map(tuple))
 triggers = st.builds(
     Trigger,
     name=text,
-    sources=st.lists(object_sources | message_sources | schedule_sources, max_size=3).map(tuple),
-    launch=st.builds(Launch, pipeline=text, parameters=parameters),
+    sources=st.lists(object_sources | message_sources | schedule_sources | lifecycle_sources, max_size=3).map(tuple),
+    launch=launches,
     description=text,
     filter=st.none() | text,
     object_check=st.none()
@@ -83,6 +117,7 @@ triggers = st.builds(
         until=st.none() | text,
         settle=durations,
         at_max_wait=st.sampled_from(["launch", "reject"]),
+        manifest=st.sampled_from(["json", "uris", "mltable"]),
     ),
     concurrency=st.builds(Concurrency, limit=numbers, key=st.none() | text),
     throttle=st.none() | st.builds(Throttle, limit=numbers, per=durations),
@@ -97,7 +132,10 @@ pipelines = st.builds(
     service_account=st.none() | text,
     caching=st.none() | st.booleans(),
     labels=st.dictionaries(text, text, max_size=2),
+    compute=st.none() | text,
+    experiment=st.none() | text,
 )
+platforms = st.builds(Platform, kind=st.sampled_from(["vertex", "bigquery", "azureml"]), resource=text)
 names = st.lists(text, max_size=2).map(tuple)
 callers = (
     st.builds(GoogleCaller, audience=text, service_accounts=names)
@@ -107,17 +145,20 @@ callers = (
 environments = st.builds(
     Environment,
     name=text,
-    cloud=st.just("gcp"),
+    cloud=st.sampled_from(["gcp", "azure"]),
     project=text,
     location=text,
+    workspace=text,
     ledger=text,
     vars=st.dictionaries(text, jsons, max_size=2),
     stores=st.dictionaries(text, st.builds(Store, kind=st.just("gcs"), bucket=text, prefix=text), max_size=2),
-    channels=st.dictionaries(text, text, max_size=2),
+    channels=st.dictionaries(text, st.builds(Channel, address=text, subscription=st.none() | text), max_size=2),
+    platforms=st.dictionaries(text, platforms, max_size=2),
+    endpoints=st.dictionaries(text, text, max_size=2),
     pipelines=st.dictionaries(text, pipelines, max_size=2),
     limits=st.builds(Limits, submit_per_minute=st.none() | numbers, running=st.none() | numbers),
     callers=st.just("platform") | st.lists(callers, max_size=3).map(tuple),
-    endpoints=st.dictionaries(text, text, max_size=2),
+    services=st.dictionaries(text, text, max_size=2),
 )
 
 DEV = Environment(
@@ -129,7 +170,7 @@ DEV = Environment(
     stores={"landing": Store(kind="gcs", bucket="acme-dev-landing")},
 )
 CHURN = Trigger(
-    name="churn", sources=(ObjectSource(store="landing", match="churn/*.csv"),), launch=Launch(pipeline="churn")
+    name="churn", sources=(ObjectSource(store="landing", match="churn/*.csv"),), launch=PipelineLaunch(pipeline="churn")
 )
 
 
@@ -153,7 +194,7 @@ def test_defaults_are_left_out() -> None:
     assert document["body"][0] == {
         "name": "churn",
         "sources": [{"kind": "object", "store": "landing", "match": "churn/*.csv"}],
-        "launch": {"pipeline": "churn"},
+        "launch": {"kind": "pipeline", "pipeline": "churn"},
     }
 
 

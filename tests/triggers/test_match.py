@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import pytest
 from hypothesis import given
@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 
 from retrigger.triggers import filing, glob
 from retrigger.triggers.event import Change, Event, Lifecycle, Message, Object, Payload, Schedule
+from retrigger.triggers.launches import PipelineLaunch
 from retrigger.triggers.match import Index, Match
 from retrigger.triggers.spec import (
+    Channel,
     Environment,
-    Launch,
+    LifecycleSource,
     MessageSource,
     ObjectSource,
+    Platform,
     ScheduleSource,
     Source,
     Store,
@@ -45,12 +48,12 @@ def environment() -> Environment:
             "blob": Store(kind="blob", account="acme", bucket="lake"),
             "theirs": Store(kind="blob", account="other", bucket="lake", prefix="a/b/"),
         },
-        channels={"retrain": TOPIC},
+        channels={"retrain": Channel(address=TOPIC)},
     )
 
 
 def trigger(name: str, *sources: Source, until: str | None = None) -> Trigger:
-    return Trigger(name=name, sources=sources, launch=Launch(pipeline="p"), window=WindowRule(until=until))
+    return Trigger(name=name, sources=sources, launch=PipelineLaunch(pipeline="p"), window=WindowRule(until=until))
 
 
 def event(payload: Payload) -> Event:
@@ -217,40 +220,6 @@ def test_the_index_agrees_with_trying_every_source(made: list[Trigger], met: lis
         assert found.match(one) == naive(made, one)
 
 
-SHAPES = {
-    "one/{i:04}/*.csv": "one/{i:04}/part.csv",
-    "**/t{i}/*.csv": "x/y/t{i}/part.csv",
-    "*-{i:04}.csv": "part-{i:04}.csv",
-    "**/t{i:04}-*.csv": "x/y/t{i:04}-part.csv",
-    "{{x}}/*-{i:04}/*": "x/y-{i:04}/part",
-    "*_{i:04}_*.csv": "part_{i:04}_eu.csv",
-    "exports/customers-{i:04}*": "exports/customers-{i:04}-eu.csv",
-    "{{a}}/{{b}}-{i:04}-{{c}}": "a/b-{i:04}-c",
-    "**/common/*/{i}": "common/common/common/{i}",
-}
-"""Glob of trigger number i -> a name that fits it."""
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_one_glob_is_tried_however_many_there_are(shape: str) -> None:
-    texts = [shape.format(i=i) for i in range(1000)]
-    files = filing.filed([filing.Entry("", text, glob.parse(text).suffix, []) for text in texts])
-    tried = [[entry.glob for entry in filing.candidates(files, SHAPES[shape].format(i=i))] for i in (7, 123, 999)]
-    assert tried == [[texts[7]], [texts[123]], [texts[999]]]
-
-
-def test_of_lengths_there_may_be_as_many_as_there_are_globs() -> None:
-    texts = ["x" * length + f"-{length}*" for length in range(1000)]
-    files = filing.filed([filing.Entry("", text, "", []) for text in texts])
-    assert [entry.glob for entry in filing.candidates(files, "x" * 500 + "-500 and more")] == [texts[500]]
-
-
-def test_globs_without_a_literal_are_tried_on_names_as_deep_as_they_are() -> None:
-    texts = ["/".join(["{a}", *["*"] * depth]) for depth in range(30)]
-    files = filing.filed([filing.Entry("", text, "", []) for text in texts])
-    assert [entry.glob for entry in filing.candidates(files, "1/2/3")] == ["{a}/*/*"]
-
-
 def test_one_glob_of_many_triggers_is_tried_once() -> None:
     many = [trigger(f"t{number:03}", ObjectSource(store="landing", match="{a}/{b}")) for number in range(300)]
     (files,) = cast("dict[str, filing.Filed]", index(*many).to_json()["objects"]).values()
@@ -258,9 +227,62 @@ def test_one_glob_of_many_triggers_is_tried_once() -> None:
     assert index(*many).match(dropped("x/y")) == [source(f"t{number:03}", a="x", b="y") for number in range(300)]
 
 
-def test_a_hostile_name_meets_no_more_globs_than_it_names() -> None:
-    """The bound: the globs filed under what it offers. A name of 1,024 bytes has no more than 512 segments."""
-    texts = [f"**/{number:04}/*/*.csv" for number in range(1000)]
-    files = filing.filed([filing.Entry("", text, ".csv", []) for text in texts])
-    name = "/".join(f"{number:04}" for number in range(1000))[:1024]
-    assert len(list(filing.candidates(files, name))) == 205
+WORKSPACE = "/subscriptions/1a/resourceGroups/ML/providers/Microsoft.MachineLearningServices/workspaces/ml"
+REGISTERED, CHANGED = (f"Microsoft.MachineLearningServices.{name}" for name in ("ModelRegistered", "RunStatusChanged"))
+AUDIT = "google.cloud.audit.log.v1.written"
+
+
+def happened(kind: str, platform: Literal["azureml", "vertex", "bigquery"], resource: str) -> Event:
+    return replace(event(Lifecycle(platform=platform, resource=resource, name="it")), type=kind)
+
+
+LISTENING = {
+    "models": LifecycleSource(platform="ml", types=(REGISTERED,)),
+    "any": LifecycleSource(platform="ml", types=(REGISTERED, CHANGED)),
+    "own": LifecycleSource(types=(AUDIT,)),
+    "tables": LifecycleSource(platform="bq", types=(AUDIT,)),
+}
+
+
+@pytest.mark.parametrize(
+    ("met", "expected"),
+    [
+        (happened(REGISTERED, "azureml", f"{WORKSPACE}/models/it:1"), ["any", "models"]),
+        (happened(REGISTERED, "azureml", f"{WORKSPACE}/models/it:1".upper()), ["any", "models"]),
+        (happened(CHANGED, "azureml", f"{WORKSPACE}/experiments/e/runs/it"), ["any"]),
+        (happened(CHANGED, "azureml", WORKSPACE), ["any"]),
+        (happened(CHANGED.upper(), "azureml", WORKSPACE), []),
+        (happened(REGISTERED, "azureml", f"{WORKSPACE}2/models/it:1"), []),
+        (happened(REGISTERED, "vertex", f"{WORKSPACE}/models/it:1"), []),
+        (happened(AUDIT, "vertex", "projects/acme/locations/europe-west4/pipelineJobs/it"), ["own"]),
+        (happened(AUDIT, "vertex", "projects/acme/locations/europe-west1/pipelineJobs/it"), []),
+        (happened(AUDIT, "bigquery", "projects/acme/datasets/d/tables/it"), ["tables"]),
+        (happened(AUDIT, "bigquery", "projects/acme-dev/datasets/d/tables/it"), []),
+        (happened(AUDIT, "bigquery", ""), []),
+        (happened(AUDIT, "bigquery", "a/" * 100_000), []),
+    ],
+)
+def test_what_happens_on_a_platform_is_met_by_its_type_and_the_platforms_name(met: Event, expected: list[str]) -> None:
+    dev = replace(
+        environment(),
+        platforms={
+            "ml": Platform(kind="azureml", resource=WORKSPACE),
+            "bq": Platform(kind="bigquery", resource="projects/acme"),
+        },
+    )
+    made = [trigger(name, source) for name, source in LISTENING.items()]
+    found = Index.from_json(json.loads(json.dumps(Index.build(made, dev).to_json()))).match(met)
+    assert found == [Match(name, "source", 0, {}) for name in expected]
+
+
+def test_a_platform_that_the_environment_lacks_is_a_key_error() -> None:
+    with pytest.raises(KeyError):
+        index(trigger("t", LifecycleSource(platform="ml", types=(REGISTERED,))))
+
+
+def test_a_message_is_met_under_each_address_of_its_channel() -> None:
+    subscription = "sb://acme.servicebus.windows.net/retrain/subscriptions/all"
+    channel = Channel(address="sb://acme.servicebus.windows.net/retrain", subscription=subscription)
+    made = Index.build([trigger("t", MessageSource(channel="c"))], replace(environment(), channels={"c": channel}))
+    for address in (*channel.addresses, subscription.upper()):
+        assert made.match(event(Message(channel=address, id="1"))) == [Match("t", "source", 0, {})]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from retrigger.triggers import signature
+from retrigger.triggers import signature, templates
 from retrigger.triggers.signature import Misfit, Parameter, Signature
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def spec(**inputs: Json) -> dict[str, Json]:
     }
 
 
-CHURN = signature.read(
+CHURN = templates.read(
     spec(
         data={"parameterType": "STRING"},
         min_auc={"parameterType": "NUMBER_DOUBLE", "defaultValue": 1.0},
@@ -63,10 +63,10 @@ def test_a_job_gives_defaults_and_artifacts_are_no_parameters() -> None:
         }
     }
     job: dict[str, Json] = {"pipelineSpec": inner, "runtimeConfig": {"parameterValues": {"data": "gs://b/x"}}}
-    assert signature.read(job) == Signature(
+    assert templates.read(job) == Signature(
         name="churn",
         parameters={"data": Parameter(name="data", type="STRING", required=False, default="gs://b/x")},
-        artifacts=("model",),
+        artifacts={"model": True},
     )
 
 
@@ -76,7 +76,7 @@ def test_the_old_schema_is_read() -> None:
         "pipelineSpec": old,
         "runtimeConfig": {"parameters": {"n": {"intValue": "3"}, "s": {"stringValue": "a"}}},
     }
-    assert signature.read(job).parameters == {
+    assert templates.read(job).parameters == {
         "n": Parameter(name="n", type="NUMBER_INTEGER", required=False, default=3),
         "x": Parameter(name="x", type="NUMBER_DOUBLE"),
         "s": Parameter(name="s", type="STRING", required=False, default="a"),
@@ -107,10 +107,10 @@ def test_the_old_schema_is_read() -> None:
 )
 def test_anything_else_is_named(template: dict[str, Json], reason: str | None) -> None:
     if reason is None:
-        assert signature.read(template) == Signature(name="pipeline", parameters={})
+        assert templates.read(template) == Signature(name="pipeline", parameters={})
         return
     with pytest.raises(ValueError, match=re.escape(reason)):
-        signature.read(template)
+        templates.read(template)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_values_are_normalised_before_they_are_sent() -> None:
 
 def test_values_that_do_not_fit_are_refused_with_every_reason() -> None:
     expected = (
-        "trees: it is NUMBER_INTEGER, 'many' is not; data: the pipeline churn needs it (STRING) and nothing gives it"
+        "trees: it is NUMBER_INTEGER, a text is not; data: the pipeline churn needs it (STRING) and nothing gives it"
     )
     with pytest.raises(ValueError, match=re.escape(expected)):
         signature.fit(CHURN, {"trees": "many", "data": None})

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 from pydantic_core import PydanticCustomError
 
 from retrigger.triggers.authoring.fields import ServiceAccount, Text
-from retrigger.triggers.authoring.models import Model
+from retrigger.triggers.authoring.model import Model
 
 CALLERS = "`platform` if it has checked the caller already, or a list: any of these may call. See docs/auth.md."
 _MOST = 20

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from retrigger.triggers import compiled
 from retrigger.triggers.authoring import checks
+from retrigger.triggers.authoring.checks import untrusted
 from retrigger.triggers.authoring.project import PROJECT_FILE, read_project
 from retrigger.triggers.authoring.wording import closest
 from retrigger.triggers.errors import Problem, ProjectError
+from retrigger.triggers.launches import pipelines_of
 from retrigger.triggers.match import Index
 
 if TYPE_CHECKING:
@@ -26,7 +28,9 @@ def check(root: Path) -> list[Problem]:
     A trigger file whose shape is wrong is told as that; the rules judge what is right of it, if that is enough.
     """
     project, problems = read_project(root)
-    return sorted({*problems, *checks.problems(project, project.environments.values())})
+    problems += checks.problems(project, project.environments.values())
+    problems += (problem for rule in checks.TIDY_RULES for problem in rule(project))
+    return sorted(set(untrusted.alone(problems)))
 
 
 def compile_project(project: Project, environment: Environment | str) -> str:
@@ -35,30 +39,32 @@ def compile_project(project: Project, environment: Environment | str) -> str:
     problems = checks.problems(project, [chosen])
     if problems:
         raise ProjectError(tuple(sorted(problems)))
-    launched = {chosen.pipelines[trigger.launch.pipeline].template for trigger in project.triggers}
+    launched = {
+        chosen.pipelines[name].template for trigger in project.triggers for name in pipelines_of(trigger.launch)
+    }
     templates = {sha: project.templates[sha].text for sha in launched}
     index = Index.build(project.triggers, chosen).to_json()
     return compiled.dumps(chosen, project.triggers, templates, index)
 
 
-def local_environment(project: Project, *, like: str | None, ledger: str, endpoints: Mapping[str, str]) -> Environment:
-    """The environment `local`: as `like` (the first Google one if None), with the emulator's ledger and endpoints.
+def local_environment(project: Project, *, like: str | None, ledger: str, services: Mapping[str, str]) -> Environment:
+    """The environment `local`: as `like` (the first Google one if None), with the emulator's ledger and services.
 
     Identities and labels stay: they are harmless there. `callers` do not: nobody signs tokens on a laptop, and only
     programs of the same machine may call.
     """
-    first = next(iter(project.environments), None)
+    first = next((name for name, one in project.environments.items() if one.cloud == "gcp"), None)
     name = like or first
     if name is None:
         raise _refused(project, (), "no_environment", "No environment has `cloud: gcp`: add one to be like.")
-    return replace(named(project, name), name="local", ledger=ledger, callers=(), endpoints=dict(endpoints))
+    if named(project, name).cloud != "gcp":
+        told = f"Environment `{name}` is on Azure, which the emulator cannot be like yet: choose a Google one."
+        raise _refused(project, ("environments", name), "not_supported_yet", told)
+    return replace(named(project, name), name="local", ledger=ledger, callers=(), services=dict(services))
 
 
 def named(project: Project, name: str) -> Environment:
-    """ProjectError if the project has no environment of that name, or none that can be compiled yet."""
-    if name in project.azure:
-        told = f"Environment `{name}` is on Azure, which is not supported yet by this version: choose a Google one."
-        raise _refused(project, ("environments", name), "not_supported_yet", told)
+    """ProjectError if the project has no environment of that name."""
     if name not in project.environments:
         known = ", ".join(f"`{one}`" for one in project.environments) or "none"
         told = f"There is no environment `{name}`{closest(name, project.environments)}: {PROJECT_FILE} has {known}."

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
-from pydantic_core import PydanticCustomError
+from pydantic import Discriminator, Field, StringConstraints, Tag
 
 from retrigger.triggers.authoring.callers import CALLERS, Callers
 from retrigger.triggers.authoring.fields import (
     AtLeastOne,
     FilePath,
     Identifier,
-    Later,
     Name,
     ServiceAccount,
     Text,
     TriggerName,
 )
-from retrigger.triggers.authoring.models import Concurrency, Deduplicate, Model
-
-
-def _channel(value: object) -> object:
-    if isinstance(value, dict):
-        told = "as a topic with a subscription is not supported yet by this version: write one address as text"
-        raise PydanticCustomError("not_supported_yet", told)
-    return value
-
+from retrigger.triggers.authoring.model import Model, form
+from retrigger.triggers.authoring.models import Concurrency, Deduplicate
 
 GcsAddress = Annotated[
     str, Text(r"gs://[a-z0-9][-a-z0-9_.]{1,220}[a-z0-9](/[^\r\n]{0,900})?", "`gs://BUCKET` or `gs://BUCKET/FOLDER`")
@@ -37,7 +28,13 @@ Topic = Annotated[
         r"projects/[^/\s]{1,100}/(topics|subscriptions)/[A-Za-z][-A-Za-z0-9_.~+%]{2,254}",
         "`projects/PROJECT/topics/TOPIC` or `projects/PROJECT/subscriptions/SUBSCRIPTION`",
     ),
-    BeforeValidator(_channel),
+]
+Subscription = Annotated[
+    str,
+    Text(
+        r"projects/[^/\s]{1,100}/subscriptions/[A-Za-z][-A-Za-z0-9_.~+%]{2,254}",
+        "`projects/PROJECT/subscriptions/SUBSCRIPTION`",
+    ),
 ]
 ProjectId = Annotated[str, Text(r"([-a-z0-9.]{1,100}:)?[a-z][-a-z0-9]{4,28}[a-z0-9]", "a Google Cloud project id")]
 Location = Annotated[str, Text(r"[a-z]{2,30}-[a-z]{2,30}[0-9]{1,3}", "a region such as `europe-west4`")]
@@ -45,22 +42,56 @@ LabelKey = Annotated[
     str, Text(r"[a-z][-a-z0-9_]{0,62}", "lower-case letters, digits, `-` and `_`, a letter first, at most 63")
 ]
 LabelValue = Annotated[str, Text(r"[-a-z0-9_]{0,63}", "lower-case letters, digits, `-` and `_`, at most 63")]
-BlobAddress = Annotated[
-    str, Text(r"https://[^/\s]{1,200}/\S{1,900}", "`https://ACCOUNT.blob.core.windows.net/CONTAINER`")
+VertexEndpoint = Annotated[
+    str,
+    Text(
+        r"[A-Za-z0-9][-A-Za-z0-9]{0,62}|projects/[^/\s]{1,100}/locations/[^/\s]{1,100}/endpoints/[^/\s]{1,100}",
+        "an endpoint's id, or `projects/PROJECT/locations/LOCATION/endpoints/ID`",
+    ),
 ]
-Queue = Annotated[str, Text(r"(sb|https)://[^/\s]{1,200}/\S{1,900}", "`sb://NAMESPACE.servicebus.windows.net/QUEUE`")]
+BlobAddress = Annotated[
+    str,
+    Text(
+        r"https://[a-z0-9]{3,24}\.blob\.[a-z0-9.-]{1,100}/[$a-z0-9][-a-z0-9]{2,62}(/[^\r\n]{0,900})?",
+        "`https://ACCOUNT.blob.core.windows.net/CONTAINER`, or a folder in it",
+    ),
+]
+Queue = Annotated[
+    str,
+    Text(
+        r"(sb|https)://[^/\s]{1,200}/\S{1,900}|/subscriptions/\S{1,500}/providers/Microsoft\.EventGrid/\S{1,400}",
+        "`sb://NAMESPACE.servicebus.windows.net/QUEUE`, `https://ACCOUNT.queue.core.windows.net/QUEUE` "
+        "or the resource id of an Event Grid topic",
+    ),
+]
+ServiceBusAddress = Annotated[
+    str, Text(r"sb://[^/\s]{1,200}/\S{1,900}", "`sb://NAMESPACE.servicebus.windows.net/TOPIC`")
+]
 Workspace = Annotated[str, Text(r"/subscriptions/.{1,900}/workspaces/[^/]{1,100}", "the workspace's resource id")]
+TagKey = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+TagValue = Annotated[str, StringConstraints(max_length=256)]
+AzureName = Annotated[
+    str, Text(r"[A-Za-z0-9][-A-Za-z0-9_]{0,254}", "letters, digits, `-` and `_`, at most 255 characters")
+]
+PlatformAddress = Annotated[
+    str,
+    Text(
+        r"projects/[^/\s]{1,100}(/locations/[^/\s]{1,100})?|/subscriptions/.{1,900}/workspaces/[^/]{1,100}",
+        "`projects/PROJECT/locations/LOCATION` (Vertex AI), `projects/PROJECT` (BigQuery) "
+        "or the resource id of an Azure ML workspace",
+    ),
+]
 
 
 class Defaults(Model):
     """For every trigger that does not say otherwise."""
 
-    concurrency: Concurrency = Concurrency()
-    deduplicate: Deduplicate = Deduplicate()
+    concurrency: Concurrency = Field(default=Concurrency(), description="How many runs at once.")
+    deduplicate: Deduplicate = Field(default=Deduplicate(), description="How long an occurrence is remembered.")
 
 
 class Pipeline(Model):
-    """A compiled pipeline, and how it runs."""
+    """A compiled pipeline, and how Vertex AI runs it."""
 
     template: FilePath = Field(description="The compiled pipeline (KFP, as JSON or YAML).")
     root: GcsAddress = Field(description="Where runs write their outputs.")
@@ -69,49 +100,82 @@ class Pipeline(Model):
     labels: dict[LabelKey, LabelValue] = Field(default={}, max_length=60, description="For cost tracking.")
 
 
+class AzurePipeline(Model):
+    """A pipeline of registered components, and how Azure ML runs it."""
+
+    template: FilePath = Field(description="The pipeline (an Azure ML pipeline job, as YAML or JSON).")
+    root: BlobAddress | None = Field(
+        default=None, description="Where manifests are written; needed where the trigger passes `window.manifest`."
+    )
+    compute: AzureName | None = Field(default=None, description="The compute that runs what names none of its own.")
+    experiment: AzureName | None = Field(default=None, description="The experiment that the runs belong to.")
+    caching: bool | None = Field(default=None, description="`false` runs every step anew.")
+    tags: dict[TagKey, TagValue] = Field(default={}, max_length=40, description="For cost tracking.")
+
+
+class PubSubChannel(Model):
+    """A topic, and the subscription that delivers it."""
+
+    topic: Topic = Field(description="Where messages are published.")
+    subscription: Subscription = Field(description="Through which they arrive.")
+
+
+class ServiceBusChannel(Model):
+    """A topic of Service Bus, and the subscription that delivers it."""
+
+    topic: ServiceBusAddress = Field(description="Where messages are sent.")
+    subscription: ServiceBusAddress = Field(description="Through which they arrive: `…/TOPIC/subscriptions/NAME`.")
+
+
 class Limits(Model):
     """Shared by all triggers of the environment."""
 
-    submit_per_minute: AtLeastOne | None = None
-    running: AtLeastOne | None = None
+    submit_per_minute: AtLeastOne | None = Field(default=None, description="Launches in any minute.")
+    running: AtLeastOne | None = Field(default=None, description="Runs at once.")
 
 
-class Gcp(Model):
+_PubSub = Annotated[Annotated[Topic, Tag("short")] | Annotated[PubSubChannel, Tag("full")], Discriminator(form)]
+_ServiceBus = Annotated[Annotated[Queue, Tag("short")] | Annotated[ServiceBusChannel, Tag("full")], Discriminator(form)]
+
+
+class Shared(Model):
+    """What environments of every cloud have."""
+
+    vars: dict[Identifier, object] = Field(default={}, description="Values for `vars.*` in expressions.")
+    platforms: dict[Name, PlatformAddress] = Field(
+        default={}, description="Other platforms whose lifecycle events are listened to (`lifecycle.from`)."
+    )
+    limits: Limits = Field(default=Limits(), description="Shared by all triggers of the environment.")
+    callers: Callers = Field(default=[], description=CALLERS)
+
+
+class Gcp(Shared):
     """An environment on Google Cloud."""
 
-    cloud: Literal["gcp"]
-    project: ProjectId
-    location: Location
+    cloud: Literal["gcp"] = Field(description="Google Cloud, with Vertex AI.")
+    project: ProjectId = Field(description="The project's id.")
+    location: Location = Field(description="The region of the pipelines and endpoints.")
     ledger: GcsAddress = Field(description="Where the durable record is kept.")
-    vars: dict[Identifier, object] = Field(default={}, description="Values for `vars.*` in expressions.")
     stores: dict[Name, GcsAddress] = Field(default={}, description="`gs://bucket`, or a folder in it.")
-    channels: dict[Name, Topic] = Field(default={}, description="`projects/P/topics/T`, or a subscription.")
-    pipelines: dict[Name, Pipeline] = Field(default={})
-    limits: Limits = Limits()
-    callers: Callers = Field(default=[], description=CALLERS)
-    endpoints: Later = Field(default=None, description="Not supported yet.")
-    platforms: Later = Field(default=None, description="Not supported yet.")
+    channels: dict[Name, _PubSub] = Field(
+        default={}, description="`projects/P/topics/T`, a subscription, or `{topic, subscription}`."
+    )
+    pipelines: dict[Name, Pipeline] = Field(default={}, description="The compiled pipelines.")
+    endpoints: dict[Name, VertexEndpoint] = Field(default={}, description="Ids of endpoints.")
 
 
-class AzurePipeline(Model):
-    """A compiled Azure ML pipeline."""
+class Azure(Shared):
+    """An environment on Azure."""
 
-    template: FilePath
-
-
-class Azure(Model):
-    """An environment on Azure: its shape is checked, and nothing is launched there yet."""
-
-    cloud: Literal["azure"]
-    workspace: Workspace
-    ledger: BlobAddress
-    vars: dict[Identifier, object] = Field(default={})
-    stores: dict[Name, BlobAddress] = Field(default={})
-    channels: dict[Name, Queue] = Field(default={})
-    pipelines: dict[Name, AzurePipeline] = Field(default={})
-    endpoints: dict[Name, Name] = Field(default={})
-    limits: Limits = Limits()
-    callers: Callers = Field(default=[], description=CALLERS)
+    cloud: Literal["azure"] = Field(description="Azure, with Azure Machine Learning.")
+    workspace: Workspace = Field(description="The resource id of the Azure ML workspace.")
+    ledger: BlobAddress = Field(description="Where the durable record is kept.")
+    stores: dict[Name, BlobAddress] = Field(default={}, description="`https://…/CONTAINER`, or a folder in it.")
+    channels: dict[Name, _ServiceBus] = Field(
+        default={}, description="`sb://…/QUEUE`, a storage queue, an Event Grid topic, or `{topic, subscription}`."
+    )
+    pipelines: dict[Name, AzurePipeline] = Field(default={}, description="The pipelines of registered components.")
+    endpoints: dict[Name, AzureName] = Field(default={}, description="Names of online and batch endpoints.")
 
 
 def _cloud(value: object) -> str | None:
@@ -125,5 +189,7 @@ Environment = Annotated[Annotated[Gcp, Tag("gcp")] | Annotated[Azure, Tag("azure
 class ProjectFile(Model):
     """`retrigger.yaml`."""
 
-    defaults: Defaults = Defaults()
-    environments: dict[TriggerName, Environment] = Field(min_length=1)
+    defaults: Defaults = Field(default=Defaults(), description="For every trigger that does not say otherwise.")
+    environments: dict[TriggerName, Environment] = Field(
+        min_length=1, description="Name to a cloud, a ledger, and the addresses behind the triggers' names."
+    )

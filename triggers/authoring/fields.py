@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError, core_schema
 
 from retrigger.triggers import glob
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 LONGEST = timedelta(days=3660)
 _DURATION = r"(?=\d)(\d{1,7}d)?(\d{1,7}h)?(\d{1,7}m)?(\d{1,7}s)?"
+_PERCENT = r"(\d{1,3}(?:\.\d{1,6})?)%"
+_LATENCY = r"(\d{1,7})(ms|s)"
+_VERSION = r"[0-9]{1,18}|\$\{\{.{1,4000}\}\}"
 _SIZE = r"(\d{1,15}) ?(B|kB|KB|MB|GB|TB|KiB|MiB|GiB|TiB)"
 _UNITS = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12} | {
     "KiB": 2**10,
@@ -62,6 +66,15 @@ def duration(value: object) -> timedelta:
     return told
 
 
+def written(told: timedelta) -> str:
+    """A duration as an author writes it: the inverse of `duration`, in whole seconds."""
+    minutes, seconds = divmod(int(told.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = zip((days, hours, minutes, seconds), "dhms", strict=True)
+    return "".join(f"{number}{unit}" for number, unit in parts if number) or "0s"
+
+
 def size(value: object) -> int:
     """`2GiB`, `100MB`, or a whole number of bytes; the result is in bytes."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
@@ -72,6 +85,28 @@ def size(value: object) -> int:
     return int(found[1]) * _UNITS[found[2]]
 
 
+def ratio(value: object) -> float:
+    """`1%`, `0.5%`, or a number from 0 to 1; the result is from 0 to 1."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+        return float(value)
+    found = re.fullmatch(_PERCENT, value, re.ASCII) if isinstance(value, str) else None
+    if not found or float(found[1]) > 100:
+        raise PydanticCustomError("bad_ratio", "is no ratio: write it as `1%`, or as a number from 0 to 1")
+    return float(found[1]) / 100
+
+
+def latency(value: object) -> timedelta:
+    """`300ms` or `2s`."""
+    found = re.fullmatch(_LATENCY, value, re.ASCII) if isinstance(value, str) else None
+    if not found:
+        raise PydanticCustomError("bad_duration", "is no latency: write it as `300ms` or `2s`")
+    return timedelta(milliseconds=int(found[1]) * (1 if found[2] == "ms" else 1000))
+
+
+def _digits(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def _glob(text: str) -> str:
     try:
         glob.parse(text)
@@ -80,20 +115,22 @@ def _glob(text: str) -> str:
     return text
 
 
-def _refuse(_: object) -> NoReturn:
-    raise PydanticCustomError("not_supported_yet", "is not supported yet by this version: leave it out")
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """Values that the language names and this version cannot do; where none are named, whatever is written."""
 
+    values: tuple[str, ...] = ()
 
-def later(*values: str) -> BeforeValidator:
-    """Values that the language names and this version cannot do."""
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(self.refuse, handler(source))
 
-    def refuse(value: object) -> object:
-        if value in values:
+    def refuse(self, value: object) -> object:
+        if not self.values:
+            raise PydanticCustomError("not_supported_yet", "is not supported yet by this version: leave it out")
+        if value in self.values:
             told = {"value": value}
             raise PydanticCustomError("not_supported_yet", "`{value}` is not supported yet by this version", told)
         return value
-
-    return BeforeValidator(refuse)
 
 
 def positive(value: timedelta) -> timedelta:
@@ -103,7 +140,9 @@ def positive(value: timedelta) -> timedelta:
 
 
 Duration = Annotated[
-    timedelta, BeforeValidator(duration), WithJsonSchema({"type": "string", "pattern": f"^{_DURATION}$"})
+    timedelta,
+    BeforeValidator(duration),
+    WithJsonSchema({"anyOf": [{"const": 0}, {"type": "string", "pattern": f"^{_DURATION}$"}]}),
 ]
 Period = Annotated[Duration, AfterValidator(positive)]
 Size = Annotated[
@@ -111,7 +150,16 @@ Size = Annotated[
     BeforeValidator(size),
     WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": f"^{_SIZE}$"}]}),
 ]
-Later = Annotated[None, BeforeValidator(_refuse)]
+Ratio = Annotated[
+    float,
+    BeforeValidator(ratio),
+    WithJsonSchema(
+        {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string", "pattern": f"^{_PERCENT}$"}]}
+    ),
+]
+Latency = Annotated[timedelta, BeforeValidator(latency), WithJsonSchema({"type": "string", "pattern": f"^{_LATENCY}$"})]
+Percent = Annotated[int, Field(ge=1, le=100)]
+Later = Annotated[SkipJsonSchema[None], NotYet()]
 """A key that the language names and this version cannot do yet."""
 
 TriggerName = Annotated[
@@ -124,6 +172,18 @@ Identifier = Annotated[
     str, Text(r"[A-Za-z_][A-Za-z0-9_]{0,99}", "letters, digits and `_`, no digit first, at most 100")
 ]
 Expression = Annotated[str, StringConstraints(min_length=1)]
+Value = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+"""Text that may hold `${{ expression }}`."""
+ModelName = Annotated[
+    str, Text(r"[A-Za-z0-9][-A-Za-z0-9_.]{0,254}", "a model's name: letters, digits, `-`, `_` and `.`, at most 255")
+]
+Version = Annotated[
+    str,
+    Text(_VERSION, "digits, or one `${{ expression }}`"),
+    BeforeValidator(_digits),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": f"^({_VERSION})$"}]}),
+]
+EventType = Annotated[str, Text(r"\S{1,255}", "an event's type, without spaces")]
 Glob = Annotated[str, StringConstraints(min_length=1, max_length=1024), AfterValidator(_glob)]
 FilePath = Annotated[str, Text(r"[^\x00-\x1f]{1,1024}", "a path from the project's root")]
 """Relative to the project's root, and inside it."""

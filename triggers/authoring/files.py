@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import jsonschema_rs
 
-from retrigger.triggers import schema_cost, signature
+from retrigger.triggers import schema_cost, templates
 from retrigger.triggers.authoring import yaml
 from retrigger.triggers.errors import Problem, ProjectError
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from retrigger.triggers.event import Json
+    from retrigger.triggers.signature import Signature
 
 MAX_TEXT = 1 << 20
 MAX_TEMPLATE = 32 << 20
@@ -33,12 +34,12 @@ class Unfit(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A compiled pipeline. `sha` is the SHA-256 of `text`, its JSON with sorted keys."""
+    """A compiled pipeline. `sha` is the SHA-256 of `text`, its JSON with sorted keys; `document` is the file."""
 
-    path: str
+    document: yaml.Document
     text: str
     sha: str
-    signature: signature.Signature
+    signature: Signature
 
 
 def read_text(root: Path, name: str, limit: int = MAX_TEXT) -> str:
@@ -73,27 +74,27 @@ def read_document(root: Path, name: str) -> yaml.Document:
 
 
 def read_template(root: Path, name: str) -> Template:
-    """A pipeline compiled by KFP, JSON or YAML. Unfit with the next step if it is none."""
+    """A pipeline compiled by KFP, or a pipeline job of Azure ML; JSON or YAML. Unfit with the next step if neither."""
     try:
-        data = _data(root, name, MAX_TEMPLATE)
+        document = _document(root, name, MAX_TEMPLATE)
     except Unfit as error:
         if error.code != "missing_file":
             raise
         told = f"`{name}` is not there: compile the pipeline to this path"
         raise Unfit("missing_template", told) from error
-    if not isinstance(data, dict):
+    if not isinstance(document.data, dict):
         raise Unfit("bad_template", f"`{name}` holds no mapping: compile the pipeline with kfp")
     try:
-        takes = signature.read(data)
+        takes = templates.read(document.data)
     except ValueError as error:
         raise Unfit("bad_template", f"`{name}`: {error}") from error
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
-    return Template(name, text, hashlib.sha256(text.encode()).hexdigest(), takes)
+    text = json.dumps(document.data, sort_keys=True, separators=(",", ":"))
+    return Template(document, text, hashlib.sha256(text.encode()).hexdigest(), takes)
 
 
 def read_schema(root: Path, name: str) -> Json:
     """A JSON Schema. Unfit if it is none, or refers to another place than itself."""
-    schema = _data(root, name, MAX_TEXT)
+    schema = read_json(root, name)
     if not isinstance(schema, dict | bool):
         raise Unfit("bad_schema", f"`{name}` holds no JSON Schema: write an object")
     for reference in _references(schema):
@@ -110,11 +111,17 @@ def read_schema(root: Path, name: str) -> Json:
     return schema
 
 
-def _data(root: Path, name: str, limit: int) -> Json:
+def read_json(root: Path, name: str) -> Json:
+    """What a JSON or YAML file of the project holds."""
+    return _document(root, name, MAX_TEXT).data
+
+
+def _document(root: Path, name: str, limit: int) -> yaml.Document:
+    """JSON has no places."""
     text = read_text(root, name, limit)
     if not name.endswith(".json"):
         try:
-            return yaml.parse(text, name).data
+            return yaml.parse(text, name)
         except ProjectError as error:
             raise Unfit(error.problems[0].code, f"`{name}` cannot be read: {error.problems[0]}") from error
     try:
@@ -126,7 +133,7 @@ def _data(root: Path, name: str, limit: int) -> Json:
         raise Unfit("bad_json", f"`{name}` is not JSON: {error}") from error
     if _levels(data) > yaml.MAX_DEPTH:
         raise Unfit("bad_json", f"`{name}` is nested deeper than {yaml.MAX_DEPTH}")
-    return data
+    return yaml.Document(name, data, {}, {})
 
 
 def _levels(data: Json) -> int:

@@ -5,38 +5,26 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from retrigger.triggers.authoring.fields import (
     AtLeastOne,
     Count,
     Duration,
+    EventType,
     Expression,
     FilePath,
     Glob,
     Later,
     Name,
+    NotYet,
     Period,
     Size,
     TriggerName,
-    later,
 )
-
-Parameters = dict[str, object]
-
-
-class Model(BaseModel):
-    """Nothing is guessed: no conversions, no unknown keys."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _given(cls, value: object) -> object:
-        if value is None:
-            raise PydanticCustomError("empty_value", "is empty: give a value, or leave the key out")
-        return value
+from retrigger.triggers.authoring.launching import Launch
+from retrigger.triggers.authoring.model import Model, Parameters
 
 
 class ObjectSource(Model):
@@ -78,18 +66,40 @@ class ScheduleSource(Model):
     parameters: Parameters = Field(default={}, description="Override the launch's parameters.")
 
 
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+class LifecycleSource(Model):
+    """What happens to runs, models, endpoints and tables."""
+
+    platform: Name | None = Field(
+        default=None, alias="from", description="A name in the environment's `platforms`; default: its own platform."
+    )
+    types: Annotated[
+        list[EventType],
+        Field(min_length=1, max_length=50),
+        BeforeValidator(_listed, json_schema_input_type=EventType | list[EventType]),
+    ] = Field(alias="type", description="The event's type, or a list of types.")
+    filter: Expression | None = Field(default=None, description="Only events for which this is true.")
+    key: Expression | None = Field(default=None, description="What makes two deliveries the same occurrence.")
+    parameters: Parameters = Field(default={}, description="Override the launch's parameters.")
+
+
 class Source(Model):
     """One of the things that a trigger listens to: exactly one key."""
 
     object: ObjectSource | None = Field(default=None, description="Objects of a store.")
     message: MessageSource | None = Field(default=None, description="Messages of a channel.")
     schedule: ScheduleSource | None = Field(default=None, description="A clock.")
-    lifecycle: Later = Field(default=None, description="Not supported yet.")
+    lifecycle: LifecycleSource | None = Field(default=None, description="What happens on a platform.")
 
     @model_validator(mode="after")
     def _one(self) -> Source:
         if len(self.model_fields_set) != 1:
-            raise PydanticCustomError("one_of_keys", "takes exactly one of `object`, `message`, `schedule`")
+            raise PydanticCustomError(
+                "one_of_keys", "takes exactly one of `object`, `message`, `schedule`, `lifecycle`"
+            )
         return self
 
 
@@ -97,10 +107,13 @@ def _column(value: object) -> object:
     return {"type": value} if isinstance(value, str) else value
 
 
+_Type = Literal["str", "int", "float", "bool", "date", "datetime"]
+
+
 class ColumnShape(Model):
     """What the cells of a column must be."""
 
-    type: Literal["str", "int", "float", "bool", "date", "datetime"] = Field(default="str")
+    type: _Type = Field(default="str", description="The type of every cell that is not empty.")
     one_of: list[str] = Field(default=[], max_length=10_000, description="The only texts that a cell may hold.")
 
     @model_validator(mode="after")
@@ -110,13 +123,15 @@ class ColumnShape(Model):
         return self
 
 
-Column = Annotated[ColumnShape, BeforeValidator(_column)]
+Column = Annotated[ColumnShape, BeforeValidator(_column, json_schema_input_type=_Type | ColumnShape)]
 
 
 class ObjectCheck(Model):
     """The data gate: what every object must satisfy."""
 
-    format: Annotated[Literal["csv"], later("jsonl", "parquet")] = Field(default="csv")
+    format: Annotated[Literal["csv"], NotYet(("jsonl", "parquet"))] = Field(
+        default="csv", description="How the object is read."
+    )
     columns: dict[str, Column] = Field(default={}, description="Column name to type, or to `{one_of: [...]}`.")
     max_null_ratio: float | None = Field(default=None, ge=0, le=1, description="Of empty cells, per column.")
     min_rows: Count | None = Field(default=None, description="Rows below the header.")
@@ -133,8 +148,8 @@ class WindowCheck(Model):
 class Validate(Model):
     """Checks before money is spent."""
 
-    object: ObjectCheck | None = None
-    window: WindowCheck | None = None
+    object: ObjectCheck | None = Field(default=None, description="What every object must satisfy.")
+    window: WindowCheck | None = Field(default=None, description="What all objects of a window must satisfy together.")
 
 
 class Until(Model):
@@ -149,6 +164,14 @@ class Until(Model):
         if self.object is None:
             raise PydanticCustomError("missing_key", "lacks `object`: name the marker's glob")
         return self
+
+
+class Manifest(Model):
+    """The list of a window's members."""
+
+    format: Literal["json", "uris", "mltable"] = Field(
+        default="json", description="JSON with versions and sizes, one URI a line, or a folder with an MLTable file."
+    )
 
 
 class Window(Model):
@@ -170,7 +193,7 @@ class Window(Model):
     bad_member: Literal["drop", "reject"] = Field(
         default="drop", description="A member that fails its checks: leave it out, or reject the window."
     )
-    manifest: Later = Field(default=None, description="Not supported yet.")
+    manifest: Manifest = Field(default=Manifest(), description="The form of what `window.manifest` names.")
 
 
 class Concurrency(Model):
@@ -178,7 +201,7 @@ class Concurrency(Model):
 
     limit: AtLeastOne = Field(default=1, description="Runs at once.")
     key: Expression | None = Field(default=None, description="The limit holds for each value of this.")
-    when_busy: Annotated[Literal["coalesce"], later("queue", "skip", "replace")] = Field(
+    when_busy: Annotated[Literal["coalesce"], NotYet(("queue", "skip", "replace"))] = Field(
         default="coalesce", description="What arrives meanwhile gathers, and exactly one follow-up run gets it."
     )
 
@@ -186,9 +209,11 @@ class Concurrency(Model):
 class Throttle(Model):
     """How many launches in a period."""
 
-    limit: Annotated[int, Field(ge=1, le=500)]
-    per: Period
-    when_over: Annotated[Literal["hold"], later("skip")] = Field(default="hold")
+    limit: Annotated[int, Field(ge=1, le=500)] = Field(description="Launches in any such period.")
+    per: Period = Field(description="The period, such as `24h`.")
+    when_over: Annotated[Literal["hold"], NotYet(("skip",))] = Field(
+        default="hold", description="What is over the limit waits for its turn."
+    )
 
 
 class Deduplicate(Model):
@@ -200,35 +225,10 @@ class Deduplicate(Model):
 class Admit(Model):
     """When a launch may happen."""
 
-    window: Window | None = None
-    concurrency: Concurrency | None = None
-    throttle: Throttle | None = None
-    deduplicate: Deduplicate | None = None
-
-
-def _pipeline_name(value: object) -> object:
-    if isinstance(value, dict):
-        told = "as a choice among pipelines is not supported yet by this version: write one pipeline's name"
-        raise PydanticCustomError("not_supported_yet", told)
-    return value
-
-
-class Launch(Model):
-    """What is launched."""
-
-    pipeline: Annotated[Name, BeforeValidator(_pipeline_name)] | None = Field(
-        default=None, description="The pipeline's name in the environment."
-    )
-    parameters: Parameters = Field(default={}, description="Literals, or text with `${{ expression }}`.")
-    artifacts: Later = Field(default=None, description="Not supported yet.")
-    batch_prediction: Later = Field(default=None, description="Not supported yet.")
-    online_deployment: Later = Field(default=None, description="Not supported yet.")
-
-    @model_validator(mode="after")
-    def _one(self) -> Launch:
-        if self.pipeline is None:
-            raise PydanticCustomError("missing_key", "lacks `pipeline`: name what is launched")
-        return self
+    window: Window | None = Field(default=None, description="What waits together to become one run.")
+    concurrency: Concurrency | None = Field(default=None, description="How many runs at once.")
+    throttle: Throttle | None = Field(default=None, description="How many launches in a period.")
+    deduplicate: Deduplicate | None = Field(default=None, description="How long an occurrence is remembered.")
 
 
 class OnFailure(Model):
@@ -243,15 +243,15 @@ class OnFailure(Model):
 class TriggerFile(Model):
     """One trigger."""
 
-    name: TriggerName
-    description: str = ""
+    name: TriggerName = Field(description="Unique in the project; runs are named after it.")
+    description: str = Field(default="", description="For people.")
     source: list[Source] = Field(min_length=1, max_length=100, description="Any of these wakes the trigger.")
     filter: Expression | None = Field(default=None, description="Only events for which this is true, of any source.")
-    checks: Validate | None = Field(default=None, alias="validate")
-    admit: Admit = Admit()
-    deduplicate: Deduplicate | None = None
-    launch: Launch
-    on_failure: OnFailure = OnFailure()
+    checks: Validate | None = Field(default=None, alias="validate", description="Checks before money is spent.")
+    admit: Admit = Field(default=Admit(), description="When a launch may happen.")
+    deduplicate: Deduplicate | None = Field(default=None, description="How long an occurrence is remembered.")
+    launch: Launch = Field(description="What is launched.")
+    on_failure: OnFailure = Field(default=OnFailure(), description="What becomes of a failed run.")
     mode: Literal["launch", "observe"] = Field(
         default="launch", description="`observe` records what would launch and launches nothing."
     )

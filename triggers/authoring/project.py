@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from retrigger.triggers.authoring import files, settle
+from retrigger.triggers.authoring.checks import untrusted
 from retrigger.triggers.authoring.environments import Azure, Defaults, Gcp, ProjectFile
 from retrigger.triggers.authoring.files import Unfit
 from retrigger.triggers.authoring.models import TriggerFile
 from retrigger.triggers.authoring.validation import validate
 from retrigger.triggers.authoring.yaml import Document
 from retrigger.triggers.errors import Problem, ProjectError
-from retrigger.triggers.spec import MessageSource, ObjectSource, ScheduleSource
+from retrigger.triggers.launches import BatchPrediction, OnlineDeployment, PipelineLaunch
+from retrigger.triggers.spec import LifecycleSource, MessageSource, ObjectSource, ScheduleSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +27,12 @@ if TYPE_CHECKING:
     from retrigger.triggers.spec import Environment, Source, Trigger
 
 PROJECT_FILE = "retrigger.yaml"
-_KEYS: dict[type[Source], str] = {ObjectSource: "object", MessageSource: "message", ScheduleSource: "schedule"}
+_KEYS: dict[type[Source], str] = {
+    ObjectSource: "object",
+    MessageSource: "message",
+    ScheduleSource: "schedule",
+    LifecycleSource: "lifecycle",
+}
 _HAVE_DEFAULTS = frozenset({"admit", "validate", "on_failure", "deduplicate", "defaults"})
 _T = TypeVar("_T")
 _M = TypeVar("_M", bound=BaseModel)
@@ -44,22 +51,40 @@ class Authored:
         for number, source in enumerate(self.trigger.sources):
             yield ("source", number, _KEYS[type(source)]), source
 
+    def asked(self, at: At, source: Source) -> dict[str, tuple[At, Json]]:
+        """What is launched for the source at `at`: its parameters over the launch's values, each with its place."""
+        return {
+            **{name: (self.asked_at(name), value) for name, value in self.trigger.launch.values.items()},
+            **{name: ((*at, "parameters", name), value) for name, value in source.parameters.items()},
+        }
+
+    def asked_at(self, name: str) -> At:
+        """Where a value of the launch stands."""
+        match self.trigger.launch:
+            case PipelineLaunch(parameters=parameters):
+                return ("launch", "parameters" if name in parameters else "artifacts", name)
+            case BatchPrediction():
+                return ("launch", "batch_prediction", name)
+            case OnlineDeployment():
+                return ("launch", "online_deployment", "model", name)
+
 
 @dataclass(frozen=True, slots=True)
 class Project:
     """Everything that a project's files say.
 
-    `environments` are those that can be compiled; `azure` names those of which only the shape is checked.
-    `schemas` are by path, `templates` by the SHA-256 that a pipeline of an environment holds.
+    `schemas` and `requests` (of smoke tests) are by path, `templates` by the SHA-256 that a pipeline of an environment
+    holds. `misread`: the texts of trigger files that could not be understood.
     """
 
     root: Path
     document: Document
     environments: Mapping[str, Environment]
-    azure: tuple[str, ...]
     authored: tuple[Authored, ...]
     schemas: Mapping[str, Json]
+    requests: Mapping[str, Json]
     templates: Mapping[str, files.Template]
+    misread: tuple[str, ...] = ()
 
     @property
     def triggers(self) -> tuple[Trigger, ...]:
@@ -94,17 +119,14 @@ def read_project(root: Path) -> tuple[Project, list[Problem]]:
     project = Project(
         root=root,
         document=document,
-        environments={
-            name: reading.environment(document, name, one)
-            for name, one in file.environments.items()
-            if isinstance(one, Gcp)
-        },
-        azure=tuple(name for name, one in file.environments.items() if isinstance(one, Azure)),
+        environments={name: reading.environment(document, name, one) for name, one in file.environments.items()},
         authored=tuple(reading.triggers(file.defaults)),
         schemas=reading.schemas,
+        requests=reading.requests,
         templates={template.sha: template for template in reading.templates.values()},
+        misread=tuple(reading.misread),
     )
-    return project, reading.problems
+    return project, untrusted.alone(reading.problems)
 
 
 class _Reading:
@@ -113,7 +135,9 @@ class _Reading:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.problems: list[Problem] = []
+        self.misread: list[str] = []
         self.schemas: dict[str, Json] = {}
+        self.requests: dict[str, Json] = {}
         self.templates: dict[str, files.Template] = {}
 
     def project_file(self) -> tuple[Document, ProjectFile]:
@@ -125,7 +149,7 @@ class _Reading:
         file = self._shaped(ProjectFile, document)
         return document, file or _without_wrong_environments(document) or nothing
 
-    def environment(self, document: Document, name: str, file: Gcp) -> Environment:
+    def environment(self, document: Document, name: str, file: Gcp | Azure) -> Environment:
         shas = {}
         for key, pipeline in file.pipelines.items():
             at = ("environments", name, "pipelines", key, "template")
@@ -143,14 +167,21 @@ class _Reading:
             document = self._document(name)
             file = self._shaped(TriggerFile, document) if document else None
             if document and file:
-                yield Authored(settle.trigger(file, defaults, self._schemas(file, document)), document)
+                yield Authored(settle.trigger(file, defaults, self._documents(file, document)), document)
+            else:
+                self.misread.append(self._text(name))
 
-    def _schemas(self, file: TriggerFile, document: Document) -> Mapping[str, Json]:
+    def _documents(self, file: TriggerFile, document: Document) -> Mapping[str, Json]:
+        """The files that a trigger names, by path."""
         for number, source in enumerate(file.source):
             if source.message and source.message.schema_file:
                 at = ("source", number, "message", "schema")
                 self._named(files.read_schema, self.schemas, source.message.schema_file, document, at)
-        return self.schemas
+        rollout = file.launch.online_deployment
+        if rollout and rollout.smoke:
+            place = ("launch", "online_deployment", "smoke")
+            self._named(files.read_json, self.requests, rollout.smoke, document, place)
+        return {**self.schemas, **self.requests}
 
     def _document(self, name: str) -> Document | None:
         try:
@@ -159,9 +190,16 @@ class _Reading:
             self.problems.extend(error.problems)
             return None
 
+    def _text(self, name: str) -> str:
+        try:
+            return files.read_text(self.root, name)
+        except Unfit:
+            return ""  # told when it was read as a document
+
     def _shaped(self, model: type[_M], document: Document) -> _M | None:
         file, problems = validate(model, document, _HAVE_DEFAULTS)
         self.problems.extend(problems)
+        self.problems.extend(untrusted.check(document))
         return file
 
     def _named(

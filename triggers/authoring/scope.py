@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from retrigger.triggers import glob
 from retrigger.triggers.expressions import EVENT_VARIABLES
-from retrigger.triggers.spec import MessageSource, ObjectSource, ScheduleSource
+from retrigger.triggers.spec import LifecycleSource, MessageSource, ObjectSource, ScheduleSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,6 +39,8 @@ def of_event(source: Source, environment: Environment) -> dict[str, str]:
             return {**EVENT_VARIABLES["message"], **of_vars(environment)}
         case ScheduleSource():
             return {**EVENT_VARIABLES["schedule"], **of_vars(environment)}
+        case LifecycleSource():
+            return {**EVENT_VARIABLES["lifecycle"], **of_vars(environment)}
 
 
 def of_window(rule: WindowRule, source: ObjectSource, environment: Environment) -> dict[str, str]:

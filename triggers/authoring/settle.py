@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from retrigger.triggers import spec
+from retrigger.triggers import launches, spec
+from retrigger.triggers.authoring import environments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from retrigger.triggers.authoring import callers, environments, models
+    from retrigger.triggers.authoring import callers, launching, models
     from retrigger.triggers.event import Json
 
 
-def trigger(file: models.TriggerFile, defaults: environments.Defaults, schemas: Mapping[str, Json]) -> spec.Trigger:
-    """`schemas`: JSON Schemas by the path that names them; one that could not be read is left out."""
+def trigger(file: models.TriggerFile, defaults: environments.Defaults, documents: Mapping[str, Json]) -> spec.Trigger:
+    """`documents`: schemas and requests by the path that names them; one that could not be read is left out."""
     admit = file.admit
     checks = file.checks
     return spec.Trigger(
         name=file.name,
         description=file.description,
-        sources=tuple(_source(source, schemas) for source in file.source),
+        sources=tuple(_source(source, documents) for source in file.source),
         filter=file.filter,
         object_check=_object_check(checks.object) if checks and checks.object else None,
         window_check=spec.WindowCheck(min_rows=checks.window.min_rows) if checks and checks.window else None,
@@ -29,42 +31,66 @@ def trigger(file: models.TriggerFile, defaults: environments.Defaults, schemas: 
         throttle=spec.Throttle(limit=admit.throttle.limit, per=admit.throttle.per) if admit.throttle else None,
         keep=(file.deduplicate or admit.deduplicate or defaults.deduplicate).keep,
         on_failure=spec.OnFailure(retry=file.on_failure.retry, then=file.on_failure.then),
-        launch=spec.Launch(pipeline=cast("str", file.launch.pipeline), parameters=_parameters(file.launch.parameters)),
+        launch=_launch(file.launch, documents),
         mode=file.mode,
     )
 
 
-def environment(name: str, file: environments.Gcp, templates: Mapping[str, str]) -> spec.Environment:
+def environment(
+    name: str, file: environments.Gcp | environments.Azure, templates: Mapping[str, str]
+) -> spec.Environment:
     """`templates`: SHA-256 of each pipeline's template, by the pipeline's name."""
-    return spec.Environment(
+    shared = spec.Environment(
         name=name,
         cloud=file.cloud,
-        project=file.project,
-        location=file.location,
         ledger=file.ledger,
         vars=_parameters(file.vars),
-        stores={key: store(address) for key, address in file.stores.items()},
-        channels=dict(file.channels),
-        pipelines={
-            key: spec.Pipeline(
-                template=templates[key],
-                root=pipeline.root,
-                service_account=pipeline.service_account,
-                caching=pipeline.caching,
-                labels=dict(pipeline.labels),
-            )
-            for key, pipeline in file.pipelines.items()
-        },
+        stores={key: spec.Store.at(address) for key, address in file.stores.items()},
+        channels={key: _channel(one) for key, one in file.channels.items()},
+        platforms={key: _platform(address) for key, address in file.platforms.items()},
+        endpoints=dict(file.endpoints),
         limits=spec.Limits(submit_per_minute=file.limits.submit_per_minute, running=file.limits.running),
         callers=file.callers if file.callers == "platform" else tuple(_caller(one) for one in file.callers),
     )
+    if isinstance(file, environments.Gcp):
+        pipelines = {key: _vertex_pipeline(one, templates[key]) for key, one in file.pipelines.items()}
+        return replace(shared, project=file.project, location=file.location, pipelines=pipelines)
+    pipelines = {key: _azure_pipeline(one, templates[key]) for key, one in file.pipelines.items()}
+    return replace(shared, workspace=file.workspace, pipelines=pipelines)
 
 
-def store(address: str) -> spec.Store:
-    """`gs://bucket` or `gs://bucket/folder`, with or without a `/` at the end."""
-    bucket, _, folder = address.removeprefix("gs://").partition("/")
-    prefix = folder if not folder or folder.endswith("/") else f"{folder}/"
-    return spec.Store(kind="gcs", bucket=bucket, prefix=prefix)
+def _channel(one: str | environments.PubSubChannel | environments.ServiceBusChannel) -> spec.Channel:
+    if isinstance(one, str):
+        return spec.Channel(address=one)
+    return spec.Channel(address=one.topic, subscription=one.subscription)
+
+
+def _platform(address: str) -> spec.Platform:
+    """Told by the address's form; `environments.PlatformAddress` has the three."""
+    if address.startswith("/subscriptions/"):
+        return spec.Platform(kind="azureml", resource=address)
+    return spec.Platform(kind="vertex" if "/locations/" in address else "bigquery", resource=address)
+
+
+def _vertex_pipeline(file: environments.Pipeline, template: str) -> spec.Pipeline:
+    return spec.Pipeline(
+        template=template,
+        root=file.root,
+        labels=dict(file.labels),
+        service_account=file.service_account,
+        caching=file.caching,
+    )
+
+
+def _azure_pipeline(file: environments.AzurePipeline, template: str) -> spec.Pipeline:
+    return spec.Pipeline(
+        template=template,
+        root=file.root or "",
+        labels=dict(file.tags),
+        caching=file.caching,
+        compute=file.compute,
+        experiment=file.experiment,
+    )
 
 
 def _caller(entry: callers.Caller) -> spec.Caller:
@@ -78,7 +104,7 @@ def _caller(entry: callers.Caller) -> spec.Caller:
     return spec.KeyCaller(setting=entry.key.setting)
 
 
-def _source(entry: models.Source, schemas: Mapping[str, Json]) -> spec.Source:
+def _source(entry: models.Source, documents: Mapping[str, Json]) -> spec.Source:
     if entry.object:
         return spec.ObjectSource(
             store=entry.object.store,
@@ -91,10 +117,18 @@ def _source(entry: models.Source, schemas: Mapping[str, Json]) -> spec.Source:
     if entry.message:
         return spec.MessageSource(
             channel=entry.message.channel,
-            schema=schemas.get(entry.message.schema_file) if entry.message.schema_file else None,
+            schema=documents.get(entry.message.schema_file) if entry.message.schema_file else None,
             filter=entry.message.filter,
             key=entry.message.key,
             parameters=_parameters(entry.message.parameters),
+        )
+    if entry.lifecycle:
+        return spec.LifecycleSource(
+            types=tuple(dict.fromkeys(entry.lifecycle.types)),
+            platform=entry.lifecycle.platform,
+            filter=entry.lifecycle.filter,
+            key=entry.lifecycle.key,
+            parameters=_parameters(entry.lifecycle.parameters),
         )
     assert entry.schedule, "models.Source holds exactly one"
     return spec.ScheduleSource(
@@ -128,6 +162,7 @@ def _window(window: models.Window) -> spec.WindowRule:
         settle=window.settle,
         at_max_wait=window.at_max_wait or ("reject" if window.until else "launch"),
         bad_member=window.bad_member,
+        manifest=window.manifest.format,
     )
 
 
@@ -136,6 +171,34 @@ def _concurrency(own: models.Concurrency | None, default: models.Concurrency) ->
     return spec.Concurrency(
         limit=own.limit if own and "limit" in told else default.limit,
         key=own.key if own and "key" in told else default.key,
+    )
+
+
+def _launch(file: launching.Launch, documents: Mapping[str, Json]) -> launches.Launch:
+    if file.batch_prediction:
+        it = file.batch_prediction
+        return launches.BatchPrediction(endpoint=it.endpoint, model=it.model, input=it.input, output=it.output)
+    if file.online_deployment:
+        return _rollout(file.online_deployment, documents)
+    assert file.pipeline, "launching.Launch holds exactly one"
+    named = file.pipeline
+    return launches.PipelineLaunch(
+        pipeline=named if isinstance(named, str) else launches.Choice(by=named.by, among=dict(named.among)),
+        parameters=_parameters(file.parameters),
+        artifacts=_parameters(file.artifacts),
+    )
+
+
+def _rollout(it: launching.OnlineDeployment, documents: Mapping[str, Json]) -> launches.OnlineDeployment:
+    return launches.OnlineDeployment(
+        endpoint=it.endpoint,
+        model=it.model.name,
+        version=it.model.version,
+        smoke=documents.get(it.smoke) if it.smoke else None,
+        steps=tuple(it.steps),
+        bake=it.bake,
+        rollback_if=launches.Rollback(error_rate=it.rollback_if.error_rate, p95=it.rollback_if.p95),
+        approve=launches.Approval(before=it.approve.before, within=it.approve.within) if it.approve else None,
     )
 
 

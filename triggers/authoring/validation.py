@@ -34,12 +34,15 @@ _TYPES = {
 _OWN = {
     "bad_duration",
     "bad_glob",
+    "bad_ratio",
     "bad_size",
+    "bad_steps",
     "bad_value",
     "empty_value",
     "missing_key",
     "not_supported_yet",
     "one_of_keys",
+    "unused_key",
 }
 """The codes that our own field types raise; their messages follow the key's name."""
 
@@ -147,15 +150,16 @@ def _keys(model: type[BaseModel], location: At) -> list[str]:
     found: list[type[BaseModel]] = [model]
     for part in location:
         fields = [field for one in found for name, field in one.model_fields.items() if part in (name, field.alias)]
-        found = [one for field in fields for one in _models(field.annotation)] or found
+        found = [one for field in fields for one in models_in(field.annotation)] or found
     return [field.alias or name for one in found for name, field in one.model_fields.items()]
 
 
-def _models(annotation: object) -> Iterator[type[BaseModel]]:
+def models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    """The models that a field of this type may hold."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for part in get_args(annotation):
-        yield from _models(part)
+        yield from models_in(part)
 
 
 def _seen(value: object) -> str:

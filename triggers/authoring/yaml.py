@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias
 
 import yaml
 
+from retrigger.triggers.authoring.scalars import Scalar, steps
 from retrigger.triggers.errors import Problem, ProjectError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from retrigger.triggers.event import Json
 
@@ -40,12 +41,17 @@ _NOT_JSON = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file's data, and where each part of it stands. `path` is relative to the project."""
+    """A file's data, and where each part of it stands. `path` is relative to the project.
+
+    `text` is the file's, and `scalars` says where in it each text begins.
+    """
 
     path: str
     data: Json
     keys: Mapping[At, Mark]
     values: Mapping[At, Mark]
+    text: str = ""
+    scalars: Mapping[At, Scalar] = field(default_factory=dict)
 
     def mark(self, at: At, *, on: Literal["key", "value"] = "value") -> Mark:
         """The place of `at`, or of the nearest part around it that the file holds."""
@@ -58,6 +64,15 @@ class Document:
 
     def problem(self, at: At, code: str, message: str, *, on: Literal["key", "value"] = "value") -> Problem:
         return Problem(self.path, *self.mark(at, on=on), code, message)
+
+    def problem_within(self, at: At, value: str, column: int, code: str, message: str) -> Problem:
+        """At a 1-based column of the text `value`; at its start where `column` is 0, or the text is an alias."""
+        line, start = self.mark(at)
+        scalar = self.scalars.get(at)
+        if scalar is None or column < 1:
+            return Problem(self.path, line, start, code, message)
+        below, columns = steps(self.text, scalar, value, column - 1)
+        return Problem(self.path, line + below, columns + (1 if below else start), code, message)
 
 
 def parse(text: str, path: str) -> Document:
@@ -78,7 +93,20 @@ def parse(text: str, path: str) -> Document:
         reader.close()
     if reader.problems:
         raise ProjectError(tuple(reader.problems))
-    return Document(path, data, reader.keys, reader.values)
+    return Document(path, data, reader.keys, reader.values, text, reader.scalars)
+
+
+def texts(at: At, data: Json) -> Iterator[tuple[At, str]]:
+    """Every text of a part of a document that stands at `at`, with its own place; keys are not among them."""
+    match data:
+        case str():
+            yield at, data
+        case list():
+            for number, item in enumerate(data):
+                yield from texts((*at, number), item)
+        case dict():
+            for key, item in data.items():
+                yield from texts((*at, key), item)
 
 
 class _Reader:
@@ -88,6 +116,7 @@ class _Reader:
         self.path = path
         self.keys: dict[At, Mark] = {}
         self.values: dict[At, Mark] = {}
+        self.scalars: dict[At, Scalar] = {}
         self.problems: list[Problem] = []
         self._loader = yaml.CSafeLoader(text)
         self._anchors: dict[str, tuple[Json, int]] = {}
@@ -128,6 +157,8 @@ class _Reader:
         match event:
             case yaml.ScalarEvent():
                 data = self._scalar(event)
+                if isinstance(data, str) and event.start_mark:
+                    self.scalars[at] = Scalar(event.start_mark.index, event.style or "")
             case yaml.SequenceStartEvent():
                 data = self._sequence(at)
             case _:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from retrigger.triggers.event import Event
 from retrigger.triggers.formats import audit_bigquery, audit_vertex, custom
 from retrigger.triggers.formats.cloudevents import Envelope, decode_header, traceparent
-from retrigger.triggers.formats.loose import at, first, known, text_at
+from retrigger.triggers.formats.loose import known, text_at
 from retrigger.triggers.formats.wire import mapping, occurred, optional_instant, required
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.formats.wire import Request
 
 TYPE = "google.cloud.audit.log.v1.written"
+_SAID = ("serviceName", "methodName", "resourceName")
 _AUDIT_LOGS = "/logs/cloudaudit.googleapis.com%2F"
 _SERVICES: Mapping[str, Callable[[Mapping[str, Json], Mapping[str, Json]], Lifecycle | None]] = {
     "bigquery.googleapis.com": audit_bigquery.lifecycle,
@@ -62,7 +63,7 @@ def from_cloudevent(envelope: Envelope, now: datetime | None) -> Event:
     payload = None if read is None else read(entry, words)
     if payload is None:
         attributes = {name: str(word) for name, word in words.items()}
-        return custom.message(replace(envelope, time=time), attributes, now)
+        return custom.message(envelope if envelope.time else replace(envelope, time=time), attributes, now)
     return Event(
         id=envelope.id,
         source=envelope.source,
@@ -74,15 +75,15 @@ def from_cloudevent(envelope: Envelope, now: datetime | None) -> Event:
     )
 
 
-def _words(envelope: Envelope, entry: Mapping[str, Json]) -> dict[str, Json]:
+def _words(envelope: Envelope, entry: dict[str, Json]) -> dict[str, Json]:
     """What the entry says of the call, or else the event's attributes, whose case varies by sender."""
-    said = at(dict(entry), "protoPayload")
-    others = {name.lower(): value for name, value in envelope.others.items() if isinstance(value, str)}
-    decode = decode_header if envelope.encoded else lambda value, _: value
-    return known(
-        **{
-            name: first(text_at(said, name), decode(others.get(name.lower(), ""), f"ce-{name}"))
-            for name in ("serviceName", "methodName", "resourceName")
-        },
-        insertId=text_at(dict(entry), "insertId"),
-    )
+    said = entry.get("protoPayload")
+    words = {name: text_at(said, name) or _attribute(envelope, name.lower()) for name in _SAID}
+    return known(**words, insertId=text_at(entry, "insertId"))
+
+
+def _attribute(envelope: Envelope, lower: str) -> str:
+    for name, value in envelope.others.items():
+        if name.lower() == lower and isinstance(value, str):
+            return decode_header(value, f"ce-{name}") if envelope.encoded else value
+    return ""

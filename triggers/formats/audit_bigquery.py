@@ -12,7 +12,7 @@ from retrigger.triggers.event import Lifecycle
 from retrigger.triggers.formats.loose import at, first, known, text_at
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from retrigger.triggers.event import Json
 
@@ -46,25 +46,23 @@ def lifecycle(entry: Mapping[str, Json], words: Mapping[str, Json]) -> Lifecycle
 
 
 def _legacy_job(job: dict[str, Json], words: Mapping[str, Json]) -> Lifecycle | None:
-    kinds = [at(job, "jobConfiguration", kind) for kind in _LEGACY_CONFIGURATIONS]
-    project, name = text_at(job, "jobName", "projectId"), text_at(job, "jobName", "jobId")
+    name, status = job.get("jobName"), job.get("jobStatus")
+    project, job_id = text_at(name, "projectId"), text_at(name, "jobId")
     return _lifecycle(
-        resource=f"projects/{project}/jobs/{name}" if project and name else "",
-        table=next((found for kind in kinds if (found := _parts(at(kind, "destinationTable")))), {}),
-        status=_status(text_at(job, "jobStatus", "state"), at(job, "jobStatus", "error")),
+        resource=f"projects/{project}/jobs/{job_id}" if project and job_id else "",
+        configuration=_first(job.get("jobConfiguration"), _LEGACY_CONFIGURATIONS),
+        status=_status(text_at(status, "state"), at(status, "error")),
         words=words,
-        statement_type=first(*(text_at(kind, "statementType") for kind in kinds)),
     )
 
 
 def _job(job: dict[str, Json], words: Mapping[str, Json]) -> Lifecycle | None:
-    kinds = [at(job, "jobConfig", kind) for kind in _CONFIGURATIONS]
+    status = job.get("jobStatus")
     return _lifecycle(
         resource=text_at(job, "jobName"),
-        table=next((found for kind in kinds if (found := _parts(at(kind, "destinationTable")))), {}),
-        status=_status(text_at(job, "jobStatus", "jobState"), at(job, "jobStatus", "errorResult")),
+        configuration=_first(job.get("jobConfig"), _CONFIGURATIONS),
+        status=_status(text_at(status, "jobState"), at(status, "errorResult")),
         words=words,
-        statement_type=first(*(text_at(kind, "statementType") for kind in kinds)),
     )
 
 
@@ -72,31 +70,32 @@ def _table(change: dict[str, Json], status: str, timestamp: str, words: Mapping[
     job = text_at(change, "jobName")
     name = first(text_at(change, "table", "tableName"), str(words.get("resourceName", "")))
     version = None if job else timestamp or None
-    return _lifecycle(resource=job or name, table=_parts(name), status=status, words=words, version=version)
+    configuration: Json = {"destinationTable": name}
+    return _lifecycle(resource=job or name, configuration=configuration, status=status, words=words, version=version)
 
 
 def _lifecycle(
-    *,
-    resource: str,
-    table: dict[str, Json],
-    status: str | None,
-    words: Mapping[str, Json],
-    version: str | None = None,
-    statement_type: str = "",
+    *, resource: str, configuration: Json, status: str | None, words: Mapping[str, Json], version: str | None = None
 ) -> Lifecycle | None:
     """`name` is the table as SQL writes it; a job that fills none goes by its own id."""
     resource = resource or str(words.get("resourceName", ""))
     if not resource:
         return None
     head, _, job = resource.partition("/jobs/")
+    table = _parts(at(configuration, "destinationTable"))
     return Lifecycle(
         platform="bigquery",
         resource=resource,
-        name=".".join(str(part) for part in table.values()) or job or head,
+        name=".".join(table.values()) or job or head,
         version=version,
         status=status,
-        properties={**words, **table, **known(jobId=job, statementType=statement_type)},
+        properties={**words, **table, **known(jobId=job, statementType=text_at(configuration, "statementType"))},
     )
+
+
+def _first(configurations: Json, kinds: Sequence[str]) -> Json:
+    """A job has one configuration, under the name of its kind."""
+    return next((found for kind in kinds if (found := at(configurations, kind)) is not None), None)
 
 
 def _status(state: str, error: Json) -> str | None:
@@ -106,14 +105,12 @@ def _status(state: str, error: Json) -> str | None:
     return state.lower() or None
 
 
-def _parts(table: Json) -> dict[str, Json]:
+def _parts(table: Json) -> dict[str, str]:
     """Project, dataset and table, from a reference or from a resource's name; nothing if any of them is missing."""
     if isinstance(table, str):
         match table.split("/"):
             case ["projects", project, "datasets", dataset, "tables", name]:
                 return {"project": project, "dataset": dataset, "table": name}
         return {}
-    parts = known(
-        project=text_at(table, "projectId"), dataset=text_at(table, "datasetId"), table=text_at(table, "tableId")
-    )
-    return parts if len(parts) == 3 else {}
+    parts = {name: text_at(table, f"{name}Id") for name in ("project", "dataset", "table")}
+    return parts if all(parts.values()) else {}

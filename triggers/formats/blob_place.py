@@ -18,6 +18,8 @@ from urllib.parse import quote, unquote
 from retrigger.triggers.errors import Malformed
 
 MAX_NAME = 1024  # characters, the store's own limit
+_SAFE = "/="  # partitions stay readable: churn/dt=2026-03-01/part.csv
+_PLAIN = re.compile(r"[A-Za-z0-9/=._~-]*", re.ASCII)
 _ACCOUNT = re.compile(r"/providers/Microsoft\.Storage/storageAccounts/([^/]+)", re.IGNORECASE)
 _SUBJECT = re.compile(r"/?blobServices/default/containers/([^/]+)/blobs/(.+)", re.DOTALL)
 _URL = re.compile(r"https?://([^./]+)\.(?:[^./]+\.)?(?:blob|dfs)\.[^/]+/([^/]+)/(.+)", re.DOTALL)
@@ -31,12 +33,14 @@ class Place(NamedTuple):
 
 def uri(place: Place) -> str:
     """The blob's address at the public blob endpoint, whichever endpoint the event spoke of."""
-    return f"{endpoint(place.account)}/{quote(f'{place.container}/{place.name}', safe='/')}"
+    path = f"{place.container}/{place.name}"
+    return f"{endpoint(place.account)}/{path if _PLAIN.fullmatch(path) else quote(path, safe=_SAFE)}"
 
 
 def endpoint(account: str) -> str:
     """The account's address. Quoted, an account that came from outside cannot make it another host's."""
-    return f"https://{quote(account, safe='')}.blob.core.windows.net"
+    host = account if account.isalnum() and account.isascii() else quote(account, safe="")
+    return f"https://{host}.blob.core.windows.net"
 
 
 def subject(container: str, name: str) -> str:
@@ -53,14 +57,15 @@ def read(source: str, subject: str | None, url: str | None) -> tuple[Place, tupl
     shown = _URL.fullmatch(url or "")
     owner = _ACCOUNT.search(source)
     account = _one_of("account", owner and owner[1].lower(), shown and shown[1].lower())
-    container = _one_of("container", named and named[1], shown and _decoded(shown[2]))
+    decoded = shown and _decoded(shown[2])
+    container = _one_of("container", named and named[1], decoded)
     name = _name(named and named[2], shown and shown[3])
     if len(name) > MAX_NAME:
         raise Malformed("The blob's name is over 1,024 characters, which none can be.", code="bad_field")
     notes: tuple[str, ...] = ()
     if shown and shown[1].lower() != account:
         notes += ("source_and_url_differ",)
-    if shown and named and (container not in {shown[2], _decoded(shown[2])} or name != named[2]):
+    if shown and named and (container not in {shown[2], decoded} or name != named[2]):
         notes += ("subject_and_url_differ",)
     return Place(account, container, name), notes
 
@@ -72,6 +77,8 @@ def _name(named: str | None, shown: str | None) -> str:
 
 def _decoded(part: str) -> str | None:
     """A part of a URL's path; None if it is no UTF-8."""
+    if "%" not in part:
+        return part
     try:
         return unquote(part, errors="strict")
     except UnicodeDecodeError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote, unquote
 
@@ -39,7 +39,7 @@ STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 MAX_BATCH = 5000
 
-_READ = ("specversion", "id", "source", "type", "time", "subject", "traceparent")
+_READ = frozenset({"specversion", "id", "source", "type", "time", "subject", "traceparent"})
 _KNOWN = frozenset({*_READ, "data", "data_base64"})
 _MARKS = ("ce-specversion", "ce-id", "ce-type", "ce-cloudeventsversion")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -206,15 +206,21 @@ def _binary(request: Request) -> Envelope:
     headers = request.headers
     if "ce-cloudeventsversion" in headers:
         _refuse_version(headers["ce-cloudeventsversion"], where)
-    fields: dict[str, Json] = {
-        name: decode_header(headers[f"ce-{name}"], f"ce-{name}") for name in _READ if f"ce-{name}" in headers
-    }
+    fields: dict[str, Json] = {}
+    others: dict[str, Json] = {}
+    for header, value in headers.items():
+        if header.startswith("ce-"):
+            name = header[3:]
+            if name in _READ:
+                fields[name] = decode_header(value, header)
+            elif name not in _KNOWN:
+                others[name] = value
     _check_version(fields, where)
-    data = _content(request.body, headers.get("content-type", "")) if request.body else None
-    others: dict[str, Json] = {name[3:]: headers[name] for name in headers if name.startswith("ce-")}
-    if "content-type" in headers:
-        others["datacontenttype"] = headers["content-type"]
-    return replace(_envelope(fields, data, headers, where, _others(others)), encoded=True)
+    content_type = headers.get("content-type")
+    if content_type is not None:
+        others["datacontenttype"] = content_type
+    data = _content(request.body, content_type or "") if request.body else None
+    return _envelope(fields, data, headers, where, others, encoded=True)
 
 
 def _member(read: Reader, value: Json, headers: Mapping[str, str], where: str) -> Envelope | Malformed:
@@ -229,7 +235,13 @@ def _others(fields: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _envelope(
-    fields: Mapping[str, Json], data: Json | bytes, headers: Mapping[str, str], where: str, others: Mapping[str, Json]
+    fields: Mapping[str, Json],
+    data: Json | bytes,
+    headers: Mapping[str, str],
+    where: str,
+    others: Mapping[str, Json],
+    *,
+    encoded: bool = False,
 ) -> Envelope:
     trace = fields.get("traceparent", headers.get("traceparent"))
     event_type = required(fields, "type", where)
@@ -243,6 +255,7 @@ def _envelope(
         traceparent=traceparent(trace) if isinstance(trace, str) else None,
         data=data,
         others=others,
+        encoded=encoded,
         notes=notes,
     )
 

@@ -40,10 +40,12 @@ if TYPE_CHECKING:
 
     from retrigger.triggers.event import Json
 
-MAX_BODY = 10 * 1024 * 1024
+MAX_BODY = 14 * 1024 * 1024
+"""Bytes: Pub/Sub's largest message is 10 MB, and a third more in base64. Every other platform takes less."""
 MAX_HEADERS = 256 * 1024
 MAX_DEPTH = 64
 MAX_COUNT = 2**63 - 1
+_DIGITS = (str, int)
 ORIGIN = "webhook-request-origin"
 """The header of CloudEvents' abuse protection: who asks to send. Its callback URL is never called."""
 
@@ -116,6 +118,8 @@ def plain_body(headers: Mapping[str, str], body: bytes) -> bytes:
 
 def check_charset(content_type: str, where: str) -> None:
     """JSON between systems is UTF-8 (RFC 8259): what is declared as something else is refused, not guessed at."""
+    if ";" not in content_type:
+        return
     declared = _CHARSET.search(content_type)
     if declared is not None and declared[1].lower() not in _UTF8:
         message = f"{where} is declared as {declared[1][:40]!r}; send JSON as UTF-8."
@@ -134,7 +138,7 @@ def json_value(data: bytes, where: str) -> Json:
     The scanner stops itself at the interpreter's recursion limit; what it let through is then held to MAX_DEPTH.
     """
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as exc:
         raise Malformed(f"{where} is not UTF-8 at byte {exc.start}; send it as UTF-8.", code="malformed_utf8") from exc
     try:
@@ -149,14 +153,14 @@ def json_value(data: bytes, where: str) -> Json:
         raise Malformed(message, code="malformed_json") from exc
     if text.count("[") + text.count("{") > MAX_DEPTH and _deeper(value, MAX_DEPTH):
         _refuse_depth(where)
-    if _ESCAPED_SURROGATE.search(text):
+    if "\\u" in text and _ESCAPED_SURROGATE.search(text):
         _refuse_lone_surrogates(value, where)
     return value
 
 
 def json_bytes(value: Json) -> bytes:
     """Compact JSON in UTF-8."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def mapping(value: object, where: str) -> dict[str, Json]:
@@ -180,7 +184,8 @@ def required(fields: Mapping[str, Json], name: str, where: str) -> str:
     """The non-empty string under `name`."""
     value = text(fields, name, where)
     if value is None:
-        raise Malformed(f"{where} has no {name}; send the event with it.", code="missing_field")
+        whose = where.removesuffix("'s")
+        raise Malformed(f"{whose} has no {name}; send the event with it.", code="missing_field")
     return value
 
 
@@ -189,7 +194,7 @@ def count(fields: Mapping[str, Json], name: str, where: str) -> int | None:
     value = fields.get(name)
     if value is None:
         return None
-    digits = str(value) if isinstance(value, str | int) else ""
+    digits = str(value) if isinstance(value, _DIGITS) else ""
     if digits.isascii() and digits.isdecimal() and len(digits) <= 19 and int(digits) <= MAX_COUNT:
         return int(digits)
     raise Malformed(f"{where} {name} is no whole number from 0 to {MAX_COUNT}; correct the sender.", code="bad_field")
@@ -198,8 +203,10 @@ def count(fields: Mapping[str, Json], name: str, where: str) -> int | None:
 def instant(value: str, where: str) -> datetime:
     """An RFC 3339 time as aware UTC. Digits beyond the microsecond are cut off."""
     if _RFC3339.fullmatch(value):
-        with suppress(ValueError, OverflowError):  # 31 February, an offset of 25 hours, a zone east of the year 1
+        try:
             return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except (ValueError, OverflowError):  # 31 February, an offset of 25 hours, a zone east of the year 1
+            pass
     raise Malformed(f"{where} is no RFC 3339 time with a zone, like 2026-01-31T08:00:00Z.", code="bad_time")
 
 
@@ -289,6 +296,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 _DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def _deeper(value: Json, limit: int) -> bool:

@@ -81,6 +81,9 @@ def _runtime_config(job: Job, spec: Document, defaults: Document) -> Document:
         config["parameters"] = {name: _typed(name, types[name], value) for name, value in values.items()}
     else:
         config["parameterValues"] = values
+    artifacts = {**(defaults.get("inputArtifacts") or {}), **{k: {"artifactId": v} for k, v in job.artifacts.items()}}
+    if artifacts:
+        config["inputArtifacts"] = artifacts
     if "failurePolicy" in defaults:
         config["failurePolicy"] = defaults["failurePolicy"]
     return config

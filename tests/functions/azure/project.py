@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from retrigger.handlers.adapters.sqlite import SqliteRecords
 from retrigger.triggers.authoring.compile import compile_project, local_environment
 from retrigger.triggers.authoring.project import load_project
-from retrigger.triggers.spec import Store
+from retrigger.triggers.spec import Channel, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -74,10 +74,11 @@ class Project:
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")
         authored = load_project(folder)
-        endpoints = dict.fromkeys(("storage", "vertex", "metadata"), platform_url)
-        local = local_environment(authored, like="dev", ledger=f"sqlite:{folder / 'ledger'}", endpoints=endpoints)
+        services = dict.fromkeys(("storage", "vertex", "metadata"), platform_url)
+        local = local_environment(authored, like="dev", ledger=f"sqlite:{folder / 'ledger'}", services=services)
         landing = Store(kind="blob", account="acme", bucket="landing")
-        placed = replace(local, stores={"landing": landing}, channels=_CHANNELS, callers=callers)
+        channels = {name: Channel(address=address) for name, address in _CHANNELS.items()}
+        placed = replace(local, stores={"landing": landing}, channels=channels, callers=callers)
         made = cls(folder)
         made.compiled.write_text(compile_project(authored, placed), encoding="utf-8")
         to_second_20 = timedelta(seconds=(80 - datetime.now(UTC).second) % 60)

@@ -7,7 +7,8 @@ import pytest
 from retrigger.functions.azure.wake_ups import since, wake_ups
 from retrigger.triggers import compiled
 from retrigger.triggers.formats import schedule
-from retrigger.triggers.spec import Environment, Launch, MessageSource, ScheduleSource, Source, Trigger
+from retrigger.triggers.launches import PipelineLaunch
+from retrigger.triggers.spec import Environment, MessageSource, ScheduleSource, Source, Trigger
 
 DEV = Environment(name="dev", cloud="gcp", project="acme-dev", location="europe-west4", ledger="sqlite:x")
 
@@ -17,7 +18,9 @@ def at(time: str, day: int = 5) -> datetime:
 
 
 def project(**triggers: tuple[Source, ...]) -> compiled.Compiled:
-    made = [Trigger(name=name, sources=sources, launch=Launch(pipeline="p")) for name, sources in triggers.items()]
+    made = [
+        Trigger(name=name, sources=sources, launch=PipelineLaunch(pipeline="p")) for name, sources in triggers.items()
+    ]
     return compiled.load(compiled.dumps(DEV, made, {}, {}))
 
 

@@ -65,7 +65,7 @@ def serve(tmp_path: Path, ledger: Path, issuer: Issuer, monkeypatch: pytest.Monk
             project.environments["dev"],
             ledger=f"sqlite:{ledger}",
             callers=callers,
-            endpoints={"google_certs": issuer.url},
+            services={"google_certs": issuer.url},
         )
         compiled = tmp_path / "compiled.json"
         compiled.write_text(compile_project(project, dev), encoding="utf-8")

@@ -82,9 +82,9 @@ def project(tmp_path: Path, platform: Platform, monkeypatch: pytest.MonkeyPatch)
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
     authored = load_project(tmp_path)
-    endpoints = dict.fromkeys(("storage", "vertex", "metadata"), platform.url)
+    services = dict.fromkeys(("storage", "vertex", "metadata"), platform.url)
     ledger = f"sqlite:{tmp_path / 'ledger.sqlite3'}"
-    local = local_environment(authored, like="dev", ledger=ledger, endpoints=endpoints)
+    local = local_environment(authored, like="dev", ledger=ledger, services=services)
     compiled = tmp_path / "compiled.json"
     compiled.write_text(compile_project(authored, local), encoding="utf-8")
     monkeypatch.setenv("RETRIGGER_COMPILED", str(compiled))
@@ -134,9 +134,10 @@ def test_an_event_that_nobody_listens_to_is_acknowledged(client: FlaskClient) ->
     assert results(client.post("/", headers=FINALIZED, json=elsewhere)) == [("ignored", None)]
 
 
-def test_a_tick_has_a_path_of_its_own(client: FlaskClient) -> None:
+@pytest.mark.parametrize("path", ["/tick", "/tick/"])
+def test_a_tick_has_a_path_of_its_own(client: FlaskClient, path: str) -> None:
     client.post(f"/pubsub/{CHANNEL}", json=push({}))
-    response = client.post("/tick")
+    response = client.post(path)
     assert (response.status_code, response.get_json()) == (200, {"worked": 0, "failed": 0})
 
 
@@ -197,11 +198,18 @@ def test_a_function_without_its_project_says_so(
     assert (response.status_code, response.get_json()["error"]["code"]) == (503, "not_configured")
 
 
+def test_a_project_that_is_no_text_is_said_to_be_none(client: FlaskClient, project: Path) -> None:
+    (project / "compiled.json").write_bytes(b"\xff\x00")
+    wiring.compiled_at.cache_clear()
+    response = client.post("/", headers=FINALIZED, json=OBJECT)
+    assert (response.status_code, response.get_json()["error"]["code"]) == (503, "compiled_format")
+
+
 def test_a_platform_that_does_not_answer_leaves_the_event_to_the_tick(
     client: FlaskClient, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiled = (project / "compiled.json").read_text(encoding="utf-8")
-    endpoints = json.loads(compiled)["head"]["environment"]["endpoints"]
+    endpoints = json.loads(compiled)["head"]["environment"]["services"]
     elsewhere = compiled.replace(f'"metadata":"{endpoints["metadata"]}"', '"metadata":"http://127.0.0.1:1"')
     (project / "compiled.json").write_text(elsewhere, encoding="utf-8")
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(project / "none.json"))

@@ -7,11 +7,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from retrigger.triggers.event import Event, Message, Object
+from retrigger.triggers.launches import PipelineLaunch
 from retrigger.triggers.spec import (
+    Channel,
     Column,
     Concurrency,
     Environment,
-    Launch,
     Limits,
     MessageSource,
     ObjectCheck,
@@ -39,7 +40,7 @@ def environment(*, running: int | None = None) -> Environment:
         location="l",
         ledger="memory",
         stores={"landing": Store(kind="gcs", bucket="landing")},
-        channels={"requests": "topics/requests"},
+        channels={"requests": Channel(address="topics/requests")},
         pipelines={"train": Pipeline(template="sha", root="gs://root")},
         limits=Limits(running=running),
     )
@@ -70,7 +71,7 @@ def trigger(rule: WindowRule, *, gated: bool = False, **parts: object) -> Trigge
             ObjectSource(store="landing", match="{k}/*.csv"),
             MessageSource(channel="requests", parameters={"what": "${{ event.message.json.what }}"}),
         ),
-        launch=Launch(pipeline="train", parameters={"what": "${{ match.k }}"}),
+        launch=PipelineLaunch(pipeline="train", parameters={"what": "${{ match.k }}"}),
         window=rule,
         object_check=ObjectCheck(columns={"n": Column(type="int")}) if gated else None,
         **parts,  # type: ignore[arg-type]

@@ -29,6 +29,7 @@ TRIGGER = """\
 name: churn
 source:
   - object: {in: landing, match: "{dt}/*.csv"}
+  - message: {in: requests, parameters: {data: "${{ vars.table }}"}}
 launch: {pipeline: train, parameters: {data: "${{ window.folder }}"}}
 """
 

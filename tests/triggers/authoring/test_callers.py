@@ -56,7 +56,8 @@ def test_the_platforms_word_is_not_the_default(write: Write, line: str, told: ob
 
 @pytest.mark.parametrize("callers", [ALL, "    callers: platform\n"])
 def test_an_environment_on_azure_says_it_in_the_same_way(write: Write, callers: str) -> None:
-    assert check(write({"retrigger.yaml": PROJECT + AZURE + callers})) == []
+    told = load_project(write({"retrigger.yaml": PROJECT + callers + AZURE + callers})).environments
+    assert told["prod"].callers == told["dev"].callers != ()
 
 
 NEITHER = "`callers` must be `platform`, or a list of 1 to 20 who may call."

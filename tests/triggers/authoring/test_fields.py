@@ -45,3 +45,33 @@ def test_anything_else_is_no_size(text: object) -> None:
     with pytest.raises(PydanticCustomError) as caught:
         fields.size(text)
     assert caught.value.type == "bad_size"
+
+
+@pytest.mark.parametrize("told", ["0s", "30m", "6h", "1h30m", "2d", "1d2h3m4s", "3660d"])
+def test_a_duration_is_written_as_it_was_read(told: str) -> None:
+    assert fields.written(fields.duration(told)) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("1%", 0.01), ("0.5%", 0.005), ("100%", 1.0), ("0%", 0.0), (0.25, 0.25), (1, 1.0), (0, 0.0)]
+)
+def test_a_ratio_is_from_0_to_1(text: object, expected: float) -> None:
+    assert fields.ratio(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "1", "%", "101%", "-1%", "1 %", "1%\n", 1.5, -0.1, True, None, float("nan")])
+def test_anything_else_is_no_ratio(text: object) -> None:
+    with pytest.raises(PydanticCustomError) as caught:
+        fields.ratio(text)
+    assert caught.value.type == "bad_ratio"
+
+
+def test_a_latency_is_in_milliseconds_or_seconds() -> None:
+    assert [fields.latency(text) for text in ("300ms", "2s")] == [timedelta(milliseconds=300), timedelta(seconds=2)]
+
+
+@pytest.mark.parametrize("text", ["", "300", "5m", "1.5s", "-1ms", "1s\n", 300, None])
+def test_anything_else_is_no_latency(text: object) -> None:
+    with pytest.raises(PydanticCustomError) as caught:
+        fields.latency(text)
+    assert caught.value.type == "bad_duration"

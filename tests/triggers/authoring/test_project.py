@@ -13,11 +13,12 @@ from retrigger.triggers.authoring.environments import ProjectFile
 from retrigger.triggers.authoring.models import TriggerFile
 from retrigger.triggers.authoring.project import find_root, load_project
 from retrigger.triggers.errors import ProjectError
+from retrigger.triggers.launches import PipelineLaunch
 from retrigger.triggers.spec import (
+    Channel,
     Column,
     Concurrency,
     Environment,
-    Launch,
     Limits,
     MessageSource,
     ObjectCheck,
@@ -93,7 +94,7 @@ def test_the_trigger_file_of_the_design_says_this() -> None:
             throttle=Throttle(limit=6, per=timedelta(hours=24)),
             keep=timedelta(days=35),
             on_failure=OnFailure(retry=1, then="carry_over"),
-            launch=Launch(
+            launch=PipelineLaunch(
                 pipeline="churn",
                 parameters={"data": "${{ window.folder }}", "as_of": "${{ match.dt }}", "min_auc": 0.9},
             ),
@@ -103,8 +104,7 @@ def test_the_trigger_file_of_the_design_says_this() -> None:
 
 def test_the_project_file_of_the_design_says_this() -> None:
     project = load_project(SECTION_6)
-    (sha,) = project.templates
-    assert project.azure == ("prod",)
+    dev, prod = project.templates
     assert project.environments == {
         "dev": Environment(
             name="dev",
@@ -114,10 +114,10 @@ def test_the_project_file_of_the_design_says_this() -> None:
             ledger="gs://acme-dev-retrigger",
             vars={"full_table": "gs://acme-dev-landing/churn/full.csv"},
             stores={"landing": Store(kind="gcs", bucket="acme-dev-landing")},
-            channels={"retrain-requests": "projects/acme-dev/topics/retrain-requests"},
+            channels={"retrain-requests": Channel(address="projects/acme-dev/topics/retrain-requests")},
             pipelines={
                 "churn": Pipeline(
-                    template=sha,
+                    template=dev,
                     root="gs://acme-dev-pipelines",
                     service_account="churn@acme-dev.iam.gserviceaccount.com",
                     caching=False,
@@ -125,7 +125,18 @@ def test_the_project_file_of_the_design_says_this() -> None:
                 )
             },
             limits=Limits(submit_per_minute=50, running=20),
-        )
+        ),
+        "prod": Environment(
+            name="prod",
+            cloud="azure",
+            workspace="/subscriptions/…/workspaces/ml",
+            ledger="https://acmeprod.blob.core.windows.net/retrigger",
+            vars={"full_table": "azureml://datastores/landing/paths/churn/full.csv"},
+            stores={"landing": Store(kind="blob", account="acmeprod", bucket="landing")},
+            channels={"retrain-requests": Channel(address="sb://acme.servicebus.windows.net/retrain-requests")},
+            pipelines={"churn": Pipeline(template=prod)},
+            endpoints={"churn": "churn-online"},
+        ),
     }
 
 
@@ -133,8 +144,11 @@ def test_a_trigger_that_says_little_has_the_defaults_of_the_spec(write: Write) -
     assert load_project(write({})).triggers == (
         Trigger(
             name="churn",
-            sources=(ObjectSource(store="landing", match="{dt}/*.csv"),),
-            launch=Launch(pipeline="train", parameters={"data": "${{ window.folder }}"}),
+            sources=(
+                ObjectSource(store="landing", match="{dt}/*.csv"),
+                MessageSource(channel="requests", parameters={"data": "${{ vars.table }}"}),
+            ),
+            launch=PipelineLaunch(pipeline="train", parameters={"data": "${{ window.folder }}"}),
         ),
     )
 

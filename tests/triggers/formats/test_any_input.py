@@ -133,7 +133,7 @@ def test_real_requests_with_the_headers_of_two_formats(
     assert_safe({**others, **headers}, body, route)
 
 
-def test_a_body_over_ten_mebibytes_is_refused_unread() -> None:
+def test_a_body_over_fourteen_mebibytes_is_refused_unread() -> None:
     with pytest.raises(Malformed) as caught:
         parse({}, b" " * (wire.MAX_BODY + 1))
     assert caught.value.code == "too_large"

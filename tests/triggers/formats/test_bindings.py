@@ -246,12 +246,21 @@ def test_a_wrong_timer_is_refused(body: bytes, now: datetime | None, code: str) 
 
 def test_a_saved_message_is_told_by_its_keys() -> None:
     saved = {"Id": "m-1", "PopReceipt": "r", "DequeueCount": 3, "body": {"as_of": "2026-03-01"}}
-    (event,) = parsed("events", json.dumps(saved).encode())
+    (event,) = parsed(None, json.dumps(saved).encode())
     assert (event.attempt, event.payload.channel, event.payload.json) == (3, "unknown", {"as_of": "2026-03-01"})
 
 
 def test_what_a_saved_message_carries_comes_from_its_own_source() -> None:
     own = {"specversion": "1.0", "id": "1", "source": "/acme", "type": "Acme.Retrain", "time": "2026-03-01T22:15:07Z"}
     saved = {"SequenceNumber": 1, "LockToken": "t", "DeliveryCount": {"type": "int", "value": 2}, "body": own}
-    (event,) = parsed("events", json.dumps(saved).encode())
+    (event,) = parsed(None, json.dumps(saved).encode())
     assert (event.attempt, event.payload.channel) == (2, "/acme")
+
+
+@pytest.mark.parametrize("kind", ["dev.retrigger.schedule.due.v1", "dev.retrigger.schedule.fired.v1"])
+def test_no_message_strikes_a_clock(kind: str) -> None:
+    own = {"specversion": "1.0", "id": "1", "source": "/s", "type": kind, "time": "2026-03-01T22:15:07Z"}
+    due = {**own, "data": {"name": "nightly", "scheduled_for": "0001-01-01T00:00:00Z"}}
+    (found,) = parsed(f"queue/{QUEUE}", json.dumps(due).encode(), {"Id": "m-1"})
+    assert isinstance(found, Malformed)
+    assert found.code == "unsupported_type"

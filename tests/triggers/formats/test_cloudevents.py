@@ -68,6 +68,11 @@ def test_a_content_type_is_no_percent_encoded_header() -> None:
     assert caught.value.code == "malformed_utf8"
 
 
+def test_an_extension_is_percent_decoded_in_headers_alone() -> None:
+    assert cloudevents.attributes_of(binary(b"", ce_team="a%20b")) == {"team": "a b"}
+    assert cloudevents.attributes_of(structured(team="a%20b")) == {"team": "a%20b"}
+
+
 def test_no_body_is_no_data() -> None:
     assert binary(b"", content_type="application/json") == replace(EVENT, data=None)
 

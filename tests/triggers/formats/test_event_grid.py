@@ -61,7 +61,14 @@ def test_a_code_that_is_no_text_is_not_answered(code: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [[validation(), event()], [event(), validation()], [validation(), validation()], [validation(), 7]]
+    "value",
+    [
+        [validation(), event()],
+        [event(), validation()],
+        [validation(), validation()],
+        [validation(), 7],
+        [7, validation()],
+    ],
 )
 def test_a_validation_among_others_makes_the_whole_batch_malformed(value: object) -> None:
     assert refused(value) == "malformed_envelope"
@@ -116,6 +123,21 @@ def test_one_wrong_member_costs_the_others_nothing(change: dict[str, object], co
     assert isinstance(wrong, Malformed)
     assert wrong.code == code
     assert [first.id, last.id] == ["1", "3"]
+
+
+@pytest.mark.parametrize("broken", [None, 7, [], {}, {"eventTime": "2026-03-01T22:15:07Z"}])
+@pytest.mark.parametrize("headers", [{}, {"aeg-event-type": "Notification"}])
+def test_a_wrong_first_member_costs_the_others_nothing(broken: object, headers: dict[str, str]) -> None:
+    first, second = parsed([broken, event()], headers)
+    assert isinstance(first, Malformed)
+    assert [second] == parsed([event()], headers)
+
+
+def test_a_wrong_first_member_of_saved_cloudevents_costs_the_others_nothing() -> None:
+    own = {"specversion": "1.0", "id": "1", "source": "/acme/ml", "type": "t", "time": "2026-03-01T22:15:07Z"}
+    first, second = parsed([None, own])
+    assert isinstance(first, Malformed)
+    assert [second] == parsed([own])
 
 
 def test_errors_name_the_member() -> None:

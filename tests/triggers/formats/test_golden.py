@@ -50,11 +50,16 @@ def test_a_recorded_request_gives_its_recorded_outcome(name: str) -> None:
 @pytest.mark.parametrize(
     "names",
     [
-        ("storage-finalized", "storage-finalized-structured", "notification-json-api"),
+        (
+            *("storage-finalized", "storage-finalized-structured", "background-storage-finalize"),
+            *("notification-json-api", "notification-unwrapped"),
+        ),
+        ("pubsub-eventarc", "pubsub-unwrapped", "background-pubsub", "background-pubsub-oldest"),
+        ("audit-bigquery-job-completed", "audit-bigquery-load-done"),
         ("event-grid-webhook", "event-grid-one-event", "blob-created-cloudevent", "queue-event-grid", "blob-copyblob"),
     ],
 )
-def test_the_same_change_has_one_identity_in_every_format(names: tuple[str, ...]) -> None:
+def test_the_same_occurrence_has_one_identity_in_every_format(names: tuple[str, ...]) -> None:
     identities = {
         event["identity"]
         for name in names

@@ -113,6 +113,13 @@ def test_other_times_are_refused(text: str) -> None:
     assert caught.value.code == "bad_time"
 
 
+@pytest.mark.parametrize("where", ["The message", "The message's"])
+def test_a_missing_field_is_said_in_a_sentence(where: str) -> None:
+    with pytest.raises(Malformed) as caught:
+        wire.required({}, "id", where)
+    assert str(caught.value) == "The message has no id; send the event with it."
+
+
 @pytest.mark.parametrize("value", ["0", 0, "9223372036854775807", 2**63 - 1])
 def test_a_count_is_read_from_a_number_or_digits(value: str | int) -> None:
     assert wire.count({"size": value}, "size", "The object's") == int(value)

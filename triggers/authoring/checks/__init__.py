@@ -1,14 +1,33 @@
 """The rules of `retrigger check`, one a module: what the files mean together.
 
-A project rule is `check(project)`; an environment rule is `check(project, environment)`. A problem that several
-environments share is told once.
+A project rule, or one for tidiness, is `check(project)`; an environment rule is `check(project, environment)`. What
+several environments share is told once.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from retrigger.triggers.authoring.checks import cron, duplicates, expressions, loops, names, parameters, windows
+from retrigger.triggers.authoring.checks import (
+    caching,
+    cron,
+    duplicates,
+    expressions,
+    gaps,
+    launches,
+    loops,
+    message_fields,
+    names,
+    overlap,
+    parameters,
+    references,
+    retention,
+    secrets,
+    unreachable,
+    unseen,
+    unused,
+    windows,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,8 +36,29 @@ if TYPE_CHECKING:
     from retrigger.triggers.errors import Problem
     from retrigger.triggers.spec import Environment
 
-PROJECT_RULES = (cron.check, duplicates.check, windows.check)
-ENVIRONMENT_RULES = (expressions.check, loops.check, names.check, parameters.check)
+PROJECT_RULES = (
+    cron.check,
+    duplicates.check,
+    gaps.check,
+    message_fields.check,
+    retention.check,
+    secrets.check,
+    windows.check,
+)
+ENVIRONMENT_RULES = (
+    caching.check,
+    expressions.check,
+    launches.check,
+    loops.check,
+    names.check,
+    overlap.check,
+    parameters.check,
+    references.check,
+    unreachable.check,
+    unseen.check,
+)
+TIDY_RULES = (unused.check,)
+"""What is only untidy: told by `check`, and no reason not to compile."""
 
 
 def problems(project: Project, environments: Iterable[Environment]) -> set[Problem]:

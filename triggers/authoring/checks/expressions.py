@@ -8,6 +8,7 @@ from retrigger.triggers.authoring import scope
 from retrigger.triggers.authoring.wording import said_of
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.expressions import compile_expression
+from retrigger.triggers.launches import Choice, PipelineLaunch
 from retrigger.triggers.spec import ObjectSource, ScheduleSource
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def check(project: Project, environment: Environment) -> Iterator[Problem]:
                 error = _wrong(expression, variables, result)
                 if error:
                     hint = "; write the expression without `${{ }}`" if "${{" in expression else ""
-                    yield one.document.problem(place, error.code, said_of(place[-1], f"{error}{hint}"))
+                    told = said_of(place[-1], f"{error}{hint}")
+                    yield one.document.problem_within(place, expression, error.column, error.code, told)
 
 
 def _expressions(one: Authored, at: At, source: Source, environment: Environment) -> Iterator[_Expression]:
@@ -47,6 +49,10 @@ def _expressions(one: Authored, at: At, source: Source, environment: Environment
     if trigger.concurrency.key is not None:
         known = scope.of_key(trigger.window, source, environment) if isinstance(source, ObjectSource) else event
         yield ("admit", "concurrency", "key"), trigger.concurrency.key, known, None
+    match trigger.launch:
+        case PipelineLaunch(pipeline=Choice(by=by)):
+            known = scope.of_key(trigger.window, source, environment) if isinstance(source, ObjectSource) else event
+            yield ("launch", "pipeline", "by"), by, known, "string"
 
 
 def _wrong(expression: str, variables: Mapping[str, str], result: str | None) -> ExpressionError | None:

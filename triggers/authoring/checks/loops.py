@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from retrigger.triggers import glob
-from retrigger.triggers.authoring.settle import store
-from retrigger.triggers.spec import ObjectSource
+from retrigger.triggers.launches import pipelines_of
+from retrigger.triggers.spec import ObjectSource, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,23 +17,26 @@ if TYPE_CHECKING:
     from retrigger.triggers.authoring.project import Authored, Project
     from retrigger.triggers.authoring.yaml import At
     from retrigger.triggers.errors import Problem
-    from retrigger.triggers.spec import Environment, Store
+    from retrigger.triggers.spec import Environment
 
 
 def check(project: Project, environment: Environment) -> Iterator[Problem]:
-    roots = {name: pipeline.root for name, pipeline in environment.pipelines.items()}
+    roots = {name: pipeline.root for name, pipeline in environment.pipelines.items() if pipeline.root}
     woken = {address: list(_woken(project, environment, address)) for address in {*roots.values(), environment.ledger}}
     next_roots = {
-        address: {roots[one.trigger.launch.pipeline] for one, _ in those if one.trigger.launch.pipeline in roots}
-        for address, those in woken.items()
+        address: {root for one, _ in those for root in _written(one, roots)} for address, those in woken.items()
     }
     for one, at in woken[environment.ledger]:
         yield _problem(one, at, f"the ledger of environment `{environment.name}` ({environment.ledger})")
     for name, address in roots.items():
         for one, at in woken[address]:
-            launched = roots.get(one.trigger.launch.pipeline)
-            if launched is not None and address in _reached(launched, next_roots):
+            if any(address in _reached(launched, next_roots) for launched in _written(one, roots)):
                 yield _problem(one, at, f"pipeline `{name}` in environment `{environment.name}` ({address})")
+
+
+def _written(one: Authored, roots: Mapping[str, str]) -> set[str]:
+    """Where the pipelines write that this trigger may launch."""
+    return {roots[name] for name in pipelines_of(one.trigger.launch) if name in roots}
 
 
 def _problem(one: Authored, at: At, writer: str) -> Problem:
@@ -43,7 +46,7 @@ def _problem(one: Authored, at: At, writer: str) -> Problem:
 
 def _woken(project: Project, environment: Environment, address: str) -> Iterator[tuple[Authored, At]]:
     """The sources that an object written below `address` may wake."""
-    written = store(address)
+    written = Store.at(address)
     for one in project.authored:
         for at, source in one.sources:
             listened = environment.stores.get(source.store) if isinstance(source, ObjectSource) else None
@@ -63,7 +66,7 @@ def _reached(start: str, next_roots: Mapping[str, set[str]]) -> set[str]:
 
 def may_match(listened: Store, match: str, written: Store) -> bool:
     """Whether some object below `written` has a name that the glob in `listened` matches."""
-    if listened.bucket != written.bucket:
+    if (listened.account, listened.bucket) != (written.account, written.bucket):
         return False
     if listened.prefix.startswith(written.prefix):
         return True

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from retrigger.triggers.authoring.wording import closest
-from retrigger.triggers.spec import MessageSource, ObjectSource
+from retrigger.triggers.launches import BatchPrediction, Choice, OnlineDeployment, PipelineLaunch
+from retrigger.triggers.spec import LifecycleSource, MessageSource, ObjectSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,4 +32,15 @@ def _used(one: Authored, environment: Environment) -> Iterator[tuple[At, str, st
                 yield (*at, "in"), "store", source.store, environment.stores
             case MessageSource():
                 yield (*at, "in"), "channel", source.channel, environment.channels
-    yield ("launch", "pipeline"), "pipeline", one.trigger.launch.pipeline, environment.pipelines
+            case LifecycleSource(platform=str(name)):
+                yield (*at, "from"), "platform", name, environment.platforms
+    match one.trigger.launch:
+        case PipelineLaunch(pipeline=str(name)):
+            yield ("launch", "pipeline"), "pipeline", name, environment.pipelines
+        case PipelineLaunch(pipeline=Choice(among=among)):
+            for value, name in among.items():
+                yield ("launch", "pipeline", "from", value), "pipeline", name, environment.pipelines
+        case BatchPrediction(endpoint=str(name)):
+            yield ("launch", "batch_prediction", "endpoint"), "endpoint", name, environment.endpoints
+        case OnlineDeployment(endpoint=name):
+            yield ("launch", "online_deployment", "endpoint"), "endpoint", name, environment.endpoints

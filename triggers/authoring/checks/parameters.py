@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 from retrigger.triggers import signature
 from retrigger.triggers.authoring import scope
-from retrigger.triggers.authoring.wording import said_of
+from retrigger.triggers.authoring.wording import closest, said_of
+from retrigger.triggers.authoring.yaml import texts
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.expressions import check_value, expressions_in
+from retrigger.triggers.launches import PipelineLaunch, pipelines_of
 from retrigger.triggers.spec import ObjectSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from retrigger.triggers.authoring.project import Authored, Project
     from retrigger.triggers.authoring.yaml import At
@@ -27,36 +29,80 @@ if TYPE_CHECKING:
 
 def check(project: Project, environment: Environment) -> Iterator[Problem]:
     for one in project.authored:
-        pipeline = environment.pipelines.get(one.trigger.launch.pipeline)
-        template = project.templates.get(pipeline.template) if pipeline else None
-        lacking: dict[str, list[At]] = {}
+        launch = one.trigger.launch
+        if not isinstance(launch, PipelineLaunch):
+            continue
+        for name in pipelines_of(launch):
+            pipeline = environment.pipelines.get(name)
+            template = project.templates.get(pipeline.template) if pipeline else None
+            wanted = template.signature if template else None
+            yield from _under_each_source(one, environment, wanted)
+            yield from _artifacts(one, launch, environment, wanted)
+
+
+def _under_each_source(one: Authored, environment: Environment, wanted: Signature | None) -> Iterator[Problem]:
+    lacking: dict[str, list[At]] = {}
+    for at, source in one.sources:
+        for problem in _combination(one, at, source, environment, wanted):
+            if isinstance(problem, str):
+                lacking.setdefault(problem, []).append(at)
+            else:
+                yield problem
+    for message, places in lacking.items():
+        # A parameter that no source has is missing in the launch; else it is missing where it is not.
+        everywhere = len(places) == len(one.trigger.sources)
+        for at in [("launch", "parameters")] if everywhere else places:
+            yield one.document.problem(at, "missing_parameter", message, on="key")
+
+
+def _artifacts(
+    one: Authored, launch: PipelineLaunch, environment: Environment, wanted: Signature | None
+) -> Iterator[Problem]:
+    for name, value in launch.artifacts.items():
         for at, source in one.sources:
-            for problem in _combination(one, at, source, environment, template.signature if template else None):
-                if isinstance(problem, str):
-                    lacking.setdefault(problem, []).append(at)
-                else:
-                    yield problem
-        for message, places in lacking.items():
-            # A parameter that no source has is missing in the launch; else it is missing where it is not.
-            everywhere = len(places) == len(one.trigger.sources)
-            for at in [("launch", "parameters")] if everywhere else places:
-                yield one.document.problem(at, "missing_parameter", message, on="key")
+            names = _names(one, source, environment)
+            try:
+                told = check_value(value, names)
+            except ExpressionError:
+                for place, text, error in wrong_texts(("launch", "artifacts", name), value, names):
+                    reason = said_of(name, f"{error}{_why(at, source, error)}")
+                    yield one.document.problem_within(place, text, error.column, error.code, reason)
+                continue
+            if told not in ("string", "dyn"):
+                reason = said_of(name, f"this is a {told}, the artifact's id is text")
+                yield one.document.problem(("launch", "artifacts", name), "wrong_type", reason)
+        if wanted is not None and name not in wanted.artifacts:
+            reason = said_of(
+                name, f"the pipeline {wanted.name} has no artifact {name}{closest(name, wanted.artifacts)}"
+            )
+            yield one.document.problem(("launch", "artifacts", name), "unknown_artifact", reason, on="key")
+    if wanted is None:
+        return
+    for name, required in wanted.artifacts.items():
+        if required and name not in launch.artifacts:
+            reason = said_of(name, f"the pipeline {wanted.name} needs this artifact and nothing gives it")
+            yield one.document.problem(("launch", "artifacts"), "missing_artifact", reason, on="key")
 
 
 def _combination(
     one: Authored, at: At, source: Source, environment: Environment, wanted: Signature | None
 ) -> Iterator[Problem | str]:
     """What is wrong with the launch's parameters under those of one source; of a missing one only the message."""
+    launch = one.trigger.launch
+    assert isinstance(launch, PipelineLaunch)
     names = _names(one, source, environment)
     types: dict[str, str] = {}
     literals: dict[str, Json] = {}
-    for name, value in {**one.trigger.launch.parameters, **source.parameters}.items():
+    given = one.asked(at, source)
+    for name in {**launch.parameters, **source.parameters}:
+        standing, value = given[name]
         try:
             told = check_value(value, names)
-        except ExpressionError as error:
+        except ExpressionError:
             types[name] = "dyn"
-            reason = said_of(name, f"{error}{_why(at, source, error)}")
-            yield one.document.problem(_place(at, source, name), error.code, reason)
+            for place, text, error in wrong_texts(standing, value, names):
+                reason = said_of(name, f"{error}{_why(at, source, error)}")
+                yield one.document.problem_within(place, text, error.column, error.code, reason)
             continue
         if any(expressions_in(value)):
             types[name] = told
@@ -67,7 +113,16 @@ def _combination(
         if misfit.code == "missing_parameter":
             yield reason
         else:
-            yield one.document.problem(_place(at, source, misfit.parameter), misfit.code, reason)
+            yield one.document.problem(given[misfit.parameter][0], misfit.code, reason)
+
+
+def wrong_texts(at: At, value: Json, names: Mapping[str, str]) -> Iterator[tuple[At, str, ExpressionError]]:
+    """The texts of a value that are wrong, each with its place."""
+    for place, text in texts(at, value):
+        try:
+            check_value(text, names)
+        except ExpressionError as error:
+            yield place, text, error
 
 
 def _names(one: Authored, source: Source, environment: Environment) -> dict[str, str]:
@@ -82,8 +137,3 @@ def _why(at: At, source: Source, error: ExpressionError) -> str:
     if isinstance(source, ObjectSource):
         return "; a windowed launch may use `window.*`, `vars.*`, and the `match.*` that the window's key fixes"
     return f"; source {at[1]} ({at[2]}) launches directly: it may use `event.*` and `vars.*`"
-
-
-def _place(at: At, source: Source, name: str) -> At:
-    holder: At = at if name in source.parameters else ("launch",)
-    return (*holder, "parameters", name)

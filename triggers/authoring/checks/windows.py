@@ -40,19 +40,26 @@ def _closing(one: Authored) -> Iterator[Problem]:
         told = f"`quiet` ({rule.quiet}) is longer than `max_wait` ({rule.max_wait}): it would never be waited for."
         yield document.problem(quiet, "quiet_beyond_max_wait", told)
     settle: At = (*_WINDOW, "settle")
-    if rule.until is None and settle in document.values:
+    if settle not in document.values:
+        return
+    if rule.until is None:
         yield document.problem(settle, "unused_key", "`settle` is for a window with `until`: leave it out.", on="key")
+    elif rule.settle > rule.max_wait:
+        told = f"`settle` ({rule.settle}) is longer than `max_wait` ({rule.max_wait}): shorten it, or wait longer."
+        yield document.problem(settle, "settle_beyond_max_wait", told)
 
 
 def _one_uri(one: Authored) -> Iterator[Problem]:
     if one.trigger.window.max_members == 1:
         return
-    sources = [(at, source) for at, source in one.sources if isinstance(source, ObjectSource)]
-    for at, parameters in [(("launch",), one.trigger.launch.parameters), *((at, it.parameters) for at, it in sources)]:
-        for name, value in parameters.items():
-            if _uses_one_uri(value):
-                told = "`window.uri` is for a window of one: set `max_members: 1`, or use `window.folder`."
-                yield one.document.problem((*at, "parameters", name), "many_members", told)
+    asked: list[tuple[At, Json]] = [(one.asked_at(name), value) for name, value in one.trigger.launch.values.items()]
+    for at, source in one.sources:
+        if isinstance(source, ObjectSource):
+            asked += [((*at, "parameters", name), value) for name, value in source.parameters.items()]
+    for at, value in asked:
+        if _uses_one_uri(value):
+            told = "`window.uri` is for a window of one: set `max_members: 1`, or use `window.folder`."
+            yield one.document.problem(at, "many_members", told)
 
 
 def _uses_one_uri(value: Json) -> bool:

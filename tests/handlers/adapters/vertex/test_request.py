@@ -214,13 +214,16 @@ def test_the_sdks_own_builder_makes_the_same_job(tmp_path: Path, version: str, *
         job_id="churn-0a1b",
         pipeline_root="gs://b/root",
         parameter_values=parameters,
+        input_artifacts={"model": "4711"},
         enable_caching=caching,
         labels={"team": "growth", "retrigger-fingerprint": "f00d"},
         project="p1",
         location="us-central1",
         credentials=credentials.AnonymousCredentials(),
     )
-    ours = request(a_job(service_account=None, caching=caching, parameters=parameters), spec)
+    ours = request(
+        a_job(service_account=None, caching=caching, parameters=parameters, artifacts={"model": "4711"}), spec
+    )
     assert as_proto(ours.body) == theirs._gca_resource
 
 

@@ -34,7 +34,7 @@ def told(root: Path) -> list[tuple[int, int, str]]:
         ('window: {key: match.part, until: {object: "{dt}/_SUCCESS"}}', [(6, 17, "unknown_name")]),
         ('window: {key: event.object.name, until: {object: "{dt}/_SUCCESS"}}', [(6, 17, "unknown_name")]),
         ("window: {key: event.object.bucket}", []),
-        ('window: {key: "${{ match.dt }}"}', [(6, 17, "syntax")]),
+        ('window: {key: "${{ match.dt }}"}', [(6, 18, "syntax")]),
         ("concurrency: {key: vars.table}", []),
         ("{window: {key: match.dt}, concurrency: {key: match.dt}}", [(6, 48, "unknown_name")]),  # a message has none
         ("concurrency: {key: event.kind}", [(6, 22, "unknown_name")]),  # a window has no event

@@ -16,6 +16,7 @@ TRIGGER = """\
 name: churn
 source:
   - object: {in: landing, match: "*.csv", parameters: {data: "${{ window.uri }}"}}
+  - message: {in: requests, parameters: {data: "${{ vars.table }}"}}
 admit:
   window: {max_members: LIMIT, quiet: 10m, max_wait: 10m}
 launch: {pipeline: train}

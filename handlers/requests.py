@@ -1,0 +1,131 @@
+"""What a run will ask of the platform, frozen before it is sent: every expression evaluated, every name resolved."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from retrigger.triggers import keys
+from retrigger.triggers.errors import ExpressionError, Refused
+from retrigger.triggers.expressions import load_expression, render_value
+from retrigger.triggers.launches import BatchPrediction, Choice, OnlineDeployment, PipelineLaunch
+from retrigger.triggers.signature import fit
+from retrigger.triggers.templates import read
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from retrigger.handlers.ports import Catalog
+    from retrigger.triggers.event import Json
+    from retrigger.triggers.launches import Parameters
+    from retrigger.triggers.spec import Environment, Trigger
+
+_VERSION_DIGITS = 18
+
+
+def frozen_job(
+    catalog: Catalog,
+    trigger: Trigger,
+    run: str,
+    *,
+    event: str,
+    source: Mapping[str, Json],
+    scope: Mapping[str, object],
+) -> dict[str, Any]:
+    """What this run will ask of the platform: names, values and hashes.
+
+    `event`: the hash of the identity, or the window, that it answers. `source`: the parameters of the source that
+    fired, over the launch's own. Raises Refused: `bad_parameters` when a value cannot be computed or does not fit the
+    pipeline's signature (it never will), `no_such_choice`, or `not_supported_yet` for what this version cannot launch.
+    """
+    full = {**scope, "vars": catalog.environment.vars}
+    match trigger.launch:
+        case PipelineLaunch() as launch:
+            return _pipeline_job(catalog, trigger, launch, run, event=event, source=source, scope=full)
+        case BatchPrediction() | OnlineDeployment() as launch:
+            raise Refused(f"{_told(launch, full)}: not launchable yet by this version", code="not_supported_yet")
+
+
+def chosen_pipeline(launch: PipelineLaunch, scope: Mapping[str, object]) -> str:
+    """The name of the pipeline that is launched. Raises Refused `no_such_choice` for a value that has none."""
+    if not isinstance(launch.pipeline, Choice):
+        return launch.pipeline
+    try:
+        value = load_expression(launch.pipeline.by).evaluate(scope)
+    except ExpressionError as error:
+        raise Refused(f"the choice of a pipeline: {error}", code="bad_parameters") from error
+    among = launch.pipeline.among
+    if not isinstance(value, str) or value not in among:
+        known = ", ".join(sorted(among))
+        raise Refused(f"the value of {launch.pipeline.by} is none of {known}", code="no_such_choice")
+    return among[value]
+
+
+def _pipeline_job(
+    catalog: Catalog,
+    trigger: Trigger,
+    launch: PipelineLaunch,
+    run: str,
+    *,
+    event: str,
+    source: Mapping[str, Json],
+    scope: Mapping[str, object],
+) -> dict[str, Any]:
+    environment, name = catalog.environment, chosen_pipeline(launch, scope)
+    pipeline = environment.pipelines[name]
+    given = _rendered(f"the parameters of {name}", {**launch.parameters, **source}, scope)
+    artifacts = _rendered(f"the artifacts of {name}", launch.artifacts, scope)
+    if not all(isinstance(value, str) and value for value in artifacts.values()):
+        raise Refused(f"the artifacts of {name}: an id is no text, or empty", code="bad_parameters")
+    try:
+        parameters = fit(read(catalog.template(pipeline.template)), given)
+    except ValueError as error:
+        raise Refused(f"the parameters of {name}: {error}", code="bad_parameters") from error
+    job: dict[str, Any] = {
+        "display_name": trigger.name,
+        "pipeline": name,
+        "template": pipeline.template,
+        "root": pipeline.root,
+        "service_account": pipeline.service_account,
+        "caching": pipeline.caching,
+        "compute": pipeline.compute,
+        "experiment": pipeline.experiment,
+        "parameters": parameters,
+        "artifacts": artifacts,
+        "labels": {**pipeline.labels, **_labels(environment, trigger, run, event)},
+    }
+    return job | {"fingerprint": keys.fingerprint(job)}
+
+
+def _rendered(what: str, values: Parameters, scope: Mapping[str, object]) -> dict[str, Json]:
+    try:
+        return {name: render_value(value, scope) for name, value in values.items()}
+    except ExpressionError as error:
+        raise Refused(f"{what}: {error}", code="bad_parameters") from error
+
+
+def _told(launch: BatchPrediction | OnlineDeployment, scope: Mapping[str, object]) -> str:
+    """What would be asked for, in words; its values are computed all the same, so that what is wrong is told."""
+    values = _rendered("what is launched", launch.values, scope)
+    match launch:
+        case OnlineDeployment():
+            version = str(values["version"])
+            if not (version.isascii() and version.isdecimal() and len(version) <= _VERSION_DIGITS):
+                raise Refused(f"the version of model {launch.model} is not made of digits", code="bad_parameters")
+            return f"a rollout of model {launch.model}, version {version}, to endpoint {launch.endpoint}"
+        case BatchPrediction():
+            by = f"model {launch.model}" if launch.endpoint is None else f"endpoint {launch.endpoint}"
+            return f"a batch prediction by {by}"
+
+
+def _labels(environment: Environment, trigger: Trigger, run: str, event: str) -> dict[str, str]:
+    return {
+        "retrigger-environment": _label(environment.name),
+        "retrigger-event": event,
+        "retrigger-trigger": _label(trigger.name),
+        "retrigger-run": run,
+    }
+
+
+def _label(text: str) -> str:
+    """A name as a label value: `[a-z0-9_-]{0,63}`."""
+    return "".join(char if char.isascii() and (char.isalnum() or char in "_-") else "-" for char in text.lower())[:63]

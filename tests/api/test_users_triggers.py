@@ -1,0 +1,164 @@
+"""Three triggers that people really write, in the Sandbox and as `explain` tells of them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from retrigger.manifest import read
+from retrigger.testing import Sandbox
+from retrigger.triggers.authoring.compile import check
+from retrigger.triggers.event import Event, Lifecycle
+from tests.cli.conftest import retrigger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+USERS = Path(__file__).parents[1] / "golden" / "users"
+WORKSPACE = "/subscriptions/1a/resourceGroups/ml/providers/Microsoft.MachineLearningServices/workspaces/ml"
+MODEL_MONITOR = {"azureml_modelmonitor_threshold_breached": "data_drift"}
+
+
+def happened(kind: str, payload: Lifecycle) -> Event:
+    time = datetime(2026, 1, 5, tzinfo=UTC)
+    type_ = f"Microsoft.MachineLearningServices.{kind}"
+    return Event(id=payload.name, source=WORKSPACE, type=type_, time=time, subject=None, payload=payload)
+
+
+def run_changed(name: str, tags: Mapping[str, str], workspace: str = WORKSPACE) -> Event:
+    resource = f"{workspace}/experiments/e/runs/{name}"
+    payload = Lifecycle(platform="azureml", resource=resource, name=name, status="completed", tags=tags)
+    return happened("RunStatusChanged", payload)
+
+
+def registered(version: str, tags: Mapping[str, str]) -> Event:
+    resource = f"{WORKSPACE}/models/churn:{version}"
+    payload = Lifecycle(platform="azureml", resource=resource, name="churn", version=version, tags=tags)
+    return happened("ModelRegistered", payload)
+
+
+@pytest.mark.parametrize("project", ["partitions", "drift", "weekly"])
+def test_they_are_right(project: str) -> None:
+    assert check(USERS / project) == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "lake", "root"),
+    [
+        ("google", "gs://acme-dev-lake/tables", "gs://acme-dev-pipelines"),
+        (
+            "azure",
+            "https://acmeprod.blob.core.windows.net/lake/tables",
+            "https://acmeprod.blob.core.windows.net/pipelines",
+        ),
+    ],
+)
+def test_a_days_partition_is_forecast_once_it_is_complete(environment: str, lake: str, root: str) -> None:
+    sandbox = Sandbox(USERS / "partitions", environment=environment)
+    parts = [f"{lake}/sales/day=2026-01-04/region={region}/part%200.parquet" for region in ("eu", "us")]
+    for part in parts:
+        assert [outcome.result for outcome in sandbox.drop(part, b"PAR1")] == ["deferred"]
+    sandbox.drop(f"{lake}/sales/day=2026-01-04/_SUCCESS", b"")
+    [run] = sandbox.runs()
+    assert (run.members, run.parameters["day"]) == (2, "2026-01-04")
+    assert run.parameters["files"] == f"{root}/retrigger/{run.id}/manifest.txt"
+    bucket, name = run.parameters["files"].removeprefix(root.rpartition("/")[0] + "/").split("/", 1)
+    written = b"".join(sandbox.objects.read(bucket, name, limit=1000)).decode()
+    assert read(written).uris == tuple(parts)
+
+
+def test_drift_retrains_and_only_drift() -> None:
+    sandbox = Sandbox(USERS / "drift", environment="prod")
+    assert [it.verdicts[0].code for it in sandbox.send(run_changed("r1", {}))] == ["filter_false"]
+    assert [it.verdicts[0].code for it in sandbox.send(run_changed("r2", MODEL_MONITOR, "/subscriptions/2/x"))] == [
+        "no_match"
+    ]
+    assert [it.result for it in sandbox.send(run_changed("r3", MODEL_MONITOR, WORKSPACE.upper()))] == ["launched"]
+    assert [it.result for it in sandbox.send(run_changed("r3", MODEL_MONITOR))] == ["duplicate"]
+    assert [run.parameters for run in sandbox.runs()] == [{"data": "azureml:churn_table:12", "because": "r3"}]
+
+
+def test_a_model_whose_gate_passed_would_be_rolled_out_and_is_not_lost() -> None:
+    sandbox = Sandbox(USERS / "drift", environment="prod")
+    assert [it.result for it in sandbox.send(registered("6", {"gate": "failed"}))] == ["ignored"]
+    event = registered("7", {"gate": "passed"})
+    [outcome] = sandbox.send(event)
+    told = "a rollout of model churn, version 7, to endpoint churn: not launchable yet by this version"
+    assert (outcome.result, [(it.code, it.reason) for it in outcome.verdicts]) == (
+        "dead",
+        [("not_supported_yet", told)],
+    )
+    [again] = sandbox.send(event)
+    assert (again.result, again.stored) == ("duplicate", "dead")
+    [letter] = sandbox.journal.dead_letters()
+    assert (letter["reason"], letter["event"]) == (told, event.to_json())
+    assert sandbox.runs() == []
+
+
+def test_a_version_that_is_not_made_of_digits_is_no_version() -> None:
+    sandbox = Sandbox(USERS / "drift", environment="prod")
+    [outcome] = sandbox.send(registered("7; drop", {"gate": "passed"}))
+    assert (outcome.result, [it.code for it in outcome.verdicts]) == ("rejected", ["bad_parameters"])
+
+
+def test_the_segments_are_rebuilt_every_monday_in_paris() -> None:
+    sandbox = Sandbox(USERS / "weekly", environment="prod", now=datetime(2026, 1, 11, 22, tzinfo=UTC))
+    sandbox.app.core.handle(wake_up(sandbox.now))
+    sandbox.advance(timedelta(hours=7, minutes=29))
+    assert sandbox.runs() == []
+    sandbox.advance(timedelta(minutes=2))
+    sandbox.app.core.handle(wake_up(sandbox.now))
+    assert [run.parameters for run in sandbox.runs()] == [
+        {
+            "query": "SELECT * FROM `acme-prod.sales.orders` WHERE week = '2026-01-12'",
+            "model": "segments_2026-01-12",
+            "clusters": 8,
+        }
+    ]
+
+
+def wake_up(at: datetime) -> Event:
+    from retrigger.triggers.formats.schedule import due
+
+    return due("weekly-segments", at)
+
+
+@pytest.mark.parametrize(
+    ("payload", "trigger", "verdict"),
+    [
+        (
+            {"RunId": "r9", "RunStatus": "Completed", "RunTags": MODEL_MONITOR},
+            "drift-retrain",
+            "pipeline retrain of Azure ML: not launchable yet by this version",
+        ),
+        (
+            {"ModelName": "churn", "ModelVersion": "7", "ModelTags": {"gate": "passed"}},
+            "churn-rollout",
+            "a rollout of model churn, version 7, to endpoint churn: not launchable yet by this version",
+        ),
+    ],
+)
+def test_explain_shows_the_verdicts_up_to_the_launch(
+    tmp_path: Path, payload: Mapping[str, object], trigger: str, verdict: str
+) -> None:
+    kind = "RunStatusChanged" if "RunId" in payload else "ModelRegistered"
+    event = {
+        "specversion": "1.0",
+        "id": "e1",
+        "source": WORKSPACE,
+        "type": f"Microsoft.MachineLearningServices.{kind}",
+        "time": "2026-01-05T09:00:00Z",
+        "subject": "experiments/e/runs/r9" if kind == "RunStatusChanged" else "models/churn:7",
+        "data": payload,
+    }
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps(event), encoding="utf-8")
+    called = retrigger("explain", file, "--project", USERS / "drift", "--format", "json")
+    (told,) = called.lines
+    assert (called.code, told["trigger"], told["result"]) == (1, trigger, "dead")
+    assert [it["reason"] for it in told["verdicts"]][-1] == verdict
+    assert told["verdicts"][-1]["code"] == "not_supported_yet"

@@ -1,0 +1,222 @@
+"""The registry: which format is read on which route, and which reader an event's type has.
+
+Formats that few deliveries come in are imported when the first does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from retrigger.triggers.errors import Malformed
+from retrigger.triggers.event import FIRED, Event, Object, Schedule
+from retrigger.triggers.formats import cloudevents, custom, event_grid, pubsub, schedule, sniff, storage, unwrapped
+from retrigger.triggers.formats.wire import Handshake, Request, json_body
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from retrigger.triggers.event import Json
+    from retrigger.triggers.formats.bindings import Carried
+
+Parsed: TypeAlias = "Handshake | list[Event | Malformed]"
+"""A batch has an outcome for each member, in its order."""
+Reader: TypeAlias = "Callable[[cloudevents.Envelope, datetime | None], Event]"
+"""The event in an envelope; the time is that of receipt."""
+
+
+def saved(request: Request) -> Parsed:
+    """A payload in a file, for people to look at: what lost its envelope is read, and `notes` say what was assumed."""
+    declared = _declared(request)
+    if declared is not None:
+        return declared
+    value = json_body(request)
+    shape = sniff.bare_shape(value)
+    if shape is None:
+        return _sniffed(value, request)
+    from retrigger.triggers.formats import bare
+
+    return _carried(bare.read(value, shape, request), request)
+
+
+def _events(request: Request) -> Parsed:
+    declared = _declared(request)
+    return _sniffed(json_body(request), request) if declared is None else declared
+
+
+def _declared(request: Request) -> Parsed | None:
+    """What the headers say it is; None where they say nothing."""
+    if event_grid.is_goodbye(request.headers):
+        return []
+    if cloudevents.is_cloudevent(request.headers):
+        found = _opened(cloudevents.read(request), request)
+        return _attempted(found, event_grid.attempt(request.headers))
+    return [unwrapped.read(request)] if unwrapped.is_unwrapped(request.headers) else None
+
+
+def _sniffed(value: Json, request: Request) -> Parsed:
+    match sniff.shape(value):
+        case "push":
+            return [pubsub.from_push(value, request)]
+        case "audit":
+            return [_log_entry(value, request)]
+        case "background":
+            return [_background_event(value, request)]
+        case "event-grid" if (asked := event_grid.handshake(value, request.headers)) is not None:
+            return asked
+        case _:
+            return _attempted(_opened(_envelopes(value, request), request), event_grid.attempt(request.headers))
+
+
+def _envelopes(value: Json, request: Request) -> cloudevents.Envelope | cloudevents.Batch:
+    match sniff.shape(value):
+        case "event-grid":
+            return event_grid.read(value, request.headers)
+        case "batch":
+            return cloudevents.batch(value, request.headers)
+        case _:
+            return cloudevents.structured(value, request.headers)
+
+
+def _carried(found: Event | Carried, request: Request) -> Parsed:
+    """What a queue's message holds. Who may write there may announce objects; no message strikes a clock."""
+    if isinstance(found, Event):
+        return [found]
+    return [_no_clock(each) for each in _attempted(_opened(_envelopes(found.value, request), request), found.attempt)]
+
+
+def _no_clock(found: Event | Malformed) -> Event | Malformed:
+    if isinstance(found, Malformed) or not isinstance(found.payload, Schedule):
+        return found
+    message = "A message carries a schedule's event, which only the platform's clock may send; send your own type."
+    return Malformed(message, code="unsupported_type")
+
+
+def _attempted(found: list[Event | Malformed], attempt: int) -> list[Event | Malformed]:
+    if attempt == 1:
+        return found
+    return [replace(each, attempt=attempt) if isinstance(each, Event) else each for each in found]
+
+
+def _pubsub(request: Request) -> Parsed:
+    return [_pushed(request)]
+
+
+def _pushed(request: Request) -> Event:
+    return unwrapped.read(request) if unwrapped.is_unwrapped(request.headers) else pubsub.read(request)
+
+
+def _storage(request: Request) -> Parsed:
+    event = _pushed(request)
+    if not isinstance(event.payload, Object):
+        message = "The message is no storage notification; send other messages to the route pubsub."
+        raise Malformed(message, code="unsupported_type")
+    return [event]
+
+
+def _schedule(request: Request) -> Parsed:
+    name = schedule.trigger_of(request)
+    if schedule.is_request(request.headers):
+        return [schedule.read(request)]
+    return [schedule.from_push(_pushed(request), name)]
+
+
+def _background(request: Request) -> Parsed:
+    return [_background_event(json_body(request), request)]
+
+
+def _background_event(value: Json, request: Request) -> Event:
+    from retrigger.triggers.formats import background
+
+    return background.from_json(value, request)
+
+
+def _log_entry(value: Json, request: Request) -> Event:
+    from retrigger.triggers.formats import audit
+
+    return audit.from_entry(value, request)
+
+
+def _audited(envelope: cloudevents.Envelope, now: datetime | None) -> Event:
+    from retrigger.triggers.formats import audit
+
+    return audit.from_cloudevent(envelope, now)
+
+
+def _queue(request: Request) -> Parsed:
+    from retrigger.triggers.formats import bindings
+
+    return _carried(bindings.queue(_placed(request, "queue/<channel>")), request)
+
+
+def _service_bus(request: Request) -> Parsed:
+    from retrigger.triggers.formats import bindings
+
+    return _carried(bindings.service_bus(_placed(request, "servicebus/<channel>")), request)
+
+
+def _blob(request: Request) -> Parsed:
+    from retrigger.triggers.formats import bindings
+
+    return [bindings.blob_found(request)]
+
+
+def _timer(request: Request) -> Parsed:
+    from retrigger.triggers.formats import bindings
+
+    return [bindings.timer(_placed(request, "timer/<trigger>"))]
+
+
+def _placed(request: Request, route: str) -> Request:
+    if not request.place:
+        raise Malformed(f"The route names no place; send to {route}.", code="unknown_route")
+    return request
+
+
+ROUTES: Mapping[str, Callable[[Request], Parsed]] = {
+    "events": _events,
+    "pubsub": _pubsub,
+    "storage": _storage,
+    "background": _background,
+    "schedule": _schedule,
+    "eventgrid": _events,
+    "queue": _queue,
+    "servicebus": _service_bus,
+    "blob": _blob,
+    "timer": _timer,
+}
+_TYPES: Mapping[str, Reader] = {
+    **dict.fromkeys(storage.CHANGES, storage.from_cloudevent),
+    pubsub.TYPE: pubsub.from_cloudevent,
+    schedule.TYPE: schedule.from_cloudevent,
+    FIRED: schedule.from_cloudevent,
+    schedule.EXECUTED: schedule.from_eventarc,
+    "google.cloud.audit.log.v1.written": _audited,
+}
+
+
+def _opened(found: cloudevents.Envelope | cloudevents.Batch, request: Request) -> list[Event | Malformed]:
+    return [_member(each, request) for each in found] if isinstance(found, list) else [_event(found, request)]
+
+
+def _member(found: cloudevents.Envelope | Malformed, request: Request) -> Event | Malformed:
+    try:
+        return found if isinstance(found, Malformed) else _event(found, request)
+    except Malformed as error:
+        return error
+
+
+def _event(envelope: cloudevents.Envelope, request: Request) -> Event:
+    read = _TYPES.get(envelope.type) or _azures(envelope.type)
+    if read is None:
+        return custom.from_cloudevent(envelope, request.now, request.place)
+    return read(envelope, request.now)
+
+
+def _azures(event_type: str) -> Reader | None:
+    if not event_type.startswith("Microsoft."):
+        return None
+    from retrigger.triggers.formats import azure
+
+    return azure.TYPES.get(event_type)
