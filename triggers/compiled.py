@@ -1,21 +1,23 @@
 """The one file that a function loads: an environment, the index, and its triggers and templates.
 
-    {"format": 3, "head": {"environment": {…}, "index": …, "triggers": {name: [start, end]},
-                           "templates": {sha256: [start, end]}, "length": …}, "body": [trigger, …, template, …]}
+    {"format": 3, "size": …, "head": {"environment": {…}, "index": …, "triggers": [name, …], "templates": [sha256, …],
+     "ends": [0, …]}, "body": [trigger, …, template, …]}
 
-It is one line of JSON. A function reads the head, and of the body the one trigger that its event meets: starts and
-ends are offsets in the text of the body. A template's text is kept to the letter, since it is known by its hash.
-Durations are seconds; a field that holds its default is left out.
+It is one line of JSON. A function reads the head, and of the body the one trigger that its event meets: part n lies
+between ends n and n + 1, without the bracket or comma before it. `size` is that of the head; all are in bytes. A
+template's text is kept to the letter, since it is known by its hash. Durations are seconds; a field that holds its
+default is left out.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_left
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import timedelta
 from functools import partial
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from retrigger.triggers.errors import RetriggerError
@@ -52,7 +54,7 @@ from retrigger.triggers.spec import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from _typeshed import DataclassInstance
 
@@ -61,9 +63,10 @@ if TYPE_CHECKING:
     from retrigger.triggers.spec import Caller, Source
 
 FORMAT = 3
-_START = f'{{"format":{FORMAT},"head":'
-_BETWEEN = ',"body":'
-_END = "}\n"
+_START = f'{{"format":{FORMAT},"size":'
+_HEAD = ',"head":'
+_BODY = ',"body":'
+_END = "]}\n"
 _SOURCES: dict[str, type[Source]] = {
     "object": ObjectSource,
     "message": MessageSource,
@@ -83,73 +86,86 @@ _T = TypeVar("_T")
 class Compiled:
     """A loaded file. Triggers and templates are parsed when first asked for, then kept."""
 
-    def __init__(self, head: Mapping[str, Json], text: str, body: int, digest: str) -> None:
-        self.hash = digest
+    def __init__(self, head: Mapping[str, Json], file: bytes, body: int) -> None:
+        self.hash = hashlib.sha256(file).hexdigest()
         """SHA-256 of the file: which bundle decided."""
         self.index = head["index"]
         self.environment = _read(Environment, _object(head["environment"]))
-        self._text = text
+        self._file = file
         self._body = body
-        self._trigger_places = cast("dict[str, tuple[int, int]]", _object(head["triggers"]))
-        self._template_places = cast("dict[str, tuple[int, int]]", _object(head["templates"]))
+        self._trigger_names = cast("list[str]", head["triggers"])
+        self._template_names = cast("list[str]", head["templates"])
+        self._ends = cast("list[int]", head["ends"])
         self._triggers: dict[str, Trigger] = {}
         self._templates: dict[str, Mapping[str, Json]] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
         """The triggers' names, sorted."""
-        return tuple(self._trigger_places)
+        return tuple(self._trigger_names)
 
     def trigger(self, name: str) -> Trigger | None:
         """None if there is no trigger of that name: the ledger may remember one that has been removed."""
-        if name not in self._triggers and name in self._trigger_places:
-            self._triggers[name] = _read(Trigger, _object(self._part(self._trigger_places[name])))
-        return self._triggers.get(name)
+        if name not in self._triggers:
+            at = _place(self._trigger_names, name)
+            if at is None:
+                return None
+            self._triggers[name] = _read(Trigger, self._part(at))
+        return self._triggers[name]
 
     def template(self, sha: str) -> Mapping[str, Json]:
         """The compiled pipeline whose JSON text has this SHA-256. KeyError if no trigger launches it."""
         if sha not in self._templates:
-            self._templates[sha] = _object(self._part(self._template_places[sha]))
+            at = _place(self._template_names, sha)
+            if at is None:
+                raise KeyError(sha)
+            self._templates[sha] = self._part(len(self._trigger_names) + at)
         return self._templates[sha]
 
-    def _part(self, place: tuple[int, int]) -> Json:
-        start, end = place
-        part: Json = json.loads(self._text[self._body + start : self._body + end])
-        return part
+    def _part(self, at: int) -> dict[str, Json]:
+        start, end = self._ends[at : at + 2]
+        return _object(json.loads(self._file[self._body + start + 1 : self._body + end]))
+
+
+def _place(names: Sequence[str], name: str) -> int | None:
+    """Where a name stands among names that are sorted."""
+    at = bisect_left(names, name)
+    return at if names[at : at + 1] == [name] else None
 
 
 def dumps(environment: Environment, triggers: Iterable[Trigger], templates: Mapping[str, str], index: Json) -> str:
     """The file's text; the same project gives the same text. `templates`: SHA-256 of the JSON text -> that text."""
     by_name = {trigger.name: _text(_plain(trigger)) for trigger in sorted(triggers, key=lambda one: one.name)}
     texts = [*by_name.values(), *(templates[sha] for sha in sorted(templates))]
-    ends = list(accumulate((len(text) + 1 for text in texts), initial=1))
-    places = [[start, end - 1] for start, end in pairwise(ends)]
     head = {
         "environment": _plain(environment),
         "index": index,
-        "triggers": dict(zip(by_name, places, strict=False)),
-        "templates": dict(zip(sorted(templates), places[len(by_name) :], strict=True)),
-        "length": max(ends[-1], len("[]")),
+        "triggers": list(by_name),
+        "templates": sorted(templates),
+        "ends": list(accumulate((len(text.encode()) + 1 for text in texts), initial=0)),
     }
-    return f"{_START}{_text(head)}{_BETWEEN}[{','.join(texts)}]}}\n"
+    written = _text(head)
+    return f"{_START}{len(written)}{_HEAD}{written}{_BODY}[{','.join(texts)}{_END}"
 
 
 def load(file: str | bytes) -> Compiled:
     """RetriggerError `compiled_format` if the file, in UTF-8, is none of this format."""
+    written = file.encode("utf-8", "surrogatepass") if isinstance(file, str) else file
     try:
-        text = file if isinstance(file, str) else file.decode()
-        if not text.startswith(_START):
-            raise _foreign(json.loads(text))
-        head, end = json.JSONDecoder().raw_decode(text, len(_START))
+        if not written.startswith(_START.encode()):
+            raise _foreign(json.loads(written.decode()))
+        start = written.index(_HEAD.encode()) + len(_HEAD)
+        end = start + int(written[len(_START) : start - len(_HEAD)])
+        head = json.loads(written[start:end])
     except (ValueError, RecursionError) as error:
         raise _unreadable(f"is not JSON, it may be cut off ({str(error)[:80]})") from error
-    start = end + len(_BETWEEN)
+    body = end + len(_BODY)
     try:
-        if text[end:start] != _BETWEEN or len(text) != start + head["length"] + len(_END):
+        # The last part ends where the brackets close; of no parts there are but the brackets.
+        if written[end:body] != _BODY.encode() or len(written) != body + max(head["ends"][-1], 1) + len(_END):
             raise _unreadable("is cut off, or was changed after it was written")
-        digest = hashlib.sha256(text.encode() if isinstance(file, str) else file).hexdigest()
-        return Compiled(head, text, start, digest)
-    except (KeyError, TypeError, AttributeError, AssertionError) as error:
+        return Compiled(head, written, body)
+    except (LookupError, TypeError, AttributeError, AssertionError) as error:
         raise _unreadable(f"has format {FORMAT}, but not its contents") from error
 
 

@@ -8,8 +8,11 @@ shared, and which differ only in how they combine these.
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_right
 from collections import Counter
+from functools import cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, get_args
 
 from retrigger.triggers import glob
@@ -45,24 +48,33 @@ class _Key(NamedTuple):
     text: str
 
 
-_Sorted: TypeAlias = tuple[list[str], list[int]]
-"""Texts in order, and for each where the longest other one stands that it begins with: -1 if there is none."""
+class _Row(NamedTuple):
+    """What is filed under one text, among others in order.
+
+    `parent`: where the longest of those stands that the text begins with, -1 if there is none.
+    """
+
+    text: str
+    parent: int
+    entries: list[Entry]
 
 
 class _Table(NamedTuple):
-    """What is filed under one heading. `heads` finds, by the first `length` characters, the texts that begin so.
+    """What is filed under one heading. `heads` finds, by the first `length` characters, the rows whose texts begin so.
 
-    `firsts` holds the first character of each.
+    Where the whole text is asked for, that is the head. Rows are JSON in JSON: read when a name asks for them. `firsts`
+    holds the first character of each head.
     """
 
-    rows: dict[str, list[Entry]]
     length: int
-    heads: dict[str, _Sorted]
+    heads: dict[str, str]
     firsts: str
 
 
 Filed: TypeAlias = "Mapping[Heading, _Table]"
 
+_TEXT: Final = itemgetter(0)
+_WHOLE: Final = ("segment", "slashes", "any")
 _HEADINGS: Final[tuple[Heading, ...]] = get_args(Heading)
 
 
@@ -74,15 +86,14 @@ def filed(entries: Sequence[Entry]) -> Filed:
     for entry, keys in zip(entries, offered, strict=True):
         best = min(keys, key=lambda key: (shared[key], _HEADINGS.index(key.heading), -len(key.text)))
         rows.setdefault(best.heading, {}).setdefault(best.text, []).append(entry)
-    return {heading: _table(by_text) for heading, by_text in rows.items()}
+    return {heading: _table(by_text, whole=heading in _WHOLE) for heading, by_text in rows.items()}
 
 
 def candidates(files: Filed, name: str) -> Iterator[Entry]:
     """Every entry filed under what `name` offers: more than those that fit, never fewer, none twice."""
     for heading, table in files.items():
-        rows = table[0]
-        for text in _OFFERED[heading](table, name):
-            yield from rows[text]
+        for _, _, entries in _OFFERED[heading](table, name):
+            yield from entries
 
 
 def _keys(entry: Entry) -> Iterator[_Key]:
@@ -115,47 +126,55 @@ def _segment_keys(segment: glob.Segment) -> Iterator[_Key]:
             yield _Key("inside", part)
 
 
-def _table(rows: dict[str, list[Entry]]) -> _Table:
-    length = min(map(len, rows))
-    heads: dict[str, list[str]] = {}
-    for text in sorted(rows):
-        heads.setdefault(text[:length], []).append(text)
-    found: dict[str, _Sorted] = {head: (texts, _parents(texts)) for head, texts in heads.items()}
-    return _Table(rows, length, found, "".join(sorted({head[:1] for head in heads})))
+def _table(entries: dict[str, list[Entry]], *, whole: bool) -> _Table:
+    length = min(map(len, entries))
+    heads: dict[str, list[_Row]] = {}
+    for text in sorted(entries):
+        rows = heads.setdefault(text if whole else text[:length], [])
+        parent = len(rows) - 1
+        while parent >= 0 and not text.startswith(rows[parent].text):
+            parent = rows[parent].parent
+        rows.append(_Row(text, parent, entries[text]))
+    written = {head: json.dumps(rows, separators=(",", ":")) for head, rows in heads.items()}
+    return _Table(length, written, "".join(sorted({head[:1] for head in heads})))
 
 
-def _parents(texts: Sequence[str]) -> list[int]:
-    parents: list[int] = []
-    for at, text in enumerate(texts):
-        parent = at - 1
-        while parent >= 0 and not text.startswith(texts[parent]):
-            parent = parents[parent]
-        parents.append(parent)
-    return parents
+@cache
+def _rows(written: str) -> list[_Row]:
+    """Kept for the life of the process: what is read is what its compiled file holds, and no name adds to it."""
+    read = json.loads(written)
+    return [_Row(text, parent, [Entry(*entry) for entry in entries]) for text, parent, entries in read]
 
 
-def _beginnings(table: _Table, text: str) -> list[str]:
-    """The texts of the table that `text` begins with."""
-    _, length, heads, _ = table
-    found = heads.get(text[:length])
-    if found is None:
+def _beginnings(table: _Table, text: str) -> list[_Row]:
+    """The rows whose text `text` begins with."""
+    length, heads, _ = table
+    written = heads.get(text[:length])
+    if written is None:
         return []
-    texts, parents = found
-    at = bisect_right(texts, text) - 1
-    begins = []
+    rows = _rows(written)
+    at = bisect_right(rows, text, key=_TEXT) - 1
+    found = []
     while at >= 0:
-        if text.startswith(texts[at]):
-            begins.append(texts[at])
-        at = parents[at]
-    return begins
+        row = rows[at]
+        if text.startswith(row[0]):
+            found.append(row)
+        at = row[1]
+    return found
 
 
-def _begins(table: _Table, segments: list[str]) -> set[str]:
-    return {text for segment in segments for text in _beginnings(table, segment)}
+def _begins(table: _Table, segments: Iterable[str]) -> Iterable[_Row]:
+    """The same of several texts, no row twice."""
+    return {row[0]: row for segment in segments for row in _beginnings(table, segment)}.values()
 
 
-def _inside(table: _Table, name: str) -> set[str]:
-    _, length, heads, firsts = table
+def _equals(table: _Table, texts: Iterable[str]) -> list[_Row]:
+    heads = table[1]
+    return [row for text in heads.keys() & texts for row in _rows(heads[text])]
+
+
+def _inside(table: _Table, name: str) -> Iterable[_Row]:
+    length, heads, firsts = table
     starts = []
     for first in firsts if len(firsts) < len(name) else {*name}:
         at = name.find(first)
@@ -163,17 +182,17 @@ def _inside(table: _Table, name: str) -> set[str]:
             if name[at : at + length] in heads:
                 starts.append(name[at:])
             at = name.find(first, at + 1)
-    return _begins(table, starts) if starts else set()
+    return _begins(table, starts)
 
 
-_OFFERED: Final[Mapping[Heading, Callable[[_Table, str], Iterable[str]]]] = {
+_OFFERED: Final[Mapping[Heading, Callable[[_Table, str], Iterable[_Row]]]] = {
     "prefix": _beginnings,
     "suffix": lambda table, name: _beginnings(table, name[::-1]),
-    "segment": lambda table, name: table[0].keys() & name.split("/"),
+    "segment": lambda table, name: _equals(table, name.split("/")),
     "segment_prefix": lambda table, name: _begins(table, name.split("/")),
     "segment_suffix": lambda table, name: _begins(table, name[::-1].split("/")),
     "inside": _inside,
-    "slashes": lambda table, name: table[0].keys() & (str(name.count("/")),),
-    "any": lambda table, _: table[0],
+    "slashes": lambda table, name: _equals(table, (str(name.count("/")),)),
+    "any": lambda table, _: _equals(table, ("",)),
 }
-"""Heading -> the texts filed under it that a name offers."""
+"""Heading -> the rows filed under it that a name offers."""

@@ -72,6 +72,7 @@ class Glob:
         return _glob(tuple(_joined(tuple(bound(part) for part in segment)) for segment in self.segments))
 
 
+@lru_cache(maxsize=4096)
 def parse(text: str) -> Glob:
     """Raise ValueError, naming the 1-based column, when `text` is no glob."""
     if not text:

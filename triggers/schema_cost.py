@@ -42,6 +42,7 @@ _FINE_STEP: Final = 1e-15
 _FINE_COST: Final = 500
 _PATTERN_RULE: Final = 200
 """The cost of a pattern that takes as long as a rule, on as many characters."""
+_VALUES: Final = ("enum", "const", "default", "examples")
 _REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
@@ -60,24 +61,28 @@ def rules(schema: Json) -> int:
     parts = list(_all_parts(schema))
     _refuse_patterns(parts)
     anchors = {str(part[key]): part for part in parts for key in ("$anchor", "$dynamicAnchor") if key in part}
-    level = _Level(schema, anchors, None)
+    known = frozenset(map(id, parts))
+    level = _Level(schema, anchors, known, None)
     most = 0
     for _ in range(MAX_DEPTH):
         counts = {id(part): level.count(part) for part in parts}
         most = max(most, *counts.values())
         if counts == level.above or not any(counts.values()):
             break  # so it stays, however deep the message is
-        level = _Level(schema, anchors, counts)
+        level = _Level(schema, anchors, known, counts)
     return most
 
 
 class _Level:
     """Rules for a place some steps below the one that a schema is asked about; `above`: for one step less."""
 
-    def __init__(self, root: _Schema, anchors: dict[str, _Schema], above: dict[int, int] | None) -> None:
+    def __init__(
+        self, root: _Schema, anchors: dict[str, _Schema], known: frozenset[int], above: dict[int, int] | None
+    ) -> None:
         self.above = above
         self._root = root
         self._anchors = anchors
+        self._known = known
         self._counts: dict[int, int] = {}
         self._open: set[int] = set()
 
@@ -85,6 +90,8 @@ class _Level:
         if not isinstance(schema, dict):
             return 0
         here = id(schema)
+        if here not in self._known:
+            raise TooCostlyError("bad_ref", "a $ref leads to what is no schema: keep what it means below $defs")
         if here in self._open:
             raise TooCostlyError("ref_cycle", "it refers to itself without going deeper: put the $ref below a property")
         if here not in self._counts:
@@ -155,7 +162,7 @@ def _held(schema: _Schema, keywords: Sequence[str]) -> Iterator[Json]:
 
 
 def _all_parts(schema: _Schema) -> Iterator[_Schema]:
-    """Every mapping below a schema: each may be one, by its keyword or because a reference names it."""
+    """Every mapping below a schema that may be one, by its keyword or because a reference names it."""
     waiting: list[Json] = [schema]
     found = 0
     while waiting:
@@ -165,7 +172,11 @@ def _all_parts(schema: _Schema) -> Iterator[_Schema]:
                 if found > MAX_PARTS:
                     raise _too_complex(f"it holds more than {MAX_PARTS:,} schemas: leave out what need not be checked")
                 yield part
-                waiting += part.values()
+                for key, value in part.items():
+                    if key in _MANY and isinstance(value, dict):
+                        waiting += value.values()
+                    elif key not in _VALUES:
+                        waiting.append(value)
             case list() as parts:
                 waiting += parts
             case _:

@@ -214,31 +214,37 @@ WHOLE = compiled.dumps(DEV, [CHURN], {}, [])
 OWN, NEXT, BEFORE = compiled.FORMAT, compiled.FORMAT + 1, compiled.FORMAT - 1
 
 
+def parts(head: str, body: str) -> str:
+    return f'{{"format":{OWN},"size":{len(head)},"head":{head},"body":{body}}}\n'
+
+
 @pytest.mark.parametrize(
     ("file", "what"),
     [
         ("", "is not JSON, it may be cut off (Expecting value: line 1 column 1 (char 0))"),
-        (WHOLE[:60], "is not JSON, it may be cut off (Unterminated string"),
+        (WHOLE[:10], "is not JSON, it may be cut off ("),
+        (WHOLE[:22], "is not JSON, it may be cut off ("),
+        (WHOLE[:60], "is not JSON, it may be cut off ("),
         (WHOLE[: WHOLE.index('"body"')], "is cut off, or was changed after it was written"),
         (WHOLE[: WHOLE.index('"body"') + 20], "is cut off, or was changed after it was written"),
         (WHOLE[:-3], "is cut off, or was changed after it was written"),
         (WHOLE.replace('churn/*.csv"', 'churn/*.tsvx"'), "is cut off, or was changed after it was written"),
+        (WHOLE.replace('"size":', '"size":1'), "is not JSON, it may be cut off (Extra data"),
+        (WHOLE.replace('"size":', '"size":"'), "is not JSON, it may be cut off (invalid literal for int()"),
         (json.dumps(json.loads(WHOLE), indent=1), "was changed after it was written"),
         (WHOLE.encode("utf-16"), "is not JSON, it may be cut off ('utf-8' codec can't decode byte 0xff"),
         ("[" * 1_000_000, "is not JSON, it may be cut off (maximum recursion depth exceeded"),
-        (f'{{"format":{OWN},"head":' + "[" * 1_000_000, "is not JSON, it may be cut off (maximum recursion depth"),
+        (parts("[" * 1_000_000, ""), "is not JSON, it may be cut off (maximum recursion depth"),
         ('{"format": ' + "9" * 5_000 + "}", "is not JSON, it may be cut off (Exceeds the limit"),
         ("[]", "does not say its format, so retrigger did not write it"),
         ("{}", "does not say its format, so retrigger did not write it"),
         (f'{{"format": {NEXT}}}', f"has format {NEXT}, and this version of retrigger reads format {OWN}"),
         (f'{{"format": {BEFORE}}}', f"has format {BEFORE}, and this version of retrigger reads format {OWN}"),
         (f'{{"format": "{OWN}"}}', f'has format "{OWN}", and this version of retrigger reads format {OWN}'),
-        (f'{{"format":{OWN},"head":[],"body":[]}}\n', f"has format {OWN}, but not its contents"),
-        (f'{{"format":{OWN},"head":{{"length":2}},"body":[]}}\n', f"has format {OWN}, but not its contents"),
-        (
-            f'{{"format":{OWN},"head":{{"environment":{{"mood":1}},"index":[],"length":2}},"body":[]}}\n',
-            f"has format {OWN}, but not its contents",
-        ),
+        (parts('{"ends":[]}', "[]"), f"has format {OWN}, but not its contents"),
+        (parts("[]", "[]"), f"has format {OWN}, but not its contents"),
+        (parts('{"ends":[0]}', "[]"), f"has format {OWN}, but not its contents"),
+        (parts('{"environment":{"mood":1},"index":[],"ends":[0]}', "[]"), f"has format {OWN}, but not its contents"),
     ],
 )
 def test_a_file_of_another_format_is_refused_with_both_versions_and_the_next_step(file: str | bytes, what: str) -> None:

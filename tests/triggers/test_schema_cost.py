@@ -51,6 +51,8 @@ def doubling(steps: int) -> Json:
 @pytest.mark.parametrize(
     ("schema", "code", "told"),
     [
+        ({"$ref": "#/const", "const": {"type": "integer"}}, "bad_ref", "leads to what is no schema"),
+        ({"$ref": "#/properties", "properties": {"a": LEAF}}, "bad_ref", "leads to what is no schema"),
         ({"$ref": "#"}, "ref_cycle", "put the $ref below a property"),
         ({"$defs": {"a": {"not": {"$ref": "#/$defs/a"}}}}, "ref_cycle", "put the $ref below a property"),
         (doubling(10), "schema_too_complex", "more than 1000 rules meet in one place"),

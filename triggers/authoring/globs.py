@@ -100,10 +100,20 @@ def covers(wide: Names, narrow: Names) -> bool:
     captures = [part for part in _parts(wide.match) if isinstance(part, Capture)]
     if len(captures) != len(set(captures)):
         return wide == narrow
+    if _ends_differ(wide, narrow):
+        return False
     try:
         return _walk([narrow], [wide], least=0) is None
     except OverflowError:
         return False
+
+
+def _ends_differ(one: Names, two: Names) -> bool:
+    """Whether no name can begin, or end, as both say; told quickly."""
+    first, second = glob.parse(one.match), glob.parse(two.match)
+    starts = sorted((one.prefix + first.prefix, two.prefix + second.prefix), key=len)
+    ends = sorted((first.suffix, second.suffix), key=len)
+    return not (starts[1].startswith(starts[0]) and ends[1].endswith(ends[0]))
 
 
 def _search(inside: Sequence[Names], outside: Sequence[Names], *, least: int) -> str | None:
