@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from retrigger.handlers.outcome import Verdict
 from retrigger.triggers import keys
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.expressions import load_expression
+from retrigger.triggers.frozen import dataclass
 from retrigger.triggers.spec import ScheduleSource
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, cast, get_args
 
 from retrigger.triggers import glob
 from retrigger.triggers.event import Lifecycle, Message, Object, Schedule, folded
+from retrigger.triggers.frozen import dataclass
 from retrigger.triggers.spec import LifecycleSource, MessageSource, ObjectSource, ScheduleSource
 
 if TYPE_CHECKING:

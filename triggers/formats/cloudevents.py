@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote, unquote
 
@@ -27,6 +27,7 @@ from retrigger.triggers.formats.wire import (
     text,
     whole,
 )
+from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

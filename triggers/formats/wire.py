@@ -29,11 +29,11 @@ import math
 import re
 import zlib
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NoReturn
 
 from retrigger.triggers.errors import Malformed
+from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
