@@ -33,7 +33,7 @@ from retrigger.local_emulator.state import State
 from retrigger.triggers.authoring.compile import compile_project, local_environment, named
 from retrigger.triggers.authoring.project import find_root, load_project
 from retrigger.triggers.compiled import load
-from retrigger.triggers.errors import Malformed
+from retrigger.triggers.errors import Malformed, ProjectError
 from retrigger.triggers.formats.wire import Handshake
 
 if TYPE_CHECKING:
@@ -110,18 +110,21 @@ def diff(
     the new triggers would take, give payloads. Sends nothing, writes nothing. Exit code 0 if nothing differs, 1 if
     something does.
     """
-    before, after = _sides(project, old, environment, folder)
+    try:
+        before, after = _sides(project, old, environment, folder)
+    except ProjectError as error:
+        raise Usage(f"there is nothing to compare with, the project has problems:\n{error}") from error  # 1: it differs
     note(f"old: {before.told}\nnew: {after.told}")
     counts: Counter[str] = Counter()
     once = Once()
     for source in sources:
-        found_before = counts.total()
+        read = counts["read"]
         for event in _events(source, counts, once):
             for found in differences(before.compiled, after.compiled, event):
                 counts[found.kind] += 1
                 if found.kind in _DIFFERS:
                     _show(event, found, form, shown=sum(counts[kind] for kind in _DIFFERS))
-        if counts.total() == found_before:
+        if counts["read"] == read:
             raise Usage(f"{source} holds no event: name a ledger (sqlite:PATH), a state folder, or files of events.")
     _summarize(counts, form)
     if any(counts[kind] for kind in _DIFFERS):
@@ -173,11 +176,13 @@ def _events(source: str, counts: Counter[str], once: Once) -> Iterator[Event]:
             case Handshake():
                 counts["unreadable"] += 1
                 note(f"{visible(one.place)}: a handshake, no event")
-            case event if once.first(event):
-                counts["events"] += 1
-                if counts["events"] % _PROGRESS == 0:
-                    note(f"{counts['events']:,} events …")
-                yield event
+            case event:
+                counts["read"] += 1
+                if once.first(event):
+                    counts["events"] += 1
+                    yield event
+                if counts["read"] % _PROGRESS == 0:
+                    note(f"{counts['read']:,} records …")
 
 
 def _show(event: Event, found: Difference, form: Format, shown: int) -> None:

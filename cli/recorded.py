@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _MAX_LINE: Final = 8 * MAX_BODY
 """A canonical event holds its body twice, in base64 and parsed with escapes."""
-_TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
+_TYPES: Final[Mapping[str, type]] = {
     "string": str,
     "int": int,
     "bool": bool,
@@ -38,10 +38,14 @@ _TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
     "bytes": bytes,
     "dyn": object,
 }
-_OPTIONAL: Final = {"account", "sequencer", "size", "content_type", "checksum", "json", "ordering_key", "published"} | {
-    "version",
-    "status",
+_OPTIONAL: Final = {
+    "subject",
+    *(f"object.{name}" for name in ("account", "sequencer", "size", "content_type", "checksum")),
+    *(f"message.{name}" for name in ("json", "ordering_key", "published")),
+    *(f"lifecycle.{name}" for name in ("version", "status")),
 }
+_YEARS: Final = range(1970, 9999)
+"""What calendars can be computed with: around it, time zones and schedules have nowhere to go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +112,21 @@ def _mapping(value: object) -> Mapping[str, Any]:
     return value
 
 
-def _check(name: str, scope: Mapping[str, Any], type_: type | tuple[type, ...]) -> None:
+def _check(name: str, scope: Mapping[str, Any], type_: type) -> None:
     """One field of it, by the types that expressions are checked against."""
-    _, *parents, last = name.split(".")
+    name = name.removeprefix("event.")
+    *parents, last = name.split(".")
     for parent in parents:
         scope = scope[parent]
-    value = scope.get(last)
-    if isinstance(value, datetime) and value.tzinfo is None:
-        raise ValueError(f"`{name.removeprefix('event.')}` has no zone")
-    if value is not None and not isinstance(value, type_):
-        raise TypeError(f"`{name.removeprefix('event.')}` is of another type")
-    if parents and last not in scope and last not in _OPTIONAL:
-        raise TypeError(f"`{name.removeprefix('event.')}` is missing")
+    match scope.get(last):
+        case None if name not in _OPTIONAL:
+            raise TypeError(f"`{name}` is missing")
+        case None:
+            return
+        case datetime() as time if time.tzinfo is None or time.year not in _YEARS:
+            raise ValueError(f"`{name}` has no zone, or is out of range")
+        case value if not isinstance(value, type_):
+            raise TypeError(f"`{name}` is of another type")
 
 
 def _of_ledger(source: str, ledger: Ledger) -> Iterator[Recorded]:
