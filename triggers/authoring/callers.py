@@ -36,7 +36,7 @@ class GoogleCaller(Model):
     """A service account with a token of Google's: Pub/Sub push, Cloud Scheduler."""
 
     audience: Audience = Field(description="The token's `aud`: what the subscription or the job was given.")
-    service_accounts: list[ServiceAccount] = Field(min_length=1, max_length=100, description="Who of Google's may.")
+    service_accounts: list[ServiceAccount] = Field(min_length=1, max_length=100, description="Those that may call.")
 
 
 class EntraCaller(Model):

@@ -114,7 +114,7 @@ class Pipeline(Model):
     root: GcsAddress = Field(description="Where runs write their outputs.")
     service_account: ServiceAccount | None = Field(default=None, description="The identity of the runs.")
     caching: bool | None = Field(
-        default=None, description="Overrides the template's own caching options; default: they hold."
+        default=None, description="Overrides the template's own caching options; default: as they are."
     )
     labels: dict[LabelKey, LabelValue] = Field(default={}, max_length=60, description="For cost tracking.")
 

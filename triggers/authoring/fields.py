@@ -195,7 +195,9 @@ Identifier = Annotated[
 ]
 Expression = Annotated[
     str,
-    Called("expression", "CEL over `event.*`, `match.*`, `window.*` and `vars.*`, as far as each is known there"),
+    Called(
+        "expression", "CEL over `event.*`, `match.*`, `window.*` and `vars.*`, as far as each is known at its place"
+    ),
     StringConstraints(min_length=1),
 ]
 Value = Annotated[

@@ -42,66 +42,31 @@ class Kinds:
             return NOTHING
         if words := [part.word for part in metadata if isinstance(part, Text | Called)]:
             return words[-1]
-        if (written := _written(metadata)) is not None:
-            return self._kind(written)
+        if (more := _more_than_held(metadata)) is not None:
+            return self._kind(more)
         return self._shape(annotation, metadata)
 
     def _shape(self, annotation: Any, metadata: tuple[object, ...]) -> str:
-        bounds = _Bounds.of(metadata)
+        bounds = _bounds(metadata)
+        several = f" ({bounds} of them)" if bounds else ""
         inner = [part for part in get_args(annotation) if part is not types.NoneType]
         match get_origin(annotation):
             case None if isinstance(annotation, type) and issubclass(annotation, BaseModel):
                 return self.link(annotation)
-            case None:
-                return bounds.around(_PLAIN[annotation])
+            case None if annotation in _PLAIN:
+                return ", ".join(filter(None, (_PLAIN[annotation], bounds)))
             case origin if origin is Literal:
-                return listed([f"`{value}`" for value in inner])
+                return _listed([f"`{value}`" for value in inner])
             case origin if origin is list:
-                return f"list of {bounds.counted(self._kind(inner[0]))}"
+                return f"list of {self._kind(inner[0])}{several}"
             case origin if origin is dict:
-                return f"mapping of {bounds.counted(self._kind(inner[0]))} to {self._kind(inner[1])}"
+                return f"mapping of {self._kind(inner[0])} to {self._kind(inner[1])}{several}"
             case origin if origin in (Union, types.UnionType) and len(inner) == 1:
                 return self._kind(inner[0], metadata)
             case origin if origin in (Union, types.UnionType):
-                return listed(list(dict.fromkeys(self._kind(part) for part in inner)))
+                return _listed(list(dict.fromkeys(self._kind(part) for part in inner)))
             case _:
                 raise TypeError(f"the reference has no word for {annotation}: add one to `kinds`")
-
-
-@dataclass(frozen=True, slots=True)
-class _Bounds:
-    least: object = None
-    most: object = None
-
-    @classmethod
-    def of(cls, metadata: tuple[object, ...]) -> _Bounds:
-        least = next((part.ge for part in metadata if isinstance(part, Ge)), None)
-        most = next((part.le for part in metadata if isinstance(part, Le)), None)
-        fewest = next((part.min_length for part in metadata if isinstance(part, MinLen)), None)
-        longest = next((part.max_length for part in metadata if isinstance(part, MaxLen)), None)
-        return cls(least if least is not None else fewest, most if most is not None else longest)
-
-    def around(self, word: str) -> str:
-        match self.least, self.most:
-            case None, None:
-                return word
-            case least, None:
-                return f"{word}, at least {least}"
-            case None, most:
-                return f"{word}, at most {most}"
-            case least, most:
-                return f"{word} from {least} to {most}"
-
-    def counted(self, word: str) -> str:
-        match self.least, self.most:
-            case None, None:
-                return word
-            case least, None:
-                return f"{least} or more: {word}"
-            case None, most:
-                return f"at most {most}: {word}"
-            case least, most:
-                return f"{least} to {most}: {word}"
 
 
 def words_in(annotation: Any, metadata: tuple[object, ...] = ()) -> Iterator[tuple[str, str]]:
@@ -111,19 +76,34 @@ def words_in(annotation: Any, metadata: tuple[object, ...] = ()) -> Iterator[tup
         match part:
             case Text() | Called():
                 yield part.word, part.told
-    if (written := _written(metadata)) is not None:
-        yield from words_in(written)
+    if (more := _more_than_held(metadata)) is not None:
+        yield from words_in(more)
     for inner in get_args(annotation):
         yield from words_in(inner)
 
 
-def listed(texts: list[str]) -> str:
+def _listed(texts: list[str]) -> str:
     *most, last = texts
     return f"{', '.join(most)} or {last}" if most else last
 
 
-def _written(metadata: tuple[object, ...]) -> Any:
-    """What an author may write, where it is more than what the model holds; None where it is the same."""
+def _bounds(metadata: tuple[object, ...]) -> str:
+    """Of a number, or of how many there may be; empty if there are none."""
+    least: object = None
+    most: object = None
+    for part in metadata:
+        match part:
+            case Ge(ge=bound) | MinLen(min_length=bound):
+                least = bound
+            case Le(le=bound) | MaxLen(max_length=bound):
+                most = bound
+    if least is None:
+        return "" if most is None else f"at most {most}"
+    return f"at least {least}" if most is None else f"{least} to {most}"
+
+
+def _more_than_held(metadata: tuple[object, ...]) -> Any:
+    """The type of what an author may write, where it is more than what the model holds; None where it is the same."""
     for part in metadata:
         if isinstance(part, BeforeValidator) and part.json_schema_input_type is not PydanticUndefined:
             return part.json_schema_input_type

@@ -82,7 +82,9 @@ class LifecycleSource(Model):
     """What happens to runs, models, endpoints and tables."""
 
     platform: Name | None = Field(
-        default=None, alias="from", description="A name in the environment's `platforms`; default: its own platform."
+        default=None,
+        alias="from",
+        description="A name in the environment's `platforms`; default: the environment's own.",
     )
     types: Annotated[
         list[EventType],
@@ -143,16 +145,18 @@ class ObjectCheck(Model):
         default="csv", description="How the object is read."
     )
     columns: dict[str, Column] = Field(default={}, description="Column name to type, or to `{one_of: [...]}`.")
-    max_null_ratio: float | None = Field(default=None, ge=0, le=1, description="Of empty cells, per column.")
-    min_rows: Count | None = Field(default=None, description="Rows below the header.")
-    max_rows: Count | None = Field(default=None, description="Rows below the header.")
-    max_bytes: Size | None = Field(default=None, description="The object's size, such as `2GiB`.")
+    max_null_ratio: float | None = Field(
+        default=None, ge=0, le=1, description="The share of a column's cells that may be empty."
+    )
+    min_rows: Count | None = Field(default=None, description="At least so many rows below the header.")
+    max_rows: Count | None = Field(default=None, description="At most so many rows below the header.")
+    max_bytes: Size | None = Field(default=None, description="The object's size at most, such as `2GiB`.")
 
 
 class WindowCheck(Model):
     """Checked when the window closes."""
 
-    min_rows: Count | None = Field(default=None, description="Rows of all members together.")
+    min_rows: Count | None = Field(default=None, description="At least so many rows, of all members together.")
 
 
 class Validate(Model):
@@ -188,7 +192,7 @@ class Window(Model):
     """What waits together to become one run."""
 
     key: Expression | None = Field(
-        default=None, description="Objects with equal keys share a window; default: all share one."
+        default=None, description="Objects with equal keys share a window; default: one window for all."
     )
     quiet: Duration = Field(default=timedelta(), description="Due when nothing arrived for so long.")
     max_wait: Period = Field(default=timedelta(hours=1), description="Due at the latest.")

@@ -129,7 +129,7 @@ class _Tables:
 
     def _link(self, model: type[BaseModel]) -> str:
         section = self.sections[model.__name__]
-        return f"[{section.path}]({'' if section.page == self.page else section.page}#{section.anchor})"
+        return f"[{section.title}]({'' if section.page == self.page else section.page}#{section.anchor})"
 
 
 def _told(field: FieldInfo) -> tuple[str, str]:
