@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from retrigger.triggers.event import Json
 
@@ -72,15 +72,23 @@ class Misfit:
     message: str
 
 
-def check(signature: Signature, types: Mapping[str, str], literals: Mapping[str, Json]) -> list[Misfit]:
-    """Every misfit of a mapping: `types` of what expressions will give (CEL's names), `literals` that are known now."""
+def check(
+    signature: Signature,
+    types: Mapping[str, str],
+    literals: Mapping[str, Json],
+    shown: Callable[[Json], str] = lambda value: repr(value)[:64],
+) -> list[Misfit]:
+    """Every misfit of a mapping: `types` of what expressions will give (CEL's names), `literals` that are known now.
+
+    `shown` says how a value appears in a message: an author's own in full, an event's not at all.
+    """
     found = []
     for name in (*types, *literals):
         parameter = signature.parameters.get(name)
         if parameter is None:
             found.append(_unknown(signature, name))
         elif name in literals:
-            found += _misfits(parameter, literals[name])
+            found += _misfits(parameter, literals[name], shown)
         else:
             found += _type_misfits(parameter, types[name])
     return found + _missing(signature, {**types, **literals})
@@ -89,10 +97,10 @@ def check(signature: Signature, types: Mapping[str, str], literals: Mapping[str,
 def fit(signature: Signature, values: Mapping[str, Json]) -> dict[str, Json]:
     """The values as they are sent: whole doubles as integers, nulls left to the pipeline's defaults.
 
-    Raise ValueError with every reason if they do not fit.
+    Raise ValueError with every reason if they do not fit. Values may come from an event: no reason tells one.
     """
     given = {name: value for name, value in values.items() if value is not None}
-    found = check(signature, {}, given)
+    found = check(signature, {}, given, shown=_kind)
     if found:
         raise ValueError("; ".join(f"{misfit.parameter}: {misfit.message}" for misfit in found))
     return {name: whole(value, signature.parameters[name].type) for name, value in given.items()}
@@ -143,19 +151,34 @@ def _type_misfits(parameter: Parameter, type_: str) -> list[Misfit]:
     return [Misfit(parameter.name, "wrong_type", f"it is {parameter.type}, the expression gives a {type_}")]
 
 
-def _misfits(parameter: Parameter, value: Json) -> list[Misfit]:
+def _kind(value: Json) -> str:
+    match value:
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a text"
+        case list():
+            return "a list"
+        case dict():
+            return "a mapping"
+        case None:
+            return "null"
+
+
+def _misfits(parameter: Parameter, value: Json, show: Callable[[Json], str]) -> list[Misfit]:
     """Why a known value does not fit."""
     if value is None:
         if not parameter.required:
             return []
         return [Misfit(parameter.name, "missing_parameter", "it is required: null is no value")]
-    shown = repr(value)[:64]
-    whole_value = whole(value, parameter.type)
+    whole_value, shown = whole(value, parameter.type), show(value)
     if parameter.type == "NUMBER_INTEGER" and isinstance(whole_value, float):
         return [Misfit(parameter.name, "lossy_number", f"it is NUMBER_INTEGER, {shown} cannot become one exactly")]
     if not _is_of(whole_value, parameter.type):
         return [Misfit(parameter.name, "wrong_type", f"it is {parameter.type}, {shown} is not")]
-    found = [Misfit(parameter.name, "lossy_number", reason) for reason in _inexact(value)]
+    found = [Misfit(parameter.name, "lossy_number", reason) for reason in _inexact(value, show)]
     if parameter.literals and whole_value not in parameter.literals:
         allowed = ", ".join(map(repr, parameter.literals))
         found.append(Misfit(parameter.name, "bad_literal", f"{shown} is none of {allowed}"))
@@ -185,16 +208,16 @@ def _is_of(value: Json, type_: Type) -> bool:
             return isinstance(value, str)
 
 
-def _inexact(value: Json) -> Iterator[str]:
+def _inexact(value: Json, show: Callable[[Json], str]) -> Iterator[str]:
     """Numbers, however deep, that would arrive as others."""
     match value:
         case float() if not math.isfinite(value):
-            yield f"JSON has no number {value}"
+            yield f"{show(value)} is no number that JSON has"
         case int() if abs(value) > MAX_EXACT:
-            yield f"{str(value)[:32]} is beyond 2**53 and would arrive rounded: pass it as text"
+            yield f"{show(value)} is beyond 2**53 and would arrive rounded: pass it as text"
         case list():
             for item in value:
-                yield from _inexact(item)
+                yield from _inexact(item, show)
         case dict():
             for item in value.values():
-                yield from _inexact(item)
+                yield from _inexact(item, show)

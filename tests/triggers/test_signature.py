@@ -197,7 +197,7 @@ def test_values_are_normalised_before_they_are_sent() -> None:
 
 def test_values_that_do_not_fit_are_refused_with_every_reason() -> None:
     expected = (
-        "trees: it is NUMBER_INTEGER, 'many' is not; data: the pipeline churn needs it (STRING) and nothing gives it"
+        "trees: it is NUMBER_INTEGER, a text is not; data: the pipeline churn needs it (STRING) and nothing gives it"
     )
     with pytest.raises(ValueError, match=re.escape(expected)):
         signature.fit(CHURN, {"trees": "many", "data": None})

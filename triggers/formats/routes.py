@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from retrigger.triggers.errors import Malformed
-from retrigger.triggers.event import FIRED, Event, Object
+from retrigger.triggers.event import FIRED, Event, Object, Schedule
 from retrigger.triggers.formats import cloudevents, custom, event_grid, pubsub, schedule, sniff, storage, unwrapped
 from retrigger.triggers.formats.wire import Handshake, Request, json_body
 
@@ -80,12 +80,20 @@ def _envelopes(value: Json, request: Request) -> cloudevents.Envelope | cloudeve
 
 
 def _carried(found: Event | Carried, request: Request) -> Parsed:
+    """What a queue's message holds. Who may write there may announce objects; no message strikes a clock."""
     if isinstance(found, Event):
         return [found]
-    return _attempted(_opened(_envelopes(found.value, request), request), found.attempt)
+    return [_no_clock(each) for each in _attempted(_opened(_envelopes(found.value, request), request), found.attempt)]
 
 
-def _attempted(found: list[Event | Malformed], attempt: int) -> Parsed:
+def _no_clock(found: Event | Malformed) -> Event | Malformed:
+    if isinstance(found, Malformed) or not isinstance(found.payload, Schedule):
+        return found
+    message = "A message carries a schedule's event, which only the platform's clock may send; send your own type."
+    return Malformed(message, code="unsupported_type")
+
+
+def _attempted(found: list[Event | Malformed], attempt: int) -> list[Event | Malformed]:
     if attempt == 1:
         return found
     return [replace(each, attempt=attempt) if isinstance(each, Event) else each for each in found]

@@ -255,3 +255,12 @@ def test_what_a_saved_message_carries_comes_from_its_own_source() -> None:
     saved = {"SequenceNumber": 1, "LockToken": "t", "DeliveryCount": {"type": "int", "value": 2}, "body": own}
     (event,) = parsed(None, json.dumps(saved).encode())
     assert (event.attempt, event.payload.channel) == (2, "/acme")
+
+
+@pytest.mark.parametrize("kind", ["dev.retrigger.schedule.due.v1", "dev.retrigger.schedule.fired.v1"])
+def test_no_message_strikes_a_clock(kind: str) -> None:
+    own = {"specversion": "1.0", "id": "1", "source": "/s", "type": kind, "time": "2026-03-01T22:15:07Z"}
+    due = {**own, "data": {"name": "nightly", "scheduled_for": "0001-01-01T00:00:00Z"}}
+    (found,) = parsed(f"queue/{QUEUE}", json.dumps(due).encode(), {"Id": "m-1"})
+    assert isinstance(found, Malformed)
+    assert found.code == "unsupported_type"

@@ -26,9 +26,9 @@ _PIPELINE: Final[At] = ("launch", "pipeline")
 def check(project: Project, environment: Environment) -> Iterator[Problem]:
     cached = {name for name, pipeline in environment.pipelines.items() if _is_cached(project, pipeline)}
     for one in project.authored:
-        name = next((name for name in pipelines_of(one.trigger.launch) if name in cached), None)
-        same = [at for at, source in one.sources if name is not None and _same_each_time(one, at, source)]
-        if same:
+        names = [name for name in pipelines_of(one.trigger.launch) if name in cached]
+        same = [at for at, source in one.sources if names and _same_each_time(one, at, source)]
+        for name in names if same else ():
             listed = ", ".join(f"{at[1]} ({at[2]})" for at in same)
             told = (
                 f"The results of `{name}` are cached in environment `{environment.name}`, and its parameters are the "

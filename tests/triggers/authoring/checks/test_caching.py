@@ -72,3 +72,15 @@ def test_the_environment_s_word_on_caching_counts_over_the_template_s(
     write: Write, options: str, caching: str, *, cached: bool
 ) -> None:
     assert told(write, "all", "*.csv", options, caching) == ([(5, 20)] if cached else [])
+
+
+def test_every_pipeline_of_a_choice_is_told(write: Write) -> None:
+    trigger = TRIGGER.replace("MATCH", "*.csv").replace("DATA", "gs://acme/all.csv")
+    choice = trigger.replace("pipeline: train,", "pipeline: {by: vars.table, from: {a: train, b: again}},")
+    root = write({"triggers/churn.yaml": choice, "pipelines/train.json": TEMPLATE.replace("OPTIONS", CACHED)})
+    file = root / "retrigger.yaml"
+    train = "train: {template: pipelines/train.json, root: gs://acme-dev-pipelines}"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace(train, f"{train}, {train.replace('train:', 'again:', 1)}"), encoding="utf-8")
+    found = [problem.message for problem in compiling.check(root) if problem.code == "cached_constant"]
+    assert [message.split("`")[1] for message in found] == ["again", "train"]
