@@ -64,7 +64,7 @@ class Kinds:
             case origin if origin in (Union, types.UnionType) and len(inner) == 1:
                 return self._kind(inner[0], metadata)
             case origin if origin in (Union, types.UnionType):
-                return _listed(list(dict.fromkeys(self._kind(part) for part in inner)))
+                return ", or ".join(dict.fromkeys(self._kind(part) for part in inner))
             case _:
                 raise TypeError(f"the reference has no word for {annotation}: add one to `kinds`")
 

@@ -77,7 +77,7 @@ def test_every_link_leads_to_a_heading(page: str) -> None:
         (Annotated[dict[str, str], Field(max_length=9)], "mapping of text to text (at most 9 of them)"),
         (Literal["a", "b", "c"], "`a`, `b` or `c`"),
         (Annotated[Literal["a"], NotYet(("b",))], "`a`"),
-        (Annotated[int, BeforeValidator(int, json_schema_input_type=int | str)], "whole number or text"),
+        (Annotated[int, BeforeValidator(int, json_schema_input_type=int | str)], "whole number, or text"),
         (Period, "period"),
         (Later, "-"),
     ],
