@@ -52,7 +52,8 @@ def sections() -> dict[str, Section]:
         for path, cloud, model in places:
             shared = any(path == other and model is not another for other, _, another in places)
             title = f"{path} ({cloud})" if shared else path
-            found.setdefault(model.__name__, Section(model, page, path, title))
+            first = found.setdefault(model.__name__, Section(model, page, path, title))
+            assert first.model is model, f"two models are called {model.__name__}: blocks could not tell them apart"
     return found
 
 
