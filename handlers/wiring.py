@@ -91,14 +91,11 @@ def compiled_at(path: Path) -> Compiled:
     Raises RetriggerError `not_configured` or `compiled_format`.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        file = path.read_bytes()
     except OSError as error:
         message = f"the compiled project {path} cannot be read: {error.strerror}. Run `retrigger compile`"
         raise RetriggerError(message, code="not_configured") from error
-    except UnicodeDecodeError as error:
-        message = f"the compiled project {path} is no text. Run `retrigger compile`"
-        raise RetriggerError(message, code="compiled_format") from error
-    return load(text)
+    return load(file)
 
 
 def assemble(compiled: Compiled, records: Records, launcher: Launcher, objects: Objects) -> App:

@@ -1,8 +1,10 @@
-"""The one file that a function loads: an environment, the index, and its triggers and templates as JSON.
+"""The one file that a function loads: an environment, the index, and its triggers and templates.
 
-    {"format": 2, "environment": {…}, "index": …, "triggers": {name: "<JSON>"}, "templates": {sha256: "<JSON>"}}
+    {"format": 3, "head": {"environment": {…}, "index": …, "triggers": {name: [start, end]},
+                           "templates": {sha256: [start, end]}, "length": …}, "body": [trigger, …, template, …]}
 
-Triggers and templates are JSON *strings*: a function that wakes up for one event parses one trigger, not a thousand.
+It is one line of JSON. A function reads the head, and of the body the one trigger that its event meets: starts and
+ends are offsets in the text of the body. A template's text is kept to the letter, since it is known by its hash.
 Durations are seconds; a field that holds its default is left out.
 """
 
@@ -13,6 +15,7 @@ import json
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import timedelta
 from functools import partial
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from retrigger.triggers.errors import RetriggerError
@@ -57,7 +60,10 @@ if TYPE_CHECKING:
     from retrigger.triggers.launches import Launch
     from retrigger.triggers.spec import Caller, Source
 
-FORMAT = 2
+FORMAT = 3
+_START = f'{{"format":{FORMAT},"head":'
+_BETWEEN = ',"body":'
+_END = "}\n"
 _SOURCES: dict[str, type[Source]] = {
     "object": ObjectSource,
     "message": MessageSource,
@@ -77,59 +83,88 @@ _T = TypeVar("_T")
 class Compiled:
     """A loaded file. Triggers and templates are parsed when first asked for, then kept."""
 
-    def __init__(self, document: Mapping[str, Json], digest: str) -> None:
+    def __init__(self, head: Mapping[str, Json], text: str, body: int, digest: str) -> None:
         self.hash = digest
-        """SHA-256 of the file's text: which bundle decided."""
-        self.index = document["index"]
-        self.environment = _read(Environment, _object(document["environment"]))
-        self._trigger_texts = cast("dict[str, str]", document["triggers"])
-        self._template_texts = cast("dict[str, str]", document["templates"])
+        """SHA-256 of the file: which bundle decided."""
+        self.index = head["index"]
+        self.environment = _read(Environment, _object(head["environment"]))
+        self._text = text
+        self._body = body
+        self._trigger_places = cast("dict[str, tuple[int, int]]", _object(head["triggers"]))
+        self._template_places = cast("dict[str, tuple[int, int]]", _object(head["templates"]))
         self._triggers: dict[str, Trigger] = {}
         self._templates: dict[str, Mapping[str, Json]] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
         """The triggers' names, sorted."""
-        return tuple(self._trigger_texts)
+        return tuple(self._trigger_places)
 
     def trigger(self, name: str) -> Trigger | None:
         """None if there is no trigger of that name: the ledger may remember one that has been removed."""
-        if name not in self._triggers and name in self._trigger_texts:
-            self._triggers[name] = _read(Trigger, json.loads(self._trigger_texts[name]))
+        if name not in self._triggers and name in self._trigger_places:
+            self._triggers[name] = _read(Trigger, _object(self._part(self._trigger_places[name])))
         return self._triggers.get(name)
 
     def template(self, sha: str) -> Mapping[str, Json]:
         """The compiled pipeline whose JSON text has this SHA-256. KeyError if no trigger launches it."""
         if sha not in self._templates:
-            self._templates[sha] = json.loads(self._template_texts[sha])
+            self._templates[sha] = _object(self._part(self._template_places[sha]))
         return self._templates[sha]
+
+    def _part(self, place: tuple[int, int]) -> Json:
+        start, end = place
+        part: Json = json.loads(self._text[self._body + start : self._body + end])
+        return part
 
 
 def dumps(environment: Environment, triggers: Iterable[Trigger], templates: Mapping[str, str], index: Json) -> str:
     """The file's text; the same project gives the same text. `templates`: SHA-256 of the JSON text -> that text."""
-    document = {
-        "format": FORMAT,
+    by_name = {trigger.name: _text(_plain(trigger)) for trigger in sorted(triggers, key=lambda one: one.name)}
+    texts = [*by_name.values(), *(templates[sha] for sha in sorted(templates))]
+    ends = list(accumulate((len(text) + 1 for text in texts), initial=1))
+    places = [[start, end - 1] for start, end in pairwise(ends)]
+    head = {
         "environment": _plain(environment),
         "index": index,
-        "triggers": {trigger.name: _text(_plain(trigger)) for trigger in triggers},
-        "templates": dict(templates),
+        "triggers": dict(zip(by_name, places, strict=False)),
+        "templates": dict(zip(sorted(templates), places[len(by_name) :], strict=True)),
+        "length": max(ends[-1], len("[]")),
     }
-    return _text(document) + "\n"
+    return f"{_START}{_text(head)}{_BETWEEN}[{','.join(texts)}]}}\n"
 
 
-def load(text: str) -> Compiled:
-    """RetriggerError `compiled_format` if the text is no file of this format."""
+def load(file: str | bytes) -> Compiled:
+    """RetriggerError `compiled_format` if the file, in UTF-8, is none of this format."""
     try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise _unreadable("is not JSON") from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise _unreadable(f"is not of format {FORMAT}")
-    return Compiled(document, hashlib.sha256(text.encode()).hexdigest())
+        text = file if isinstance(file, str) else file.decode()
+        if not text.startswith(_START):
+            raise _foreign(json.loads(text))
+        head, end = json.JSONDecoder().raw_decode(text, len(_START))
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(f"is not JSON, it may be cut off ({str(error)[:80]})") from error
+    start = end + len(_BETWEEN)
+    try:
+        if text[end:start] != _BETWEEN or len(text) != start + head["length"] + len(_END):
+            raise _unreadable("is cut off, or was changed after it was written")
+        digest = hashlib.sha256(text.encode() if isinstance(file, str) else file).hexdigest()
+        return Compiled(head, text, start, digest)
+    except (KeyError, TypeError, AttributeError, AssertionError) as error:
+        raise _unreadable(f"has format {FORMAT}, but not its contents") from error
+
+
+def _foreign(document: Json) -> RetriggerError:
+    """Why JSON that does not begin as this format does is none of it."""
+    if not isinstance(document, dict) or "format" not in document:
+        return _unreadable("does not say its format, so retrigger did not write it")
+    if document["format"] == FORMAT:
+        return _unreadable("was changed after it was written")
+    told = json.dumps(document["format"])[:20]
+    return _unreadable(f"has format {told}, and this version of retrigger reads format {FORMAT}")
 
 
 def _unreadable(what: str) -> RetriggerError:
-    step = "run `retrigger compile` with the same version of retrigger as the function's"
+    step = "run `retrigger compile` with the same version of retrigger as the function's, and deploy the two together"
     return RetriggerError(f"The compiled project {what}: {step}.", code="compiled_format")
 
 

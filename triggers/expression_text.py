@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 MAX_SOURCE: Final = 4096
 """Characters of an expression."""
 MAX_LOOPS: Final = 4
+MAX_PATTERN: Final = 6000
+"""The cost of the patterns of an expression; see `pattern_cost`."""
+_CLASS: Final = 2000
 ROOTS: Final = ("event", "match", "window", "vars")
 LOOPS: Final = ("all", "exists", "exists_one", "existsOne", "filter", "map")
 HAS_STAND_IN: Final = "hAs"
@@ -96,8 +99,37 @@ def paths(found: Sequence[Token]) -> list[Path]:
     return result
 
 
-def has_loop(found: Sequence[Token]) -> bool:
-    return any(_is_loop(found, at) for at in range(len(found)))
+def loops(found: Sequence[Token]) -> list[Token]:
+    """The tokens inside the arguments of macros that iterate, with the brackets that open these."""
+    inside: list[Token] = []
+    depth = 0
+    for at, token in enumerate(found):
+        if depth or _is_loop(found, at):
+            inside.append(token)
+            depth += (token.text in ("(", "[", "{")) - (token.text in (")", "]", "}"))
+    return inside
+
+
+def patterns(found: Sequence[Token]) -> list[Token]:
+    """The text in quotes of every call of `matches`."""
+    calls = [at for at, token in enumerate(found) if token.text == "matches" and _has_literal_pattern(found, at)]
+    return [found[at + 2] for at in calls if found[at + 1 : at + 2] and found[at + 1].text == "("]
+
+
+def pattern_cost(pattern: str) -> int:
+    """About how large the machine is that runs it. RE2 takes linear time in the text, times this at the worst.
+
+    Counts multiply: those of groups by each other, all others by each other's sum. A class of Unicode is a thousand
+    ranges, and RE2 builds it anew for each use. https://github.com/google/re2/wiki/Syntax
+    """
+    groups, others = 1, 1
+    for before, low, high in re.findall(r"(.)\{([0-9]{1,5})(?:,([0-9]{0,5}))?\}", pattern, re.DOTALL):
+        count = int(high or low)
+        if before == ")":
+            groups *= max(count, 1)
+        else:
+            others += count
+    return (len(pattern) + _CLASS * len(re.findall(r"\\[pP]", pattern))) * groups * others
 
 
 def refuse_unbounded(found: Sequence[Token]) -> None:

@@ -6,7 +6,7 @@ import base64
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from retrigger.triggers.errors import ExpressionError
 
@@ -14,29 +14,52 @@ Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json
 
 MAX_DEPTH: Final = 64
 """Levels of a value that an expression reads: the runtime crashes on ten thousand."""
-MAX_SIZE: Final = 4 * 2**20
-"""Characters plus values that an expression reads or gives."""
-MAX_SIZE_LOOPED: Final = 256 * 2**10
-"""The same for an expression that loops: whatever it does to each item, it ends in under a second."""
-MAX_ITEMS_LOOPED: Final = 1000
-"""Items of any list that an expression with a loop reads: building a list takes quadratic time."""
+MAX_CHARS: Final = 4 * 2**20
+"""Characters that an expression reads, divided by how often it reads; and that it gives."""
+MAX_CHARS_LOOPED: Final = 256 * 2**10
+MAX_CHARS_MATCHED: Final = 40_000_000
+"""Characters that an expression with `matches()` reads, times the cost of its patterns: 20 ns each at the worst."""
+MAX_VALUES: Final = 50_000
+"""Values that an expression reads, divided by how often it reads; and that it gives: a microsecond each."""
+MAX_VALUES_LOOPED: Final = 400_000
+"""Values that an expression with a loop reads, times its tokens."""
+MAX_PAIRS: Final = 1_000_000
+"""Pairs of values, where a loop reads more than its variable, times how often it does: 50 ns each."""
+MAX_PAIRS_MAPPED: Final = 150_000
+"""The same where `map` may give all pairs back."""
+MAX_PATTERNS_LOOPED: Final = 2_500_000
+"""Values that an expression with a loop and `matches()` reads, times the cost of its patterns: built for each item."""
+MAX_SQUARED: Final = 1_000_000
+"""The square of the items of any list that an expression with a loop reads, times its loops: each may build a list,
+which takes quadratic time.
+"""
+
+
+class Bounds(NamedTuple):
+    """What an expression may read of one event, so that it ends within 100 ms. `items`: of each list and map."""
+
+    chars: int = MAX_CHARS
+    values: int = MAX_VALUES
+    items: int | None = None
 
 
 class Meter:
-    """What is left of a bound on size; `items` bounds each list and map. `nul`: a text with a NUL character was met."""
+    """What is left of the bounds. `nul`: a text with a NUL character was met."""
 
-    __slots__ = ("items", "left", "nul")
+    __slots__ = ("_chars", "_items", "_values", "nul")
 
-    def __init__(self, left: int, items: int | None = None) -> None:
-        self.left = left
-        self.items = items
+    def __init__(self, bounds: Bounds) -> None:
+        self._chars, self._values, self._items = bounds
         self.nul = False
 
-    def count(self, size: int, *, items: int = 0, depth: int = 0) -> None:
-        self.left -= size + 1
-        if self.left < 0 or (self.items is not None and items > self.items):
-            message = "the values are too large for an expression" + ("" if self.items is None else " with a loop")
-            raise ExpressionError(message, code="too_large")
+    def count(self, chars: int, *, items: int = 0, depth: int = 0) -> None:
+        self._chars -= chars
+        self._values -= 1
+        if self._chars < 0 or self._values < items or (self._items is not None and items > self._items):
+            raise ExpressionError(
+                "the values are too large for this expression: read a smaller field, or loop and match less",
+                code="too_large",
+            )
         if depth > MAX_DEPTH:
             raise ExpressionError(f"a value is nested deeper than {MAX_DEPTH} levels", code="too_large")
 
@@ -68,6 +91,7 @@ def plain_json(value: object, meter: Meter) -> Json:
             meter.count(0)
             return value
         case float() if math.isfinite(value):
+            meter.count(0)
             return value
         case float():
             raise ValueError(f"JSON has no number {value}")
@@ -82,8 +106,10 @@ def plain_json(value: object, meter: Meter) -> Json:
         case timedelta():
             return f"{value.total_seconds():.6f}".rstrip("0").rstrip(".") + "s"
         case list():
+            meter.count(0, items=len(value))
             return [plain_json(item, meter) for item in value]
         case dict():
+            meter.count(0, items=len(value))
             return {_key(name): plain_json(item, meter) for name, item in value.items()}
         case _:
             raise ValueError("the value has no form in JSON")

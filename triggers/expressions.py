@@ -18,9 +18,16 @@ from retrigger.triggers import cel, expression_text
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.expression_text import HAS_STAND_IN, ROOTS, Hole
 from retrigger.triggers.expression_values import (
-    MAX_ITEMS_LOOPED,
-    MAX_SIZE,
-    MAX_SIZE_LOOPED,
+    MAX_CHARS,
+    MAX_CHARS_LOOPED,
+    MAX_CHARS_MATCHED,
+    MAX_PAIRS,
+    MAX_PAIRS_MAPPED,
+    MAX_PATTERNS_LOOPED,
+    MAX_SQUARED,
+    MAX_VALUES,
+    MAX_VALUES_LOOPED,
+    Bounds,
     Meter,
     plain_json,
     readable,
@@ -96,7 +103,7 @@ class Expression:
     _text: str
     _field: tuple[str, ...] | None
     _reads: tuple[tuple[str, ...], ...]
-    _loops: bool
+    _bounds: Bounds
 
     def evaluate(self, scope: Mapping[str, object]) -> Json:
         """The value on `scope` (the variables event, match, window, vars; times as datetimes).
@@ -104,7 +111,7 @@ class Expression:
         Plain JSON: timestamps as RFC 3339 with `Z`, durations as `1.5s`, bytes in base64. Raise ExpressionError
         `expression_failed` if there is none, `too_large` if what it reads or gives is.
         """
-        meter = Meter(MAX_SIZE_LOOPED, MAX_ITEMS_LOOPED) if self._loops else Meter(MAX_SIZE)
+        meter = Meter(self._bounds)
         bound = self._bind(scope, meter)
         if self._field is not None:
             # Most expressions are a field and no more: the runtime, 40 ms of a cold start, is not needed for them.
@@ -121,7 +128,7 @@ class Expression:
         if failed:
             self._fail(str(value))
         try:
-            return plain_json(value, Meter(MAX_SIZE))
+            return plain_json(value, Meter(Bounds()))
         except ValueError as exc:
             self._fail(str(exc), exc)
 
@@ -182,7 +189,7 @@ def load_expression(source: str) -> Expression:
         except RuntimeError as exc:
             raise cel.translated(str(exc), source, {}) from exc
     reads = _shortest(path.names for path in read)
-    return Expression(source, "dyn", text, field, reads, expression_text.has_loop(found))
+    return Expression(source, "dyn", text, field, reads, _bounds(found, len(read)))
 
 
 def check_value(value: Json, variables: Mapping[str, str]) -> str:
@@ -296,6 +303,42 @@ def _with_times(source: str, read: Iterable[Path]) -> str:
         if path.names in _TIMES and not path.guarded:
             source = f"{source[: path.start]}timestamp({source[path.start : path.end]}){source[path.end :]}"
     return source
+
+
+def _bounds(found: list[Token], reads: int) -> Bounds:
+    """What the expression may read so that it ends in time, by what it does with it."""
+    often = max(reads, 1)
+    bounds = Bounds(MAX_CHARS // often, MAX_VALUES // often)
+    loops = expression_text.loops(found)
+    if loops:
+        values = MAX_VALUES_LOOPED // len(found)
+        inside = sum(token.text in ROOTS for token in loops)
+        if inside:
+            pairs = MAX_PAIRS_MAPPED if any(token.text == "map" for token in found) else MAX_PAIRS
+            values = min(values, math.isqrt(pairs // inside))
+        items = math.isqrt(MAX_SQUARED // max(sum(token.text in expression_text.LOOPS for token in found), 1))
+        bounds = Bounds(MAX_CHARS_LOOPED // often, values, items)
+    if cost := _pattern_cost(found):
+        values = min(bounds.values, MAX_PATTERNS_LOOPED // cost) if loops else bounds.values
+        bounds = bounds._replace(chars=min(bounds.chars, MAX_CHARS_MATCHED // cost), values=values)
+    return bounds
+
+
+def _pattern_cost(found: list[Token]) -> int:
+    """The cost of all patterns together. Raise ExpressionError for one that is wrong, or for too much."""
+    cost = 0
+    for token in expression_text.patterns(found):
+        try:
+            cost += expression_text.pattern_cost(cel.program(token.text).eval(data={}).plain_value())
+            if cost > expression_text.MAX_PATTERN:
+                message = "matches() is asked for too much: write shorter patterns, with smaller counts and less \\p"
+                raise ExpressionError(message, code="too_complex", column=token.at + 1)
+            result = cel.program(f"''.matches({token.text})").eval(data={})
+        except RuntimeError as exc:
+            raise ExpressionError("this is no text", code="syntax", column=token.at + 1) from exc
+        if result.type().name() == "ERROR":
+            raise ExpressionError(f"{result.plain_value()}"[:200], code="syntax", column=token.at + 1)
+    return cost
 
 
 def _shortest(paths: Iterable[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:

@@ -56,8 +56,13 @@ class Glob:
 
     def match(self, name: str) -> dict[str, str] | None:
         """What the captures hold if `name` fits, else None. Of several ways to fit: the one with the shortest first."""
-        found = _pattern(self.segments).fullmatch(name)
+        found = self.pattern.fullmatch(name)
         return None if found is None else found.groupdict()
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """What `match` matches in full: for who keeps it, and asks often."""
+        return _pattern(self.segments)
 
     def bind(self, values: Mapping[str, str]) -> Glob:
         """The same glob with the captures named in `values` replaced by that text, taken literally."""

@@ -6,10 +6,12 @@ import argparse
 from typing import TYPE_CHECKING, Final
 
 from tests.benchmarks.burst import BURST
+from tests.benchmarks.checking import CHECKING, LOADING
 from tests.benchmarks.cold_start import COLD_START
 from tests.benchmarks.decode import DECODE
 from tests.benchmarks.emulator import EMULATOR
 from tests.benchmarks.fuzz import FUZZ
+from tests.benchmarks.hostile import HOSTILE
 from tests.benchmarks.ledger import LEDGER
 from tests.benchmarks.matching import MATCHING
 from tests.benchmarks.report import as_json, as_table
@@ -22,8 +24,11 @@ if TYPE_CHECKING:
 
 BENCHMARKS: Final[Mapping[str, Benchmark]] = {
     "matching": MATCHING,
+    "loading": LOADING,
+    "checking": CHECKING,
     "decode": DECODE,
     "fuzz": FUZZ,
+    "hostile": HOSTILE,
     "ledger": LEDGER,
     "burst": BURST,
     "tick": TICK,

@@ -9,8 +9,11 @@ from tests.benchmarks.__main__ import BENCHMARKS, main
 from tests.benchmarks.report import as_json
 
 KEYS = {
-    "matching": {"us_per_event", "shapes", "growth"},
+    "matching": {"us_per_event", "shapes", "growth", "hostile"},
+    "loading": {"load_ms", "first_event_ms"},
+    "checking": {"seconds"},
     "decode": {"us", "json_loads_us"},
+    "hostile": {"ms", "worst"},
     "fuzz": {"executions", "findings", "peak_rss_mb"},
     "ledger": {"per_second", "operations"},
     "burst": {"bursts"},

@@ -191,7 +191,7 @@ def test_the_text_does_not_depend_on_the_order_in_which_things_were_read() -> No
 
 def test_defaults_are_left_out() -> None:
     document = json.loads(compiled.dumps(DEV, [CHURN], {}, []))
-    assert json.loads(document["triggers"]["churn"]) == {
+    assert document["body"][0] == {
         "name": "churn",
         "sources": [{"kind": "object", "store": "landing", "match": "churn/*.csv"}],
         "launch": {"kind": "pipeline", "pipeline": "churn"},
@@ -210,10 +210,42 @@ def test_the_hash_is_that_of_the_text() -> None:
     assert one.hash != other.hash
 
 
+WHOLE = compiled.dumps(DEV, [CHURN], {}, [])
+OWN, NEXT, BEFORE = compiled.FORMAT, compiled.FORMAT + 1, compiled.FORMAT - 1
+
+
 @pytest.mark.parametrize(
-    "file", ["", "{", "[]", "{}", '{"format": 0}', '{"format": 1}', '{"format": 3}', '{"format": "1"}']
+    ("file", "what"),
+    [
+        ("", "is not JSON, it may be cut off (Expecting value: line 1 column 1 (char 0))"),
+        (WHOLE[:60], "is not JSON, it may be cut off (Unterminated string"),
+        (WHOLE[: WHOLE.index('"body"')], "is cut off, or was changed after it was written"),
+        (WHOLE[: WHOLE.index('"body"') + 20], "is cut off, or was changed after it was written"),
+        (WHOLE[:-3], "is cut off, or was changed after it was written"),
+        (WHOLE.replace('churn/*.csv"', 'churn/*.tsvx"'), "is cut off, or was changed after it was written"),
+        (json.dumps(json.loads(WHOLE), indent=1), "was changed after it was written"),
+        (WHOLE.encode("utf-16"), "is not JSON, it may be cut off ('utf-8' codec can't decode byte 0xff"),
+        ("[" * 1_000_000, "is not JSON, it may be cut off (maximum recursion depth exceeded"),
+        (f'{{"format":{OWN},"head":' + "[" * 1_000_000, "is not JSON, it may be cut off (maximum recursion depth"),
+        ('{"format": ' + "9" * 5_000 + "}", "is not JSON, it may be cut off (Exceeds the limit"),
+        ("[]", "does not say its format, so retrigger did not write it"),
+        ("{}", "does not say its format, so retrigger did not write it"),
+        (f'{{"format": {NEXT}}}', f"has format {NEXT}, and this version of retrigger reads format {OWN}"),
+        (f'{{"format": {BEFORE}}}', f"has format {BEFORE}, and this version of retrigger reads format {OWN}"),
+        (f'{{"format": "{OWN}"}}', f'has format "{OWN}", and this version of retrigger reads format {OWN}'),
+        (f'{{"format":{OWN},"head":[],"body":[]}}\n', f"has format {OWN}, but not its contents"),
+        (f'{{"format":{OWN},"head":{{"length":2}},"body":[]}}\n', f"has format {OWN}, but not its contents"),
+        (
+            f'{{"format":{OWN},"head":{{"environment":{{"mood":1}},"index":[],"length":2}},"body":[]}}\n',
+            f"has format {OWN}, but not its contents",
+        ),
+    ],
 )
-def test_a_file_of_another_format_is_refused_with_the_next_step(file: str) -> None:
-    with pytest.raises(RetriggerError, match="retrigger compile") as caught:
+def test_a_file_of_another_format_is_refused_with_both_versions_and_the_next_step(file: str | bytes, what: str) -> None:
+    with pytest.raises(RetriggerError) as caught:
         compiled.load(file)
     assert caught.value.code == "compiled_format"
+    assert str(caught.value).startswith(f"The compiled project {what}")
+    assert str(caught.value).endswith(
+        ": run `retrigger compile` with the same version of retrigger as the function's, and deploy the two together."
+    )

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -195,21 +194,6 @@ def test_depth_is_bounded(depth: int) -> None:
 def test_only_what_is_read_counts_against_the_bounds() -> None:
     scope = {"event": {"message": {"json": {"big": ["x" * 10_000_000], "id": "r1"}}}}
     assert load_expression("event.message.json.id").evaluate(scope) == "r1"
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        "event.message.json.items.map(a, a).map(a, a).map(a, a).map(a, a)",
-        "event.message.json.items.all(a, a in event.message.json.items)",
-        "event.message.json.items.exists(a, a.matches('(a{100}){9}b$'))",
-    ],
-)
-def test_the_dearest_loops_end_soon(source: str) -> None:
-    items = ["a" * 250] * 1000
-    started = time.process_time()
-    load_expression(source).evaluate({"event": {"message": {"json": {"items": items}}}})
-    assert time.process_time() - started < 5  # unbounded, these take minutes
 
 
 def test_every_variable_of_an_event_can_be_read() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import jsonschema_rs
 
-from retrigger.triggers import templates
+from retrigger.triggers import schema_cost, templates
 from retrigger.triggers.authoring import yaml
 from retrigger.triggers.errors import Problem, ProjectError
 
@@ -101,7 +101,10 @@ def read_schema(root: Path, name: str) -> Json:
         if not reference.startswith("#"):
             raise Unfit("remote_ref", f"`{name}` refers to `{reference}`: copy what it means below `$defs`")
     try:
+        schema_cost.rules(schema)
         jsonschema_rs.validator_for(schema, retriever=_nothing, pattern_options=jsonschema_rs.RegexOptions())
+    except schema_cost.TooCostlyError as error:
+        raise Unfit(error.code, f"`{name}` could take too long: {error}") from error
     except (ValueError, jsonschema_rs.ValidationError) as error:
         reason = str(error).splitlines()[0]
         raise Unfit("bad_schema", f"`{name}` is no JSON Schema: {reason}") from error

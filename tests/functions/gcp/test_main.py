@@ -208,9 +208,10 @@ def test_a_project_that_is_no_text_is_said_to_be_none(client: FlaskClient, proje
 def test_a_platform_that_does_not_answer_leaves_the_event_to_the_tick(
     client: FlaskClient, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compiled = json.loads((project / "compiled.json").read_text(encoding="utf-8"))
-    compiled["environment"]["services"]["metadata"] = "http://127.0.0.1:1"
-    (project / "compiled.json").write_text(json.dumps(compiled), encoding="utf-8")
+    compiled = (project / "compiled.json").read_text(encoding="utf-8")
+    endpoints = json.loads(compiled)["head"]["environment"]["services"]
+    elsewhere = compiled.replace(f'"metadata":"{endpoints["metadata"]}"', '"metadata":"http://127.0.0.1:1"')
+    (project / "compiled.json").write_text(elsewhere, encoding="utf-8")
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(project / "none.json"))
     assert results(client.post(f"/pubsub/{CHANNEL}", json=push({}))) == [("deferred", "train")]
 

@@ -86,7 +86,7 @@ def test_many_reasons_are_cut() -> None:
 
 
 def test_of_a_large_message_the_first_reason_is_enough() -> None:
-    assert reason(SCHEMA, json.dumps({"data": "gs", "rows": [0] * 1_000_000}).encode()) == (
+    assert reason(SCHEMA, json.dumps({"data": "gs", "rows": [0] * 20_000}).encode()) == (
         "schema",
         "/rows/0: breaks the rule /properties/rows/items/minimum; the message is too large to look for more",
     )

@@ -1,0 +1,179 @@
+"""Where globs are filed, so that a name finds the few that it may fit. Plain JSON: it is loaded, not built.
+
+Every glob is filed once, under the literal text of it that the fewest other globs share. A name looks up what it offers
+under each heading. Its cost is that of its own length and of the globs filed under what it offers; the number of globs
+adds the steps of one binary search. What no index of one text can tell apart is tried: globs whose every literal is
+shared, and which differ only in how they combine these.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, get_args
+
+from retrigger.triggers import glob
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+Heading: TypeAlias = Literal[
+    "prefix", "suffix", "segment", "segment_prefix", "segment_suffix", "inside", "slashes", "any"
+]
+"""What a text is to a name: how it begins or ends, one of its segments, how one begins or ends, or a part of one; and
+for globs without a literal, how many slashes a name has. Endings are filed backwards. In the order of what they cost.
+"""
+
+Listener: TypeAlias = tuple[str, int, list[str]]
+"""A trigger, the number of its source (of a marker: negative), and the changes that it listens to."""
+
+
+class Entry(NamedTuple):
+    """A glob for names that start with `base`, and who listens. `suffix`: how every name that fits ends.
+
+    In JSON: a list in this order.
+    """
+
+    base: str
+    glob: str
+    suffix: str
+    listeners: list[Listener]
+
+
+class _Key(NamedTuple):
+    heading: Heading
+    text: str
+
+
+_Sorted: TypeAlias = tuple[list[str], list[int]]
+"""Texts in order, and for each where the longest other one stands that it begins with: -1 if there is none."""
+
+
+class _Table(NamedTuple):
+    """What is filed under one heading. `heads` finds, by the first `length` characters, the texts that begin so.
+
+    `firsts` holds the first character of each.
+    """
+
+    rows: dict[str, list[Entry]]
+    length: int
+    heads: dict[str, _Sorted]
+    firsts: str
+
+
+Filed: TypeAlias = "Mapping[Heading, _Table]"
+
+_HEADINGS: Final[tuple[Heading, ...]] = get_args(Heading)
+
+
+def filed(entries: Sequence[Entry]) -> Filed:
+    """Raise ValueError for what is no glob."""
+    offered = [list(_keys(entry)) for entry in entries]
+    shared = Counter(key for keys in offered for key in set(keys))
+    rows: dict[Heading, dict[str, list[Entry]]] = {}
+    for entry, keys in zip(entries, offered, strict=True):
+        best = min(keys, key=lambda key: (shared[key], _HEADINGS.index(key.heading), -len(key.text)))
+        rows.setdefault(best.heading, {}).setdefault(best.text, []).append(entry)
+    return {heading: _table(by_text) for heading, by_text in rows.items()}
+
+
+def candidates(files: Filed, name: str) -> Iterator[Entry]:
+    """Every entry filed under what `name` offers: more than those that fit, never fewer, none twice."""
+    for heading, table in files.items():
+        rows = table[0]
+        for text in _OFFERED[heading](table, name):
+            yield from rows[text]
+
+
+def _keys(entry: Entry) -> Iterator[_Key]:
+    """Every text by which the names of an entry can be looked up."""
+    parsed = glob.parse(entry.glob)
+    prefix = entry.base + parsed.prefix
+    if prefix:
+        yield _Key("prefix", prefix)
+    if parsed.suffix:
+        yield _Key("suffix", parsed.suffix[::-1])
+    for segment in parsed.segments:
+        yield from _segment_keys(segment)
+    if (glob.Wild.DEEP,) in parsed.segments:
+        yield _Key("any", "")
+    else:
+        yield _Key("slashes", str(entry.base.count("/") + len(parsed.segments) - 1))
+
+
+def _segment_keys(segment: glob.Segment) -> Iterator[_Key]:
+    for at, part in enumerate(segment):
+        if not isinstance(part, str) or not part:
+            continue
+        if len(segment) == 1:
+            yield _Key("segment", part)
+        elif at == 0:
+            yield _Key("segment_prefix", part)
+        elif at == len(segment) - 1:
+            yield _Key("segment_suffix", part[::-1])
+        else:
+            yield _Key("inside", part)
+
+
+def _table(rows: dict[str, list[Entry]]) -> _Table:
+    length = min(map(len, rows))
+    heads: dict[str, list[str]] = {}
+    for text in sorted(rows):
+        heads.setdefault(text[:length], []).append(text)
+    found: dict[str, _Sorted] = {head: (texts, _parents(texts)) for head, texts in heads.items()}
+    return _Table(rows, length, found, "".join(sorted({head[:1] for head in heads})))
+
+
+def _parents(texts: Sequence[str]) -> list[int]:
+    parents: list[int] = []
+    for at, text in enumerate(texts):
+        parent = at - 1
+        while parent >= 0 and not text.startswith(texts[parent]):
+            parent = parents[parent]
+        parents.append(parent)
+    return parents
+
+
+def _beginnings(table: _Table, text: str) -> list[str]:
+    """The texts of the table that `text` begins with."""
+    _, length, heads, _ = table
+    found = heads.get(text[:length])
+    if found is None:
+        return []
+    texts, parents = found
+    at = bisect_right(texts, text) - 1
+    begins = []
+    while at >= 0:
+        if text.startswith(texts[at]):
+            begins.append(texts[at])
+        at = parents[at]
+    return begins
+
+
+def _begins(table: _Table, segments: list[str]) -> set[str]:
+    return {text for segment in segments for text in _beginnings(table, segment)}
+
+
+def _inside(table: _Table, name: str) -> set[str]:
+    _, length, heads, firsts = table
+    starts = []
+    for first in firsts if len(firsts) < len(name) else {*name}:
+        at = name.find(first)
+        while at >= 0:
+            if name[at : at + length] in heads:
+                starts.append(name[at:])
+            at = name.find(first, at + 1)
+    return _begins(table, starts) if starts else set()
+
+
+_OFFERED: Final[Mapping[Heading, Callable[[_Table, str], Iterable[str]]]] = {
+    "prefix": _beginnings,
+    "suffix": lambda table, name: _beginnings(table, name[::-1]),
+    "segment": lambda table, name: table[0].keys() & name.split("/"),
+    "segment_prefix": lambda table, name: _begins(table, name.split("/")),
+    "segment_suffix": lambda table, name: _begins(table, name[::-1].split("/")),
+    "inside": _inside,
+    "slashes": lambda table, name: table[0].keys() & (str(name.count("/")),),
+    "any": lambda table, _: table[0],
+}
+"""Heading -> the texts filed under it that a name offers."""
