@@ -152,7 +152,7 @@ def json_value(data: bytes, where: str) -> Json:
         raise Malformed(message, code="malformed_json") from exc
     if text.count("[") + text.count("{") > MAX_DEPTH and _deeper(value, MAX_DEPTH):
         _refuse_depth(where)
-    if "\\u" in text and _ESCAPED_SURROGATE.search(text):
+    if "\\" in text and _ESCAPED_SURROGATE.search(text):
         _refuse_lone_surrogates(value, where)
     return value
 
