@@ -11,7 +11,7 @@ import re
 from contextlib import suppress
 from dataclasses import field
 from typing import TYPE_CHECKING, TypeAlias
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote_to_bytes
 
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.event import rfc3339
@@ -182,7 +182,7 @@ def decode_header(value: str, name: str) -> str:
         return value
     if not _BROKEN_PERCENT.search(value):
         with suppress(UnicodeDecodeError):
-            return unquote(value, errors="strict")
+            return unquote_to_bytes(value).decode()
     message = f"Header {name} is not percent-encoded UTF-8; write % itself as %25."
     raise Malformed(message, code="malformed_header")
 

@@ -152,7 +152,7 @@ def json_value(data: bytes, where: str) -> Json:
         raise Malformed(message, code="malformed_json") from exc
     if text.count("[") + text.count("{") > MAX_DEPTH and _deeper(value, MAX_DEPTH):
         _refuse_depth(where)
-    if "\\u" in text and _ESCAPED_SURROGATE.search(text):
+    if "\\" in text and _ESCAPED_SURROGATE.search(text):
         _refuse_lone_surrogates(value, where)
     return value
 
@@ -181,11 +181,12 @@ def text(fields: Mapping[str, Json], name: str, where: str) -> str | None:
 
 def required(fields: Mapping[str, Json], name: str, where: str) -> str:
     """The non-empty string under `name`."""
-    value = text(fields, name, where)
-    if value is None:
-        whose = where.removesuffix("'s")
-        raise Malformed(f"{whose} has no {name}; send the event with it.", code="missing_field")
-    return value
+    value = fields.get(name)
+    if isinstance(value, str) and value:
+        return value
+    text(fields, name, where)  # what is no string is refused as such
+    whose = where.removesuffix("'s")
+    raise Malformed(f"{whose} has no {name}; send the event with it.", code="missing_field")
 
 
 def count(fields: Mapping[str, Json], name: str, where: str) -> int | None:
