@@ -6,7 +6,7 @@ export UV_PYTHON_DOWNLOADS := never
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := $(UV) run --frozen
 
-.PHONY: help setup demo test check bench pins clean
+.PHONY: help setup demo test check bench docs pins clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ check: $(filter .tools/%,$(UV)) ## Format, lint, types, import direction
 
 bench: setup ## Print the benchmark tables
 	$(RUN) python -m tests.benchmarks all
+
+docs: $(filter .tools/%,$(UV)) ## Make the reference tables anew, after a change of what a file can say
+	$(RUN) python -m retrigger.triggers.authoring.reference docs/triggers.md docs/project.md
 
 pins: $(filter .tools/%,$(UV)) ## Pin in bundles what uv.lock has, after a change of it
 	@for cloud in gcp azure; do $(RUN) uv export --quiet --frozen --offline --no-dev --no-emit-project --no-header \

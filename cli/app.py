@@ -28,6 +28,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "compile": Entry("retrigger.cli.compile:compile_", "Write the one JSON file that a function loads."),
         "decode": Entry("retrigger.cli.decode:decode", "Raw payloads to canonical events."),
         "explain": Entry("retrigger.cli.explain:explain", "What an event would launch, and why. Sends nothing."),
+        "diff": Entry("retrigger.cli.diff:diff", "What recorded events would launch now that they did not, or not so."),
     },
     "Run on this machine": {
         "demo": Entry("retrigger.cli.demo:demo", "An example from upload to registered model, start to finish."),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
+from retrigger.cli.seen import values_seen
 from retrigger.handlers.adapters.memory import MemoryObjects, MemoryRecords
 from retrigger.handlers.admit import Admission
 from retrigger.handlers.core import Core
@@ -45,8 +46,9 @@ class Explanation:
     """What would become of one event for one trigger (None: it meets none).
 
     `identity` is what makes a second delivery a duplicate. `run` and `window` are ids over an empty ledger: those of a
-    window end in another hash in a real one. `parameters` are what a pipeline would be given. `not_checked` needs the
-    data; `waits` is what the window would wait for.
+    window end in another hash in a real one; `window_key` is what waits together. `saw`: what the filters looked at,
+    shortened. `parameters` are what a pipeline would be given, `job` everything that would be asked for.
+    `not_checked` needs the data; `waits` is what the window would wait for.
     """
 
     event: str
@@ -55,8 +57,11 @@ class Explanation:
     identity: str | None
     run: str | None
     window: str | None
+    window_key: str | None
+    saw: Mapping[str, str]
     verdicts: list[dict[str, Json]]
     parameters: Mapping[str, Json] | None
+    job: Mapping[str, Json] | None
     request: Request | None
     not_checked: list[str]
     waits: str | None
@@ -150,8 +155,11 @@ class _Explainer:
             identity=self._identity(trigger) if trigger else None,
             run=name,
             window=outcome.window,
+            window_key=self._window_key(outcome.window) if outcome.window else None,
+            saw=self._saw(trigger) if trigger else {},
             verdicts=said + (run.value.verdicts if run else []),
             parameters=run.value.job["parameters"] if run and run.value.job else None,
+            job=run.value.job if run else None,
             request=self._request(run) if run else None,
             not_checked=list(_not_checked(trigger)) if trigger and outcome.window else [],
             waits=self._waits(trigger, outcome.window) if trigger and outcome.window else None,
@@ -164,6 +172,22 @@ class _Explainer:
         job = job_of(self.ledger.runs.name(run), run.value)
         return self.platform.request(job, self.compiled.template(job.template))
 
+    def _window_key(self, window: str) -> str | None:
+        head = self.ledger.heads.get(WindowId.parse(window).head)
+        return head.value.key if head else None
+
+    def _saw(self, trigger: Trigger) -> dict[str, str]:
+        """The values of the names in the filters that the event came to, also where a filter let it pass."""
+        found: dict[str, str] = {}
+        for match in self._matches(trigger):
+            if match.role == "source":
+                for rule in filter(None, (trigger.filter, trigger.sources[match.source].filter)):
+                    found.update(values_seen(rule, self._scope(match)))
+        return found
+
+    def _scope(self, match: Match) -> dict[str, object]:
+        return {"event": self.event.scope(), "match": match.captures, "vars": self.compiled.environment.vars}
+
     def _identity(self, trigger: Trigger) -> str | None:
         """That of the claim; None where the event was ignored before it was claimed."""
         candidates = [self.event.identity]
@@ -171,9 +195,9 @@ class _Explainer:
             source = trigger.sources[match.source] if match.role == "source" else None
             if source is None or isinstance(source, ScheduleSource) or not source.key:
                 continue
-            scope = {"event": self.event.scope(), "match": match.captures, "vars": self.compiled.environment.vars}
             with suppress(ExpressionError):  # then the event was claimed, and rejected, under its own identity
-                candidates.insert(0, keys.identity(self.event, load_expression(source.key).evaluate(scope)))
+                key = load_expression(source.key).evaluate(self._scope(match))
+                candidates.insert(0, keys.identity(self.event, key))
         claimed = (one for one in candidates if self.ledger.claims.get(self.ledger.claim_name(trigger.name, one)))
         return next(claimed, None)
 

@@ -94,8 +94,15 @@ def _show(name: str, found: Explanation, *, full: bool) -> None:
     say(f"{visible(name)}: {who}would be {paint(found.result)}")
     for verdict in found.verdicts:
         say(f"  {verdict_line(verdict)}")
-    for label, value in (("identity", found.identity), ("window", found.window), ("run", found.run)):
-        if value is not None:
+    for read, seen in found.saw.items():
+        field("filter saw", f"{read} = {seen}")
+    for label, value in (
+        ("identity", found.identity),
+        ("window", found.window),
+        ("window key", found.window_key),
+        ("run", found.run),
+    ):
+        if value:
             field(label, value)
     for value in found.not_checked:
         field("not checked", value)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 Format = Literal["text", "json"]
 _COLOURS: Final = {
-    **dict.fromkeys(("succeeded", "launched", "pass", "ok"), "green"),
-    **dict.fromkeys(("running", "deferred", "wait", "duplicate"), "yellow"),
+    **dict.fromkeys(("succeeded", "launched", "gained", "pass", "ok"), "green"),
+    **dict.fromkeys(("running", "deferred", "wait", "duplicate", "changed"), "yellow"),
     **dict.fromkeys(("failed", "rejected", "dead", "lost", "stop", "retry"), "red"),
     **dict.fromkeys(("ignored", "cancelled", "skipped", "-"), "bright_black"),
 }

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hmac
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from retrigger.handlers.transport.http import Http, HttpSettings
 from retrigger.handlers.wiring import Settings, compiled_at
 from retrigger.triggers.errors import NotAllowed, RetriggerError, Unavailable
+from retrigger.triggers.frozen import dataclass
 from retrigger.triggers.spec import KeyCaller
 
 if TYPE_CHECKING:

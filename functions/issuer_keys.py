@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from jwt import PyJWK, PyJWTError
 
 from retrigger.triggers.errors import Refused, Unavailable
+from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

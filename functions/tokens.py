@@ -8,13 +8,13 @@ is declared: PyJWT and cryptography take tens of milliseconds.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import jwt
 
 from retrigger.functions.issuer_keys import IssuerKeys
 from retrigger.triggers.errors import NotAllowed
+from retrigger.triggers.frozen import dataclass
 from retrigger.triggers.spec import EntraCaller, GoogleCaller
 
 if TYPE_CHECKING:

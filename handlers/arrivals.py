@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from retrigger.handlers.outcome import Verdict
 from retrigger.triggers import keys
 from retrigger.triggers.errors import ExpressionError
+from retrigger.triggers.event import FIRED, Schedule
 from retrigger.triggers.expressions import load_expression
+from retrigger.triggers.frozen import dataclass
 from retrigger.triggers.spec import ScheduleSource
 
 if TYPE_CHECKING:
@@ -67,15 +68,20 @@ class Arrival:
 
 
 def arrivals(event: Event, index: Index, catalog: Catalog) -> list[Arrival]:
-    """One a trigger: as its marker, or through the first of its sources whose filter passes."""
-    found: dict[str, Arrival] = {}
+    """One a trigger: as its marker, or through the first of its sources whose filter passes.
+
+    A clock's wake-up is for every schedule of the trigger: each has its own cursor, and only that knows what is due.
+    """
+    found: dict[tuple[str, int], Arrival] = {}
+    wakes = isinstance(event.payload, Schedule) and event.type != FIRED
     for match in index.match(event):
         trigger = catalog.trigger(match.trigger)
         if trigger is None:
             continue
         arrival = _arrival(event, trigger, match, catalog)
-        if match.trigger not in found or arrival.source is None or found[match.trigger].filtered():
-            found[match.trigger] = arrival
+        at = (match.trigger, match.source if wakes else 0)
+        if at not in found or arrival.source is None or found[at].filtered():
+            found[at] = arrival
     return list(found.values())
 
 

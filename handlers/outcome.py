@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
     from retrigger.triggers.event import Json

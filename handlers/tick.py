@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.launch import dead, job_of
@@ -11,6 +11,7 @@ from retrigger.handlers.ledger import Note, Run, Stored, to_ms
 from retrigger.handlers.schedules import name_of
 from retrigger.handlers.windows import WindowId, on_grid
 from retrigger.triggers.errors import RetriggerError
+from retrigger.triggers.frozen import dataclass
 from retrigger.triggers.spec import ScheduleSource
 
 if TYPE_CHECKING:

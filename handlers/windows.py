@@ -6,12 +6,13 @@ claim, member, head for those who join (R2); grant, seal, freeze for those who c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from retrigger.handlers.ledger import MAX_CARRIES, Cause, Claim, Head, Ledger, Manifest, Run, Stored, to_ms
 from retrigger.triggers import keys
 from retrigger.triggers.errors import Unavailable
+from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

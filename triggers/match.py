@@ -7,12 +7,12 @@ Filters are not applied here.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 from retrigger.triggers import filing, glob
 from retrigger.triggers.event import Lifecycle, Message, Object, Schedule, folded
+from retrigger.triggers.frozen import dataclass
 from retrigger.triggers.spec import LifecycleSource, MessageSource, ObjectSource, ScheduleSource
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ a connection string. https://learn.microsoft.com/azure/azure-functions/functions
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import urlsplit
+
+from retrigger.triggers.frozen import dataclass
 
 _SUBSCRIBED = re.compile("/subscriptions/", re.IGNORECASE)
 

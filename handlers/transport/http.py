@@ -9,7 +9,7 @@ import json
 import ssl
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ import urllib3
 from urllib3 import exceptions
 
 from retrigger.triggers.errors import Refused, Unavailable, Unknown
+from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.outcome import Verdict
 from retrigger.handlers.validate.cells import NULLS, fits
 from retrigger.handlers.validate.csv_records import Records, Unreadable
 from retrigger.triggers.errors import Unavailable
+from retrigger.triggers.frozen import dataclass
 from retrigger.triggers.spec import Column
 
 if TYPE_CHECKING:

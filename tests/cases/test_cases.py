@@ -217,3 +217,15 @@ def test_a_schedule_strikes_once_a_slot_with_its_own_date(stages: Callable[[Clou
             assert host.wake("nightly", slots[-1] + timedelta(seconds=2))  # clocks knock a little late
     dates = [f"{slot.astimezone(ZoneInfo('Europe/Paris')):%Y-%m-%d}" for slot in slots]
     assert [run["as_of"] for run in world.launched("nightly")] == dates
+
+
+@pytest.mark.parametrize("cloud", sorted({way.cloud for way in WAYS.values()}))
+def test_each_schedule_of_a_trigger_strikes(stages: Callable[[Cloud], Stage], cloud: Cloud) -> None:
+    world, host = stages(cloud)
+    told = []
+    for cron, name in (("0 1 * * *", "night"), ("0 13 * * *", "noon")) * 2:
+        slot = next_time(cron, "UTC", world.now())
+        world.wind(slot - world.now() + timedelta(seconds=20))
+        assert host.wake("clocks", slot)
+        told.append(f"{name} {slot:%Y-%m-%d}")
+    assert [run["as_of"] for run in world.launched("clocks")] == told

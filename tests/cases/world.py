@@ -71,6 +71,14 @@ source:
 admit: {concurrency: {limit: 1000}}
 launch: {pipeline: train, parameters: {what: nightly}}
 """,
+    "triggers/clocks.yaml": """\
+name: clocks
+source:
+  - schedule: {cron: "0 1 * * *", parameters: {as_of: "${{ 'night ' + date(event.schedule.scheduled_for, 'UTC') }}"}}
+  - schedule: {cron: "0 13 * * *", parameters: {as_of: "${{ 'noon ' + date(event.schedule.scheduled_for, 'UTC') }}"}}
+admit: {concurrency: {limit: 1000}}
+launch: {pipeline: train, parameters: {what: clocks}}
+""",
     "schema.json": json.dumps(
         {"type": "object", "required": ["what"], "properties": {"what": {"type": "string", "maxLength": 2000}}}
     ),

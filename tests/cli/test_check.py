@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from retrigger.triggers.authoring.schema import json_schema
+from retrigger.triggers.compiled import load
 from tests.cli.conftest import REQUESTS, TABLES, TEMPLATE, retrigger, write_project
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def test_compile_writes_the_file_and_says_what_it_holds(project: Path, tmp_path:
     called = retrigger("compile", project, "--env", "dev", "--out", out, "--format", "json")
     (told,) = called.lines
     assert (called.code, told["path"], told["triggers"]) == (0, str(out), ["requests", "tables"])
-    assert json.loads(out.read_text())["environment"]["name"] == "dev"
+    assert load(out.read_text()).environment.name == "dev"
     again = retrigger("compile", project, "--env", "dev", "--out", out)
     assert told["sha256"] in again.out
     assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["dev.json"]

@@ -46,10 +46,31 @@ def test_a_message_is_explained_down_to_the_request(project: Path, write: Write)
         "identity": '["key", "r1"]',
         "run": run,
         "window": None,
+        "window_key": None,
+        "saw": {"event.message.json.id": '"r1"'},
         "verdicts": [],
         "not_checked": [],
         "waits": None,
         "parameters": {"data": "gs://acme-dev-landing/x/", "seconds": "5"},
+        "job": {
+            "display_name": "requests",
+            "pipeline": "train",
+            "template": told["job"]["template"],
+            "root": "gs://acme-dev-pipelines",
+            "service_account": None,
+            "caching": None,
+            "compute": None,
+            "experiment": None,
+            "parameters": {"data": "gs://acme-dev-landing/x/", "seconds": "5"},
+            "artifacts": {},
+            "labels": {
+                "retrigger-environment": "dev",
+                "retrigger-event": told["job"]["labels"]["retrigger-event"],
+                "retrigger-trigger": "requests",
+                "retrigger-run": run,
+            },
+            "fingerprint": told["job"]["fingerprint"],
+        },
         "request": {
             "method": "POST",
             "url": f"{JOBS}?pipelineJobId={run}",
@@ -109,6 +130,14 @@ def test_a_marker_a_false_filter_and_a_stranger_launch_nothing(project: Path, wr
         (told,) = called.lines
         codes = [verdict["code"] for verdict in told["verdicts"]] or [None]
         assert (called.code, told["result"], codes[-1]) == (1, result, code)
+
+
+def test_what_a_filter_saw_is_shown_whether_it_passed_or_not(project: Path, write: Write) -> None:
+    for size, code in ((3, 1), (100, 0)):
+        called = retrigger("explain", write("o.json", uploaded(f"{DAY}/a.csv", size)), "--project", project)
+        assert (called.code, f"filter saw           event.object.size = {size}\n" in called.out) == (code, True)
+    called = retrigger("explain", write("m.json", message({"data": "d"})), "--project", project)
+    assert (called.code, "event.message.json.id = absent\n" in called.out) == (1, True)
 
 
 def test_a_parameter_of_the_wrong_type_would_be_rejected(project: Path, write: Write) -> None:

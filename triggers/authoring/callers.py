@@ -10,17 +10,25 @@ from pydantic_core import PydanticCustomError
 from retrigger.triggers.authoring.fields import ServiceAccount, Text
 from retrigger.triggers.authoring.model import Model
 
-CALLERS = "`platform` if it has checked the caller already, or a list: any of these may call. See docs/auth.md."
+CALLERS = (
+    "`platform` if it has checked the caller already, or a list: any of these may call (docs/auth.md); "
+    "default: programs of the same machine alone."
+)
 _MOST = 20
 
 Uuid = Annotated[
     str,
-    Text(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", "a UUID: eight, four, four, four and twelve digits"),
+    Text(
+        r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
+        "a UUID: eight, four, four, four and twelve digits",
+        "UUID",
+    ),
     AfterValidator(str.lower),
 ]
-Audience = Annotated[str, Text(r"\S{1,1000}", "the audience exactly as the tokens have it, without spaces")]
+Audience = Annotated[str, Text(r"\S{1,1000}", "the audience exactly as the tokens have it, without spaces", "audience")]
 Setting = Annotated[
-    str, Text(r"[A-Za-z_][A-Za-z0-9_]{0,127}", "the name of an environment variable, never the secret itself")
+    str,
+    Text(r"[A-Za-z_][A-Za-z0-9_]{0,127}", "the name of an environment variable, never the secret itself", "setting"),
 ]
 
 
@@ -28,7 +36,7 @@ class GoogleCaller(Model):
     """A service account with a token of Google's: Pub/Sub push, Cloud Scheduler."""
 
     audience: Audience = Field(description="The token's `aud`: what the subscription or the job was given.")
-    service_accounts: list[ServiceAccount] = Field(min_length=1, max_length=100, description="Who of Google's may.")
+    service_accounts: list[ServiceAccount] = Field(min_length=1, max_length=100, description="Those that may call.")
 
 
 class EntraCaller(Model):

@@ -9,6 +9,7 @@ from pydantic import Discriminator, Field, StringConstraints, Tag
 from retrigger.triggers.authoring.callers import CALLERS, Callers
 from retrigger.triggers.authoring.fields import (
     AtLeastOne,
+    Called,
     FilePath,
     Identifier,
     Name,
@@ -20,13 +21,17 @@ from retrigger.triggers.authoring.model import Model, form
 from retrigger.triggers.authoring.models import Concurrency, Deduplicate
 
 GcsAddress = Annotated[
-    str, Text(r"gs://[a-z0-9][-a-z0-9_.]{1,220}[a-z0-9](/[^\r\n]{0,900})?", "`gs://BUCKET` or `gs://BUCKET/FOLDER`")
+    str,
+    Text(
+        r"gs://[a-z0-9][-a-z0-9_.]{1,220}[a-z0-9](/[^\r\n]{0,900})?", "`gs://BUCKET` or `gs://BUCKET/FOLDER`", "bucket"
+    ),
 ]
 Topic = Annotated[
     str,
     Text(
         r"projects/[^/\s]{1,100}/(topics|subscriptions)/[A-Za-z][-A-Za-z0-9_.~+%]{2,254}",
         "`projects/PROJECT/topics/TOPIC` or `projects/PROJECT/subscriptions/SUBSCRIPTION`",
+        "Pub/Sub address",
     ),
 ]
 Subscription = Annotated[
@@ -34,19 +39,26 @@ Subscription = Annotated[
     Text(
         r"projects/[^/\s]{1,100}/subscriptions/[A-Za-z][-A-Za-z0-9_.~+%]{2,254}",
         "`projects/PROJECT/subscriptions/SUBSCRIPTION`",
+        "subscription",
     ),
 ]
-ProjectId = Annotated[str, Text(r"([-a-z0-9.]{1,100}:)?[a-z][-a-z0-9]{4,28}[a-z0-9]", "a Google Cloud project id")]
-Location = Annotated[str, Text(r"[a-z]{2,30}-[a-z]{2,30}[0-9]{1,3}", "a region such as `europe-west4`")]
-LabelKey = Annotated[
-    str, Text(r"[a-z][-a-z0-9_]{0,62}", "lower-case letters, digits, `-` and `_`, a letter first, at most 63")
+ProjectId = Annotated[
+    str, Text(r"([-a-z0-9.]{1,100}:)?[a-z][-a-z0-9]{4,28}[a-z0-9]", "a Google Cloud project id", "project id")
 ]
-LabelValue = Annotated[str, Text(r"[-a-z0-9_]{0,63}", "lower-case letters, digits, `-` and `_`, at most 63")]
+Location = Annotated[str, Text(r"[a-z]{2,30}-[a-z]{2,30}[0-9]{1,3}", "a region such as `europe-west4`", "region")]
+LabelKey = Annotated[
+    str,
+    Text(r"[a-z][-a-z0-9_]{0,62}", "lower-case letters, digits, `-` and `_`, a letter first, at most 63", "label key"),
+]
+LabelValue = Annotated[
+    str, Text(r"[-a-z0-9_]{0,63}", "lower-case letters, digits, `-` and `_`, at most 63", "label value")
+]
 VertexEndpoint = Annotated[
     str,
     Text(
         r"[A-Za-z0-9][-A-Za-z0-9]{0,62}|projects/[^/\s]{1,100}/locations/[^/\s]{1,100}/endpoints/[^/\s]{1,100}",
         "an endpoint's id, or `projects/PROJECT/locations/LOCATION/endpoints/ID`",
+        "endpoint id",
     ),
 ]
 BlobAddress = Annotated[
@@ -54,6 +66,7 @@ BlobAddress = Annotated[
     Text(
         r"https://[a-z0-9]{3,24}\.blob\.[a-z0-9.-]{1,100}/[$a-z0-9][-a-z0-9]{2,62}(/[^\r\n]{0,900})?",
         "`https://ACCOUNT.blob.core.windows.net/CONTAINER`, or a folder in it",
+        "container",
     ),
 ]
 Queue = Annotated[
@@ -62,16 +75,19 @@ Queue = Annotated[
         r"(sb|https)://[^/\s]{1,200}/\S{1,900}|/subscriptions/\S{1,500}/providers/Microsoft\.EventGrid/\S{1,400}",
         "`sb://NAMESPACE.servicebus.windows.net/QUEUE`, `https://ACCOUNT.queue.core.windows.net/QUEUE` "
         "or the resource id of an Event Grid topic",
+        "queue address",
     ),
 ]
 ServiceBusAddress = Annotated[
-    str, Text(r"sb://[^/\s]{1,200}/\S{1,900}", "`sb://NAMESPACE.servicebus.windows.net/TOPIC`")
+    str, Text(r"sb://[^/\s]{1,200}/\S{1,900}", "`sb://NAMESPACE.servicebus.windows.net/TOPIC`", "Service Bus address")
 ]
-Workspace = Annotated[str, Text(r"/subscriptions/.{1,900}/workspaces/[^/]{1,100}", "the workspace's resource id")]
-TagKey = Annotated[str, StringConstraints(min_length=1, max_length=512)]
-TagValue = Annotated[str, StringConstraints(max_length=256)]
+Workspace = Annotated[
+    str, Text(r"/subscriptions/.{1,900}/workspaces/[^/]{1,100}", "the workspace's resource id", "workspace")
+]
+TagKey = Annotated[str, Called("tag", "text, 1 to 512 characters"), StringConstraints(min_length=1, max_length=512)]
+TagValue = Annotated[str, Called("tag value", "text, at most 256 characters"), StringConstraints(max_length=256)]
 AzureName = Annotated[
-    str, Text(r"[A-Za-z0-9][-A-Za-z0-9_]{0,254}", "letters, digits, `-` and `_`, at most 255 characters")
+    str, Text(r"[A-Za-z0-9][-A-Za-z0-9_]{0,254}", "letters, digits, `-` and `_`, at most 255 characters", "Azure name")
 ]
 PlatformAddress = Annotated[
     str,
@@ -79,6 +95,7 @@ PlatformAddress = Annotated[
         r"projects/[^/\s]{1,100}(/locations/[^/\s]{1,100})?|/subscriptions/.{1,900}/workspaces/[^/]{1,100}",
         "`projects/PROJECT/locations/LOCATION` (Vertex AI), `projects/PROJECT` (BigQuery) "
         "or the resource id of an Azure ML workspace",
+        "platform",
     ),
 ]
 
@@ -96,7 +113,9 @@ class Pipeline(Model):
     template: FilePath = Field(description="The compiled pipeline (KFP, as JSON or YAML).")
     root: GcsAddress = Field(description="Where runs write their outputs.")
     service_account: ServiceAccount | None = Field(default=None, description="The identity of the runs.")
-    caching: bool | None = Field(default=None, description="Overrides the template's own caching options.")
+    caching: bool | None = Field(
+        default=None, description="Overrides the template's own caching options; default: as they are."
+    )
     labels: dict[LabelKey, LabelValue] = Field(default={}, max_length=60, description="For cost tracking.")
 
 

@@ -32,11 +32,20 @@ _UNITS = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**
 
 
 @dataclass(frozen=True, slots=True)
+class Called:
+    """The word for a kind of value in the reference, and what such a value is."""
+
+    word: str
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
-    """Text of a pattern, and what people are told who wrote another one."""
+    """Text of a pattern, what people are told who wrote another one, and the word for it in the reference."""
 
     pattern: str
     told: str
+    word: str
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.no_info_after_validator_function(self.check, core_schema.str_schema(strict=True))
@@ -141,52 +150,87 @@ def positive(value: timedelta) -> timedelta:
 
 Duration = Annotated[
     timedelta,
+    Called("duration", "`30m`, `6h`, `1h30m`, `2d`, or 0; at most ten years"),
     BeforeValidator(duration),
     WithJsonSchema({"anyOf": [{"const": 0}, {"type": "string", "pattern": f"^{_DURATION}$"}]}),
 ]
-Period = Annotated[Duration, AfterValidator(positive)]
+Period = Annotated[Duration, Called("period", "a duration longer than 0"), AfterValidator(positive)]
 Size = Annotated[
     int,
+    Called("size", "`2GiB`, `100MB`, or a whole number of bytes"),
     BeforeValidator(size),
     WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": f"^{_SIZE}$"}]}),
 ]
 Ratio = Annotated[
     float,
+    Called("ratio", "`1%`, or a number from 0 to 1"),
     BeforeValidator(ratio),
     WithJsonSchema(
         {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string", "pattern": f"^{_PERCENT}$"}]}
     ),
 ]
-Latency = Annotated[timedelta, BeforeValidator(latency), WithJsonSchema({"type": "string", "pattern": f"^{_LATENCY}$"})]
+Latency = Annotated[
+    timedelta,
+    Called("latency", "`300ms` or `2s`"),
+    BeforeValidator(latency),
+    WithJsonSchema({"type": "string", "pattern": f"^{_LATENCY}$"}),
+]
 Percent = Annotated[int, Field(ge=1, le=100)]
 Later = Annotated[SkipJsonSchema[None], NotYet()]
 """A key that the language names and this version cannot do yet."""
 
 TriggerName = Annotated[
-    str, Text(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", "lower-case letters, digits and `-`, a letter first, at most 63")
+    str,
+    Text(
+        r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?",
+        "lower-case letters, digits and `-`, a letter first, at most 63",
+        "plain name",
+    ),
 ]
 Name = Annotated[
-    str, Text(r"[A-Za-z][-A-Za-z0-9_.]{0,99}", "letters, digits, `-`, `_` and `.`, a letter first, at most 100")
+    str, Text(r"[A-Za-z][-A-Za-z0-9_.]{0,99}", "letters, digits, `-`, `_` and `.`, a letter first, at most 100", "name")
 ]
 Identifier = Annotated[
-    str, Text(r"[A-Za-z_][A-Za-z0-9_]{0,99}", "letters, digits and `_`, no digit first, at most 100")
+    str, Text(r"[A-Za-z_][A-Za-z0-9_]{0,99}", "letters, digits and `_`, no digit first, at most 100", "identifier")
 ]
-Expression = Annotated[str, StringConstraints(min_length=1)]
-Value = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+Expression = Annotated[
+    str,
+    Called(
+        "expression", "CEL over `event.*`, `match.*`, `window.*` and `vars.*`, as far as each is known at its place"
+    ),
+    StringConstraints(min_length=1),
+]
+Value = Annotated[
+    str,
+    Called("template text", "text, 1 to 4096 characters, that may hold `${{ expression }}`"),
+    StringConstraints(min_length=1, max_length=4096),
+]
 """Text that may hold `${{ expression }}`."""
 ModelName = Annotated[
-    str, Text(r"[A-Za-z0-9][-A-Za-z0-9_.]{0,254}", "a model's name: letters, digits, `-`, `_` and `.`, at most 255")
+    str,
+    Text(
+        r"[A-Za-z0-9][-A-Za-z0-9_.]{0,254}",
+        "a model's name: letters, digits, `-`, `_` and `.`, at most 255",
+        "model name",
+    ),
 ]
 Version = Annotated[
     str,
-    Text(_VERSION, "digits, or one `${{ expression }}`"),
+    Text(_VERSION, "digits, or one `${{ expression }}`", "version"),
     BeforeValidator(_digits),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": f"^({_VERSION})$"}]}),
 ]
-EventType = Annotated[str, Text(r"\S{1,255}", "an event's type, without spaces")]
-Glob = Annotated[str, StringConstraints(min_length=1, max_length=1024), AfterValidator(_glob)]
-FilePath = Annotated[str, Text(r"[^\x00-\x1f]{1,1024}", "a path from the project's root")]
+EventType = Annotated[str, Text(r"\S{1,255}", "an event's type, without spaces", "event type")]
+Glob = Annotated[
+    str,
+    Called("glob", "`*` within a folder, `**/` any folders or none, `{name}` a capture; all else is literal"),
+    StringConstraints(min_length=1, max_length=1024),
+    AfterValidator(_glob),
+]
+FilePath = Annotated[str, Text(r"[^\x00-\x1f]{1,1024}", "a path from the project's root", "path")]
 """Relative to the project's root, and inside it."""
-ServiceAccount = Annotated[str, Text(r"[^@\s]{1,100}@[^@\s]{1,200}", "a service account's e-mail address")]
+ServiceAccount = Annotated[
+    str, Text(r"[^@\s]{1,100}@[^@\s]{1,200}", "a service account's e-mail address", "service account")
+]
 Count = Annotated[int, Field(ge=0)]
 AtLeastOne = Annotated[int, Field(ge=1)]

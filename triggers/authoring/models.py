@@ -33,10 +33,12 @@ class ObjectSource(Model):
     store: Name = Field(alias="in", description="The store's name in the environment.")
     match: Glob = Field(description="Glob over the object's name: `*`, `**/`, and captures such as `{dt}`.")
     change: list[Literal["created", "deleted", "archived", "metadata", "renamed"]] = Field(
-        default=["created"], min_length=1, description="Which changes count."
+        default=["created"], min_length=1, description="Which changes of an object count."
     )
     filter: Expression | None = Field(default=None, description="Only events for which this is true.")
-    key: Expression | None = Field(default=None, description="What makes two deliveries the same occurrence.")
+    key: Expression | None = Field(
+        default=None, description="What makes two deliveries the same occurrence; default: the event's own identity."
+    )
     parameters: Parameters = Field(default={}, description="Override the launch's parameters.")
     joins: Later = Field(default=None, description="Not supported yet.")
 
@@ -49,7 +51,9 @@ class MessageSource(Model):
         default=None, alias="schema", description="A JSON Schema file that the message's body must satisfy."
     )
     filter: Expression | None = Field(default=None, description="Only events for which this is true.")
-    key: Expression | None = Field(default=None, description="What makes two deliveries the same occurrence.")
+    key: Expression | None = Field(
+        default=None, description="What makes two deliveries the same occurrence; default: the event's own identity."
+    )
     parameters: Parameters = Field(default={}, description="Override the launch's parameters.")
     joins: Later = Field(default=None, description="Not supported yet.")
     members: Later = Field(default=None, description="Not supported yet.")
@@ -60,8 +64,12 @@ class ScheduleSource(Model):
 
     cron: str = Field(description="Five fields: minute, hour, day of the month, month, day of the week.")
     timezone: str = Field(default="UTC", description="IANA name, such as `Europe/Paris`.")
-    missed: Literal["last", "all", "none"] = Field(default="last", description="What to do after an outage.")
-    late_at_most: Duration | None = Field(default=None, description="Later than this, a missed time is let go.")
+    missed: Literal["last", "all", "none"] = Field(
+        default="last", description="Which of the times that an outage let pass are made up for."
+    )
+    late_at_most: Duration | None = Field(
+        default=None, description="Later than this, a missed time is let go; default: no bound."
+    )
     filter: Expression | None = Field(default=None, description="Only events for which this is true.")
     parameters: Parameters = Field(default={}, description="Override the launch's parameters.")
 
@@ -74,7 +82,9 @@ class LifecycleSource(Model):
     """What happens to runs, models, endpoints and tables."""
 
     platform: Name | None = Field(
-        default=None, alias="from", description="A name in the environment's `platforms`; default: its own platform."
+        default=None,
+        alias="from",
+        description="A name in the environment's `platforms`; default: the environment's own.",
     )
     types: Annotated[
         list[EventType],
@@ -82,7 +92,9 @@ class LifecycleSource(Model):
         BeforeValidator(_listed, json_schema_input_type=EventType | list[EventType]),
     ] = Field(alias="type", description="The event's type, or a list of types.")
     filter: Expression | None = Field(default=None, description="Only events for which this is true.")
-    key: Expression | None = Field(default=None, description="What makes two deliveries the same occurrence.")
+    key: Expression | None = Field(
+        default=None, description="What makes two deliveries the same occurrence; default: the event's own identity."
+    )
     parameters: Parameters = Field(default={}, description="Override the launch's parameters.")
 
 
@@ -133,16 +145,18 @@ class ObjectCheck(Model):
         default="csv", description="How the object is read."
     )
     columns: dict[str, Column] = Field(default={}, description="Column name to type, or to `{one_of: [...]}`.")
-    max_null_ratio: float | None = Field(default=None, ge=0, le=1, description="Of empty cells, per column.")
-    min_rows: Count | None = Field(default=None, description="Rows below the header.")
-    max_rows: Count | None = Field(default=None, description="Rows below the header.")
-    max_bytes: Size | None = Field(default=None, description="The object's size, such as `2GiB`.")
+    max_null_ratio: float | None = Field(
+        default=None, ge=0, le=1, description="The share of a column's cells that may be empty."
+    )
+    min_rows: Count | None = Field(default=None, description="At least so many rows below the header.")
+    max_rows: Count | None = Field(default=None, description="At most so many rows below the header.")
+    max_bytes: Size | None = Field(default=None, description="The object's size at most, such as `2GiB`.")
 
 
 class WindowCheck(Model):
     """Checked when the window closes."""
 
-    min_rows: Count | None = Field(default=None, description="Rows of all members together.")
+    min_rows: Count | None = Field(default=None, description="At least so many rows, of all members together.")
 
 
 class Validate(Model):
@@ -177,7 +191,9 @@ class Manifest(Model):
 class Window(Model):
     """What waits together to become one run."""
 
-    key: Expression | None = Field(default=None, description="Objects with equal keys share a window.")
+    key: Expression | None = Field(
+        default=None, description="Objects with equal keys share a window; default: one window for all."
+    )
     quiet: Duration = Field(default=timedelta(), description="Due when nothing arrived for so long.")
     max_wait: Period = Field(default=timedelta(hours=1), description="Due at the latest.")
     max_members: Annotated[int, Field(ge=1, le=100_000)] = Field(
@@ -188,7 +204,8 @@ class Window(Model):
         default=timedelta(minutes=5), description="How long a marker waits for the files that it announced."
     )
     at_max_wait: Literal["launch", "reject"] | None = Field(
-        default=None, description="Default `reject` with `until`, else `launch`."
+        default=None,
+        description="After `max_wait`: launch what came, or reject it; default: `reject` with `until`, else `launch`.",
     )
     bad_member: Literal["drop", "reject"] = Field(
         default="drop", description="A member that fails its checks: leave it out, or reject the window."
@@ -200,9 +217,12 @@ class Concurrency(Model):
     """How many runs at once."""
 
     limit: AtLeastOne = Field(default=1, description="Runs at once.")
-    key: Expression | None = Field(default=None, description="The limit holds for each value of this.")
+    key: Expression | None = Field(
+        default=None, description="The limit holds for each value of this; default: one limit for the trigger."
+    )
     when_busy: Annotated[Literal["coalesce"], NotYet(("queue", "skip", "replace"))] = Field(
-        default="coalesce", description="What arrives meanwhile gathers, and exactly one follow-up run gets it."
+        default="coalesce",
+        description="`coalesce`: what arrives meanwhile gathers, and exactly one follow-up run gets it.",
     )
 
 
@@ -212,7 +232,7 @@ class Throttle(Model):
     limit: Annotated[int, Field(ge=1, le=500)] = Field(description="Launches in any such period.")
     per: Period = Field(description="The period, such as `24h`.")
     when_over: Annotated[Literal["hold"], NotYet(("skip",))] = Field(
-        default="hold", description="What is over the limit waits for its turn."
+        default="hold", description="What becomes of a launch over the limit: `hold` lets it wait for its turn."
     )
 
 

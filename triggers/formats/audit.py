@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 TYPE = "google.cloud.audit.log.v1.written"
 _SAID = ("serviceName", "methodName", "resourceName")
 _AUDIT_LOGS = "/logs/cloudaudit.googleapis.com%2F"
-_SERVICES: Mapping[str, Callable[[Mapping[str, Json], Mapping[str, Json]], Lifecycle | None]] = {
+_SERVICES: Mapping[str, Callable[[dict[str, Json], Mapping[str, Json]], Lifecycle | None]] = {
     "bigquery.googleapis.com": audit_bigquery.lifecycle,
     "aiplatform.googleapis.com": audit_vertex.lifecycle,
     "ml.googleapis.com": audit_vertex.lifecycle,
@@ -41,13 +41,13 @@ def from_entry(value: Json, request: Request) -> Event:
     where = "The log entry"
     entry = mapping(value, where)
     log, insert_id = required(entry, "logName", where), required(entry, "insertId", where)
-    service, resource = text_at(entry, "protoPayload", "serviceName"), text_at(entry, "protoPayload", "resourceName")
+    said = entry.get("protoPayload")
     envelope = Envelope(
         id=f"{log}/{insert_id}/{text_at(entry, 'timestamp')}",
         source=f"//cloudaudit.googleapis.com/{log.replace(_AUDIT_LOGS, '/logs/')}",
         type=TYPE,
         time=None,
-        subject=f"{service}/{resource}",
+        subject=f"{text_at(said, 'serviceName')}/{text_at(said, 'resourceName')}",
         traceparent=traceparent(request.headers.get("traceparent")),
         data=entry,
     )
@@ -79,7 +79,8 @@ def _words(envelope: Envelope, entry: dict[str, Json]) -> dict[str, Json]:
     """What the entry says of the call, or else the event's attributes, whose case varies by sender."""
     said = entry.get("protoPayload")
     words = {name: text_at(said, name) or _attribute(envelope, name.lower()) for name in _SAID}
-    return known(**words, insertId=text_at(entry, "insertId"))
+    words["insertId"] = text_at(entry, "insertId")
+    return known(words)
 
 
 def _attribute(envelope: Envelope, lower: str) -> str:

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 _LEGACY_CONFIGURATIONS = ("query", "load", "tableCopy")
 _CONFIGURATIONS = ("queryConfig", "loadConfig", "tableCopyConfig")
+_PARTS = {"project": "projectId", "dataset": "datasetId", "table": "tableId"}
 _TABLE_EVENTS = {"tableCreation": "created", "tableDataChange": "changed"}
 
 
-def lifecycle(entry: Mapping[str, Json], words: Mapping[str, Json]) -> Lifecycle | None:
+def lifecycle(entry: dict[str, Json], words: Mapping[str, Json]) -> Lifecycle | None:
     """A job's state, or a table's creation or change; None for an entry that tells of neither, or names none.
 
     `resource` is the job, which no other occurrence shares. A table that changed without one (streaming) is told by
@@ -41,7 +42,7 @@ def lifecycle(entry: Mapping[str, Json], words: Mapping[str, Json]) -> Lifecycle
     for event, status in _TABLE_EVENTS.items():
         change = at(metadata, event)
         if isinstance(change, dict):
-            return _table(change, status, text_at(entry.get("timestamp")), words)
+            return _table(change, status, text_at(entry, "timestamp"), words)
     return None
 
 
@@ -68,7 +69,7 @@ def _job(job: dict[str, Json], words: Mapping[str, Json]) -> Lifecycle | None:
 
 def _table(change: dict[str, Json], status: str, timestamp: str, words: Mapping[str, Json]) -> Lifecycle | None:
     job = text_at(change, "jobName")
-    name = first(text_at(change, "table", "tableName"), str(words.get("resourceName", "")))
+    name = first(text_at(at(change, "table"), "tableName"), str(words.get("resourceName", "")))
     version = None if job else timestamp or None
     configuration: Json = {"destinationTable": name}
     return _lifecycle(resource=job or name, configuration=configuration, status=status, words=words, version=version)
@@ -83,13 +84,14 @@ def _lifecycle(
         return None
     head, _, job = resource.partition("/jobs/")
     table = _parts(at(configuration, "destinationTable"))
+    own = known({"jobId": job, "statementType": text_at(configuration, "statementType")})
     return Lifecycle(
         platform="bigquery",
         resource=resource,
         name=".".join(table.values()) or job or head,
         version=version,
         status=status,
-        properties={**words, **table, **known(jobId=job, statementType=text_at(configuration, "statementType"))},
+        properties={**words, **table, **own},
     )
 
 
@@ -112,5 +114,5 @@ def _parts(table: Json) -> dict[str, str]:
             case ["projects", project, "datasets", dataset, "tables", name]:
                 return {"project": project, "dataset": dataset, "table": name}
         return {}
-    parts = {name: text_at(table, f"{name}Id") for name in ("project", "dataset", "table")}
+    parts = {name: text_at(table, key) for name, key in _PARTS.items()}
     return parts if all(parts.values()) else {}

@@ -30,7 +30,7 @@ _CALLS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def lifecycle(entry: Mapping[str, Json], words: Mapping[str, Json]) -> Lifecycle | None:
+def lifecycle(entry: dict[str, Json], words: Mapping[str, Json]) -> Lifecycle | None:
     """The job or model that the call was about; None for other calls, one that was refused, or that names nothing.
 
     A call that goes on (uploading a model) is logged twice. Its beginning is `running`, and stands for the operation.
@@ -54,20 +54,21 @@ def lifecycle(entry: Mapping[str, Json], words: Mapping[str, Json]) -> Lifecycle
         version=text_at(response, "modelVersionId") or None,
         status="running" if goes_on else _state(text_at(response, "state")) or status,
         tags=_labels(at(response, "labels")) or _labels(at(asked, "labels")),
-        properties={**words, **known(displayName=shown), **_arguments(asked)},
+        properties={**words, **known({"displayName": shown}), **_arguments(asked)},
     )
 
 
 def _resource(payload: Json, words: Mapping[str, Json], *, made: bool) -> str:
     """The answer names what was made, or its id under the parent that the entry names; else the request names it."""
-    name, parent = text_at(payload, "response", "name"), str(words.get("resourceName", ""))
+    request, response = at(payload, "request"), at(payload, "response")
+    name, parent = text_at(response, "name"), str(words.get("resourceName", ""))
     if not made:
-        return first(text_at(payload, "request", "name"), parent)
+        return first(text_at(request, "name"), parent)
     if name and "/operations/" not in name:
         return name
-    pipeline_job, job = text_at(payload, "request", "pipelineJobId"), text_at(payload, "response", "jobId")
+    pipeline_job, job = text_at(request, "pipelineJobId"), text_at(response, "jobId")
     return first(
-        text_at(payload, "response", "model"),
+        text_at(response, "model"),
         f"{parent}/pipelineJobs/{pipeline_job}" if pipeline_job else "",
         f"{parent}/jobs/{job}" if job else "",
     )

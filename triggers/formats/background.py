@@ -16,7 +16,8 @@ from retrigger.triggers.formats.cloudevents import Envelope, traceparent
 from retrigger.triggers.formats.wire import count, mapping, optional_instant, required, text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from retrigger.triggers.event import Event, Json
     from retrigger.triggers.formats.wire import Request
@@ -38,6 +39,7 @@ def from_json(value: Json, request: Request) -> Event:
     context = mapping(fields.get("context", fields), f"{_WHERE} context")
     data = mapping(fields.get("data"), f"{_WHERE} data")
     event_type = required(context, "eventType", _WHERE)
+    read: Callable[[Envelope, datetime | None], Event]
     if event_type in _MESSAGES:
         read, subject = pubsub.from_cloudevent, None
         event_type, source = pubsub.TYPE, pubsub.channel_source(_resource(context))

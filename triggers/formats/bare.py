@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from retrigger.triggers.formats import bindings, pubsub, storage
 from retrigger.triggers.formats.cloudevents import Envelope
 from retrigger.triggers.formats.loose import at, text_at
-from retrigger.triggers.formats.wire import mapping, optional_instant, required
+from retrigger.triggers.formats.wire import Request, mapping, optional_instant, required
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from retrigger.triggers.event import Event, Json
     from retrigger.triggers.formats.bindings import Carried
     from retrigger.triggers.formats.sniff import BareShape
-    from retrigger.triggers.formats.wire import Request
 
 UNKNOWN = "unknown"
 """The channel of a message of which nobody knows any more where it was published."""
@@ -33,19 +32,24 @@ def read(value: Json, shape: BareShape, request: Request) -> Event | Carried:
         case "servicebus":
             return bindings.service_bus(bindings.saved(value, request))
         case "pulled":
-            return pubsub.from_push(value, replace(request, place=UNKNOWN))
+            return pubsub.from_push(value, _unnamed(request))
         case "message":
-            return pubsub.from_push({"message": _identified(value)}, replace(request, place=UNKNOWN))
+            return pubsub.from_push({"message": _identified(value)}, _unnamed(request))
         case "resource":
             return _changed(value, request.now)
+
+
+def _unnamed(request: Request) -> Request:
+    return Request(headers=request.headers, body=request.body, place=UNKNOWN, now=request.now)
 
 
 def _identified(value: Json) -> Json:
     """A notification without an id is named by what it announces."""
     message = mapping(value, "The message")
-    if "messageId" in message or not text_at(message, "attributes", "objectId"):
+    attributes = message.get("attributes")
+    if "messageId" in message or not text_at(attributes, "objectId"):
         return message
-    words = [text_at(message, "attributes", name) for name in ("bucketId", "objectId", "objectGeneration")]
+    words = [text_at(attributes, name) for name in ("bucketId", "objectId", "objectGeneration")]
     return {**message, "messageId": "/".join(words)}
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from typing import NamedTuple
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote_to_bytes
 
 from retrigger.triggers.errors import Malformed
 
@@ -80,7 +80,7 @@ def _decoded(part: str) -> str | None:
     if "%" not in part:
         return part
     try:
-        return unquote(part, errors="strict")
+        return unquote_to_bytes(part).decode()
     except UnicodeDecodeError:
         return None
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, TypeAlias
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote_to_bytes
 
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.event import rfc3339
@@ -27,6 +27,7 @@ from retrigger.triggers.formats.wire import (
     text,
     whole,
 )
+from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,7 +42,7 @@ MAX_BATCH = 5000
 
 _READ = frozenset({"specversion", "id", "source", "type", "time", "subject", "traceparent"})
 _KNOWN = frozenset({*_READ, "data", "data_base64"})
-_MARKS = ("ce-specversion", "ce-id", "ce-type", "ce-cloudeventsversion")
+_MARKS = frozenset({"ce-specversion", "ce-id", "ce-type", "ce-cloudeventsversion"})
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _NAME = re.compile(r"[a-z0-9]+", re.ASCII)
 _MEDIA_TYPE = re.compile(r"[!#-'*+.^-`|~\w-]+/[!#-'*+.^-`|~\w-]+\s*(?:;.*)?", re.ASCII | re.DOTALL)
@@ -76,7 +77,7 @@ Reader: TypeAlias = "Callable[[Json, Mapping[str, str], str], Envelope]"
 
 def is_cloudevent(headers: Mapping[str, str]) -> bool:
     """Whether the headers (names in lower case) declare a CloudEvent, of whatever version."""
-    return any(mark in headers for mark in _MARKS) or _media_type(headers).startswith("application/cloudevents")
+    return not _MARKS.isdisjoint(headers) or _media_type(headers).startswith("application/cloudevents")
 
 
 def read(request: Request) -> Envelope | Batch:
@@ -172,6 +173,8 @@ def traceparent(value: str | None) -> str | None:
 
 def decode_header(value: str, name: str) -> str:
     """Undo what the HTTP binding does to an attribute: double quotes first, then one round of percent-encoding."""
+    if '"' not in value and "%" not in value and value.isascii():
+        return value
     value = whole(value, f"Header {name}")
     if '"' in value:
         value = _unquoted(value, name)
@@ -179,7 +182,7 @@ def decode_header(value: str, name: str) -> str:
         return value
     if not _BROKEN_PERCENT.search(value):
         with suppress(UnicodeDecodeError):
-            return unquote(value, errors="strict")
+            return unquote_to_bytes(value).decode()
     message = f"Header {name} is not percent-encoded UTF-8; write % itself as %25."
     raise Malformed(message, code="malformed_header")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from retrigger.triggers.event import Json
 
 
@@ -17,9 +19,9 @@ def at(value: Json, *path: str) -> Json:
     return value
 
 
-def text_at(value: Json, *path: str) -> str:
-    """The text that lies there, or the empty one."""
-    found = at(value, *path)
+def text_at(value: Json, name: str) -> str:
+    """The text under the name, or the empty one."""
+    found = value.get(name) if isinstance(value, dict) else None
     return found if isinstance(found, str) else ""
 
 
@@ -28,6 +30,6 @@ def first(*texts: str) -> str:
     return next(filter(None, texts), "")
 
 
-def known(**texts: str) -> dict[str, Json]:
+def known(texts: Mapping[str, str]) -> dict[str, Json]:
     """Those that are not empty."""
     return {name: text for name, text in texts.items() if text}

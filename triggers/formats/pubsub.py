@@ -49,10 +49,15 @@ def from_push(value: Json, request: Request) -> Event:
 
     It does not say which topic the message came from: unless the route does, the channel is the subscription.
     """
+    return from_cloudevent(pushed(value, request), request.now)
+
+
+def pushed(value: Json, request: Request, notes: tuple[str, ...] = ()) -> Envelope:
+    """The CloudEvent that Eventarc makes of a push, with `notes` for its event."""
     fields = mapping(value, "The push")
     message = mapping(fields.get("message"), "The push's message")
     channel = request.place or text(fields, "subscription", "The push's")
-    envelope = Envelope(
+    return Envelope(
         id=required(message, "messageId", "The push's message"),
         source=channel_source(channel or ""),
         type=TYPE,
@@ -60,22 +65,24 @@ def from_push(value: Json, request: Request) -> Event:
         subject=None,
         traceparent=traceparent(request.headers.get("traceparent")),
         data=fields,
+        notes=notes,
     )
-    return from_cloudevent(envelope, request.now)
 
 
-def from_cloudevent(envelope: Envelope, now: datetime | None) -> Event:
+def from_cloudevent(envelope: Envelope, now: datetime | None, body: bytes | None = None) -> Event:
     """A message event, or the object event that the message announces. The channel is the topic that the source names.
 
-    `Message.json` is None for a body that is not JSON, nests too deep or holds no Unicode text: to Pub/Sub a body is
-    bytes, and whether it had to be JSON is for the trigger's schema to say.
+    `body`: the message's, where it did not come in the envelope. `Message.json` is None for a body that is not JSON,
+    nests too deep or holds no Unicode text: to Pub/Sub a body is bytes, and whether it had to be JSON is for the
+    trigger's schema to say.
     """
     where = "The Pub/Sub event's"
-    fields = mapping(envelope.data, f"{where} data")
-    message = mapping(fields.get("message"), f"{where} message")
+    fields = mapping(envelope.data, "The Pub/Sub event's data")
+    message = mapping(fields.get("message"), "The Pub/Sub event's message")
     message_id = text(message, "messageId", where) or envelope.id
     attributes = _attributes(message)
-    body = base64_bytes(text(message, "data", where) or "", f"{where} data")
+    if body is None:
+        body = base64_bytes(text(message, "data", where) or "", "The Pub/Sub event's data")
     published = optional_instant(message, "publishTime", where)
     attempt = count(fields, "deliveryAttempt", where) or 1
     if storage.is_notification(attributes):
@@ -105,6 +112,7 @@ def from_cloudevent(envelope: Envelope, now: datetime | None) -> Event:
         ),
         attempt=attempt,
         traceparent=envelope.traceparent,
+        notes=envelope.notes,
     )
 
 
@@ -151,9 +159,8 @@ def _attributes(message: Mapping[str, Json]) -> dict[str, str]:
     values = message.get("attributes")
     if values is None:
         return {}
-    attributes: dict[str, str] = {}
-    for name, value in mapping(values, "The message's attributes").items():
-        if not isinstance(value, str):
-            raise Malformed("An attribute of the message is not a string; correct the sender.", code="bad_field")
-        attributes[name] = value
+    sent = mapping(values, "The message's attributes")
+    attributes = {name: value for name, value in sent.items() if isinstance(value, str)}
+    if len(attributes) < len(sent):
+        raise Malformed("An attribute of the message is not a string; correct the sender.", code="bad_field")
     return attributes

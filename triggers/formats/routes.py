@@ -56,7 +56,8 @@ def _declared(request: Request) -> Parsed | None:
 
 
 def _sniffed(value: Json, request: Request) -> Parsed:
-    match sniff.shape(value):
+    shape = sniff.shape(value)
+    match shape:
         case "push":
             return [pubsub.from_push(value, request)]
         case "audit":
@@ -66,11 +67,12 @@ def _sniffed(value: Json, request: Request) -> Parsed:
         case "event-grid" if (asked := event_grid.handshake(value, request.headers)) is not None:
             return asked
         case _:
-            return _attempted(_opened(_envelopes(value, request), request), event_grid.attempt(request.headers))
+            found = _opened(_envelopes(value, shape, request), request)
+            return _attempted(found, event_grid.attempt(request.headers))
 
 
-def _envelopes(value: Json, request: Request) -> cloudevents.Envelope | cloudevents.Batch:
-    match sniff.shape(value):
+def _envelopes(value: Json, shape: sniff.Shape, request: Request) -> cloudevents.Envelope | cloudevents.Batch:
+    match shape:
         case "event-grid":
             return event_grid.read(value, request.headers)
         case "batch":
@@ -83,7 +85,8 @@ def _carried(found: Event | Carried, request: Request) -> Parsed:
     """What a queue's message holds. Who may write there may announce objects; no message strikes a clock."""
     if isinstance(found, Event):
         return [found]
-    return [_no_clock(each) for each in _attempted(_opened(_envelopes(found.value, request), request), found.attempt)]
+    envelopes = _envelopes(found.value, sniff.shape(found.value), request)
+    return [_no_clock(each) for each in _attempted(_opened(envelopes, request), found.attempt)]
 
 
 def _no_clock(found: Event | Malformed) -> Event | Malformed:

@@ -98,23 +98,16 @@ def from_notification(
     The attributes say which object; the body, where the payload format has one, adds its size, type and checksum.
     `announced` is when the message was published or received: the time of an event whose attributes have none.
     """
-    fields: dict[str, Json] = dict(attributes)
     resource = mapping(json_value(body, "The notification's data"), "The notification's data") if body else {}
     event_type = _NOTIFICATIONS[attributes["eventType"]]
-    payload = _object(
-        {
-            **resource,
-            "bucket": fields["bucketId"],
-            "name": fields["objectId"],
-            "generation": fields.get("objectGeneration"),
-        },
-        CHANGES[event_type],
-    )
+    resource["bucket"], resource["name"] = attributes["bucketId"], attributes["objectId"]
+    resource["generation"] = attributes.get("objectGeneration")
+    payload = _object(resource, CHANGES[event_type])
     return Event(
         id=message_id,
         source=source(payload.bucket),
         type=event_type,
-        time=occurred(optional_instant(fields, "eventTime", "The notification's"), announced),
+        time=occurred(optional_instant(attributes, "eventTime", "The notification's"), announced),
         subject=subject(payload.name),
         payload=payload,
         attempt=attempt,

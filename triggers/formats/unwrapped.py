@@ -8,11 +8,8 @@ case (note `attributes_lower_case`), but for those of a storage notification, wh
 
 from __future__ import annotations
 
-import base64
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from retrigger.triggers.event import Message
 from retrigger.triggers.formats import pubsub, storage
 from retrigger.triggers.formats.wire import whole
 
@@ -22,7 +19,10 @@ if TYPE_CHECKING:
     from retrigger.triggers.event import Event, Json
     from retrigger.triggers.formats.wire import Request
 
-_METADATA = "x-goog-pubsub-"
+_MESSAGE_ID = "x-goog-pubsub-message-id"
+_PUBLISH_TIME = "x-goog-pubsub-publish-time"
+_ORDERING_KEY = "x-goog-pubsub-ordering-key"
+_SUBSCRIPTION = "x-goog-pubsub-subscription-name"
 _SPELLED = {name.lower(): name for name in storage.ATTRIBUTES}
 # What clients, proxies and Cloud Run add is no attribute; least of all what proves who calls.
 _OF_THE_WAY = frozenset(
@@ -38,30 +38,33 @@ _OF_THE_WAY_TOO = ("x-appengine-", "x-b3-", "x-cloud-", "x-envoy-", "x-forwarded
 
 def is_unwrapped(headers: Mapping[str, str]) -> bool:
     """Whether the headers (names in lower case) carry what the envelope would."""
-    return f"{_METADATA}message-id" in headers
+    return _MESSAGE_ID in headers
 
 
 def read(request: Request) -> Event:
     """The event of the same push in its envelope. The channel is the route's, or else the subscription."""
     headers = request.headers
-    attributes = {
-        _SPELLED.get(name) or _text(name): _text(value)
+    attributes = _attributes(headers)
+    message: dict[str, Json] = {
+        "messageId": _text(headers[_MESSAGE_ID]),
+        "publishTime": headers.get(_PUBLISH_TIME),
+        "orderingKey": _text(headers.get(_ORDERING_KEY, "")),
+        "attributes": {**attributes},
+    }
+    push: dict[str, Json] = {"message": message, "subscription": _text(headers.get(_SUBSCRIPTION, ""))}
+    notes = ("attributes_lower_case",) if attributes else ()
+    return pubsub.from_cloudevent(pubsub.pushed(push, request, notes), request.now, request.body)
+
+
+def _attributes(headers: Mapping[str, str]) -> dict[str, str]:
+    sent = {
+        _SPELLED.get(name, name): value
         for name, value in headers.items()
         if name not in _OF_THE_WAY and not name.startswith(_OF_THE_WAY_TOO)
     }
-    message: dict[str, Json] = {
-        "messageId": _text(headers[f"{_METADATA}message-id"]),
-        "publishTime": headers.get(f"{_METADATA}publish-time"),
-        "orderingKey": _text(headers.get(f"{_METADATA}ordering-key", "")),
-        "attributes": dict(attributes),
-        "data": base64.b64encode(request.body).decode("ascii"),
-    }
-    event = pubsub.from_push(
-        {"message": message, "subscription": _text(headers.get(f"{_METADATA}subscription-name", ""))}, request
-    )
-    if isinstance(event.payload, Message) and attributes:
-        return replace(event, notes=(*event.notes, "attributes_lower_case"))
-    return event
+    if all(map(str.isascii, sent)) and all(map(str.isascii, sent.values())):
+        return sent
+    return {_text(name): _text(value) for name, value in sent.items()}
 
 
 def _text(value: str) -> str:

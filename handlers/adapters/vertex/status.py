@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.handlers.ports import JobState, JobStatus
 from retrigger.handlers.transport.google import first_line
 from retrigger.triggers.errors import Unavailable
+from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

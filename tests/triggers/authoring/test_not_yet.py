@@ -30,7 +30,7 @@ TRIGGER: dict[str, Any] = {
 
 
 def listed() -> list[str]:
-    section = DOCS.read_text(encoding="utf-8").split("## Not yet\n")[1]
+    section = DOCS.read_text(encoding="utf-8").split("## Not yet\n")[1].split("\n## ")[0]
     return [told for told in re.findall(r"`([^`]+)`", section) if "." in told]
 
 

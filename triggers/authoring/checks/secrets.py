@@ -57,14 +57,14 @@ def check(project: Project) -> Iterator[Problem]:
 
 def _of(document: Document, place: At, value: Json) -> Iterator[Problem]:
     for at, text in texts(place, value):
-        reason = _reason(str(place[-1]), text)
+        reason = secret(str(place[-1]), text)
         if reason:
             told = f"`{at[-1]}` {reason}: keep it in a secret store, and pass the secret's name."
             yield document.problem(at, CODE, told)
 
 
-def _reason(name: str, text: str) -> str | None:
-    """Never with the text itself in it."""
+def secret(name: str, text: str) -> str | None:
+    """Why a text under this name must be a secret, if it must; never with the text itself in it."""
     for told, pattern in _LIKE.items():
         if pattern.search(text):
             return f"looks like {told}"

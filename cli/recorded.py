@@ -1,0 +1,205 @@
+"""Events that were recorded: in a ledger, in payload files, in what `decode --format json` printed. One at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from retrigger.cli.errors import Usage
+from retrigger.cli.local import ledger_at
+from retrigger.cli.payloads import Payload, payloads, read_payload
+from retrigger.local_emulator.state import State
+from retrigger.triggers.errors import Malformed
+from retrigger.triggers.event import Event
+from retrigger.triggers.expressions import EVENT_VARIABLES
+from retrigger.triggers.formats.wire import MAX_BODY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from retrigger.cli.payloads import Found
+    from retrigger.handlers.ledger import Ledger
+
+_MAX_LINE: Final = 8 * MAX_BODY
+"""A canonical event holds its body twice, in base64 and parsed with escapes."""
+_TYPES: Final[Mapping[str, type]] = {
+    "string": str,
+    "int": int,
+    "bool": bool,
+    "timestamp": datetime,
+    "map": Mapping,
+    "bytes": bytes,
+    "dyn": object,
+}
+_OPTIONAL: Final = {
+    "subject",
+    *(f"object.{name}" for name in ("account", "sequencer", "size", "content_type", "checksum")),
+    *(f"message.{name}" for name in ("json", "ordering_key", "published")),
+    *(f"lifecycle.{name}" for name in ("version", "status")),
+}
+_YEARS: Final = range(1970, 9999)
+"""What calendars can be computed with: around it, time zones and schedules have nowhere to go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a source holds, and where."""
+
+    place: str
+    found: Found
+
+
+def recorded(source: str) -> Iterator[Recorded]:
+    """Everything that a source holds: `sqlite:PATH`, a state folder, a file or folder of payloads, or `-`.
+
+    A file whose first line is one that `decode --format json` prints is read line by line. Raises Usage if there is
+    no such source.
+    """
+    if source.startswith("sqlite:") or "://" in source:
+        yield from _of_ledger(source, ledger_at(None, source))
+        return
+    path = Path(source)
+    if path.is_dir() and State(path).ledger.is_file():
+        yield from _of_ledger(source, ledger_at(None, f"sqlite:{State(path).ledger}"))
+    elif path.is_dir():
+        for payload in payloads([path]):
+            yield from _of_payload(payload)
+    elif source == "-" or path.is_file():
+        yield from _of_file(source)
+    else:
+        raise Usage(f"There is nothing at {source}: name a ledger (sqlite:PATH), a state folder, or files of events.")
+
+
+class Once:
+    """Tells an event that was met before: triggers claim the same one each for itself. Sixteen bytes are kept of it."""
+
+    def __init__(self) -> None:
+        self._seen: set[bytes] = set()
+
+    def first(self, event: Event) -> bool:
+        name = hashlib.blake2b(event.identity.encode(), digest_size=16).digest()
+        new = name not in self._seen
+        self._seen.add(name)
+        return new
+
+
+def read_event(value: object) -> Event:
+    """A canonical event. Raises Malformed for what is none: a file can hold anything."""
+    try:
+        event = Event.from_json(_mapping(value))
+        fields, scope = EVENT_VARIABLES[event.kind], event.scope()
+        for name, type_ in fields.items():
+            _check(name, scope, _TYPES[type_])
+    except KeyError as error:
+        raise Malformed(f"it is no canonical event: {error} is missing or unknown", code="bad_event") from error
+    except (TypeError, ValueError) as error:
+        raise Malformed(f"it is no canonical event: {error}", code="bad_event") from error
+    return event
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    if not isinstance(value, dict) or not isinstance(value.get("kind"), str) or not isinstance(value.get("id"), str):
+        raise TypeError("an object with `kind` and `id` is wanted")
+    if not isinstance(value.get(value["kind"]), dict):
+        raise TypeError(f"`{value['kind']}` is no object")
+    return value
+
+
+def _check(name: str, scope: Mapping[str, Any], type_: type) -> None:
+    """One field of it, by the types that expressions are checked against."""
+    name = name.removeprefix("event.")
+    *parents, last = name.split(".")
+    for parent in parents:
+        scope = scope[parent]
+    match scope.get(last):
+        case None if name not in _OPTIONAL:
+            raise TypeError(f"`{name}` is missing")
+        case None:
+            return
+        case datetime() as time if time.tzinfo is None or time.year not in _YEARS:
+            raise ValueError(f"`{name}` has no zone, or is out of range")
+        case value if not isinstance(value, type_):
+            raise TypeError(f"`{name}` is of another type")
+
+
+def _of_ledger(source: str, ledger: Ledger) -> Iterator[Recorded]:
+    for claim in ledger.claims.list():
+        yield Recorded(f"{source}: {claim.record.key}", _event(claim.value.event))
+
+
+def _of_payload(payload: Payload) -> Iterator[Recorded]:
+    for found in read_payload(payload, {}, None):
+        yield Recorded(payload.name, found)
+
+
+def _of_file(source: str) -> Iterator[Recorded]:
+    with _opened(source) as stream:
+        first = stream.readline(_MAX_LINE + 1)
+        if _is_decoded(first):
+            yield from _of_lines(source, first, stream)
+        else:
+            yield from _of_payload(Payload(source, first + stream.read(max(0, MAX_BODY + 1 - len(first)))))
+
+
+@contextmanager
+def _opened(source: str) -> Iterator[IO[bytes]]:
+    if source == "-":
+        yield sys.stdin.buffer
+        return
+    with Path(source).open("rb") as stream:
+        yield stream
+
+
+def _of_lines(source: str, first: bytes, stream: IO[bytes]) -> Iterator[Recorded]:
+    at, line = 1, first
+    while line:
+        place = f"{source}:{at}"
+        if len(line) > _MAX_LINE:
+            yield Recorded(place, Malformed(f"The line is over {_MAX_LINE} bytes.", code="too_large"))
+            return  # where the next one begins is anybody's guess
+        if line.strip():
+            yield Recorded(place, _of_line(line))
+        at, line = at + 1, stream.readline(_MAX_LINE + 1)
+
+
+def _of_line(line: bytes) -> Found:
+    try:
+        value = _json(line)
+    except ValueError as error:
+        return Malformed(f"it is not JSON ({error})", code="bad_json")
+    if isinstance(value, dict) and isinstance(told := value.get("error"), dict):
+        return Malformed(str(told.get("message")), code=str(told.get("code")))
+    if isinstance(value, dict) and "control" in value:
+        return Malformed("it is a handshake, no event", code="handshake")
+    return _event(value)
+
+
+def _event(value: object) -> Found:
+    try:
+        return read_event(value)
+    except Malformed as error:
+        return error
+
+
+def _is_decoded(line: bytes) -> bool:
+    try:
+        value = _json(line)
+    except ValueError:
+        return False
+    if not isinstance(value, dict):
+        return False
+    return set(value) in ({"error"}, {"control", "code"}) or ({"identity", "kind"} <= set(value))
+
+
+def _json(line: bytes) -> object:
+    try:
+        return json.loads(line)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error

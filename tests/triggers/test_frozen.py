@@ -1,0 +1,121 @@
+"""What `frozen.dataclass` makes is what the standard library's would have made."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import inspect
+import pickle
+from dataclasses import FrozenInstanceError, field, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from retrigger.triggers import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def classes(dataclass: Callable[..., Any]) -> tuple[Any, Any, Any]:
+    @dataclass(frozen=True, slots=True)
+    class Point:
+        x: int
+        y: int = 2
+        tags: list[str] = field(default_factory=list)
+
+        @property
+        def far(self) -> bool:
+            return self.x > 9
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Named:
+        """Somebody."""
+
+        name: str
+        secret: str = field(default="", repr=False)
+        seen: int = field(default=0, compare=False)
+
+    @dataclass(frozen=True, slots=True)
+    class Empty:
+        pass
+
+    return Point, Named, Empty
+
+
+OURS, THEIRS = classes(frozen.dataclass), classes(dataclasses.dataclass)
+MADE = [
+    lambda point, *_: point(1),
+    lambda point, *_: point(1, tags=["a"]),
+    lambda _, named, __: named(name="n", secret="s", seen=3),
+    lambda *all_: all_[2](),
+]
+
+
+@pytest.mark.parametrize("make", MADE)
+def test_an_instance_is_shown_compared_and_hashed_alike(make: Callable[..., Any]) -> None:
+    mine, theirs = make(*OURS), make(*THEIRS)
+    assert repr(mine) == repr(theirs)
+    assert [getattr(mine, it.name) for it in fields(mine)] == [getattr(theirs, it.name) for it in fields(theirs)]
+    assert mine == make(*OURS)
+    assert mine != theirs
+    assert is_dataclass(mine)
+    assert not hasattr(mine, "__dict__")
+
+
+@pytest.mark.parametrize(("ours", "theirs"), list(zip(OURS, THEIRS, strict=True)))
+def test_a_class_has_the_same_signature_matching_and_fields(ours: Any, theirs: Any) -> None:
+    assert [*inspect.signature(ours).parameters] == [*inspect.signature(theirs).parameters]
+    assert ours.__match_args__ == theirs.__match_args__
+    assert [(it.name, it.compare, it.repr, it.kw_only) for it in fields(ours)] == [
+        (it.name, it.compare, it.repr, it.kw_only) for it in fields(theirs)
+    ]
+
+
+def test_what_does_not_count_is_not_compared() -> None:
+    _, named, _ = OURS
+    one, other = named(name="n", seen=1), named(name="n", seen=2)
+    assert (one, hash(one)) == (other, hash(other))
+    assert named(name="n") != named(name="m")
+
+
+def test_each_instance_has_a_default_of_its_own() -> None:
+    point, _, _ = OURS
+    assert point(1).tags is not point(1).tags
+
+
+def test_nothing_of_it_can_be_changed() -> None:
+    point, _, _ = OURS
+    made = point(1)
+    for name in ("x", "other"):
+        with pytest.raises(FrozenInstanceError):
+            setattr(made, name, 5)
+    with pytest.raises(FrozenInstanceError):
+        del made.x
+    assert replace(made, x=10).far
+
+
+def test_what_is_missing_or_unknown_is_a_type_error() -> None:
+    point, named, _ = OURS
+    for make, given in ((point, {}), (point, {"x": 1, "z": 2}), (named, {"x": 1})):
+        with pytest.raises(TypeError):
+            make(**given)
+    with pytest.raises(TypeError):
+        named("n")
+
+
+@frozen.dataclass(frozen=True, slots=True)
+class Kept:
+    values: dict[str, int]
+
+
+def test_it_is_copied_and_pickled() -> None:
+    kept = Kept({"a": 1})
+    assert copy.copy(kept) == copy.deepcopy(kept) == pickle.loads(pickle.dumps(kept)) == kept  # noqa: S301  # our own
+    assert copy.deepcopy(kept).values is not kept.values
+
+
+@pytest.mark.parametrize("options", [{"frozen": False, "slots": True}, {"frozen": True, "slots": False}])
+def test_other_classes_are_for_the_standard_library(options: dict[str, bool]) -> None:
+    with pytest.raises(TypeError):
+        frozen.dataclass(**options)
