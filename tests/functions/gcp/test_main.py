@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import functions_framework
@@ -16,6 +17,7 @@ from retrigger.handlers import wiring
 from retrigger.handlers.adapters.sqlite import SqliteRecords
 from retrigger.triggers.authoring.compile import compile_project, local_environment
 from retrigger.triggers.authoring.project import load_project
+from retrigger.triggers.compiled import load
 from retrigger.triggers.formats.wire import MAX_BODY
 from tests.benchmarks.loopback import Platform
 
@@ -208,10 +210,9 @@ def test_a_project_that_is_no_text_is_said_to_be_none(client: FlaskClient, proje
 def test_a_platform_that_does_not_answer_leaves_the_event_to_the_tick(
     client: FlaskClient, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compiled = (project / "compiled.json").read_text(encoding="utf-8")
-    endpoints = json.loads(compiled)["head"]["environment"]["services"]
-    elsewhere = compiled.replace(f'"metadata":"{endpoints["metadata"]}"', '"metadata":"http://127.0.0.1:1"')
-    (project / "compiled.json").write_text(elsewhere, encoding="utf-8")
+    environment = load((project / "compiled.json").read_text(encoding="utf-8")).environment
+    elsewhere = replace(environment, services={**environment.services, "metadata": "http://127.0.0.1:1"})
+    (project / "compiled.json").write_text(compile_project(load_project(project), elsewhere), encoding="utf-8")
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(project / "none.json"))
     assert results(client.post(f"/pubsub/{CHANNEL}", json=push({}))) == [("deferred", "train")]
 
