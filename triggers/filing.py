@@ -12,7 +12,6 @@ import json
 from bisect import bisect_right
 from collections import Counter
 from functools import cache
-from operator import itemgetter
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, get_args
 
 from retrigger.triggers import glob
@@ -73,7 +72,6 @@ class _Table(NamedTuple):
 
 Filed: TypeAlias = "Mapping[Heading, _Table]"
 
-_TEXT: Final = itemgetter(0)
 _WHOLE: Final = ("segment", "slashes", "any")
 _HEADINGS: Final[tuple[Heading, ...]] = get_args(Heading)
 
@@ -140,10 +138,13 @@ def _table(entries: dict[str, list[Entry]], *, whole: bool) -> _Table:
 
 
 @cache
-def _rows(written: str) -> list[_Row]:
-    """Kept for the life of the process: what is read is what its compiled file holds, and no name adds to it."""
-    read = json.loads(written)
-    return [_Row(text, parent, [Entry(*entry) for entry in entries]) for text, parent, entries in read]
+def _read(written: str) -> tuple[list[str], list[_Row]]:
+    """Rows, and their texts. Kept for the life of the process: they are its compiled file's, and no name adds any."""
+    rows = json.loads(written)
+    return (
+        [text for text, _, _ in rows],
+        [_Row(text, parent, [Entry(*entry) for entry in entries]) for text, parent, entries in rows],
+    )
 
 
 def _beginnings(table: _Table, text: str) -> list[_Row]:
@@ -152,14 +153,13 @@ def _beginnings(table: _Table, text: str) -> list[_Row]:
     written = heads.get(text[:length])
     if written is None:
         return []
-    rows = _rows(written)
-    at = bisect_right(rows, text, key=_TEXT) - 1
+    texts, rows = _read(written)
+    at = bisect_right(texts, text) - 1
     found = []
     while at >= 0:
-        row = rows[at]
-        if text.startswith(row[0]):
-            found.append(row)
-        at = row[1]
+        if text.startswith(texts[at]):
+            found.append(rows[at])
+        at = rows[at].parent
     return found
 
 
@@ -170,7 +170,7 @@ def _begins(table: _Table, segments: Iterable[str]) -> Iterable[_Row]:
 
 def _equals(table: _Table, texts: Iterable[str]) -> list[_Row]:
     heads = table[1]
-    return [row for text in heads.keys() & texts for row in _rows(heads[text])]
+    return [row for text in heads.keys() & texts for row in _read(heads[text])[1]]
 
 
 def _inside(table: _Table, name: str) -> Iterable[_Row]:
