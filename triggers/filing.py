@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, get_arg
 from retrigger.triggers import glob
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 Heading: TypeAlias = Literal[
     "prefix", "suffix", "segment", "segment_prefix", "segment_suffix", "inside", "slashes", "any"
@@ -31,14 +31,15 @@ Listener: TypeAlias = tuple[str, int, list[str]]
 
 
 class Entry(NamedTuple):
-    """A glob for names that start with `base`, and who listens. `suffix`: how every name that fits ends.
+    """A glob below a folder, and who listens: names begin with `start` and end with `end`, `core` is what is between.
 
-    In JSON: a list in this order.
+    `core` is a glob too, and the same one for many: what tells them apart stands in `start` and `end`. Empty, it is
+    nothing. In JSON: a list in this order.
     """
 
-    base: str
-    glob: str
-    suffix: str
+    start: str
+    core: str
+    end: str
     listeners: list[Listener]
 
 
@@ -76,15 +77,18 @@ _WHOLE: Final = ("segment", "slashes", "any")
 _HEADINGS: Final[tuple[Heading, ...]] = get_args(Heading)
 
 
-def filed(entries: Sequence[Entry]) -> Filed:
-    """Raise ValueError for what is no glob."""
-    offered = [list(_keys(entry)) for entry in entries]
+def filed(listeners: Mapping[tuple[str, str], list[Listener]]) -> Filed:
+    """`listeners`: how names begin, and the glob of the rest -> who listens. Raise ValueError for what is no glob."""
+    globs = [(base, glob.parse(text), those) for (base, text), those in listeners.items()]
+    offered = [list(_keys(base, parsed)) for base, parsed, _ in globs]
     shared = Counter(key for keys in offered for key in set(keys))
-    rows: dict[Heading, dict[str, list[Entry]]] = {}
-    for entry, keys in zip(entries, offered, strict=True):
+    entries: dict[Heading, dict[str, list[Entry]]] = {}
+    for (base, parsed, those), keys in zip(globs, offered, strict=True):
         best = min(keys, key=lambda key: (shared[key], _HEADINGS.index(key.heading), -len(key.text)))
-        rows.setdefault(best.heading, {}).setdefault(best.text, []).append(entry)
-    return {heading: _table(by_text, whole=heading in _WHOLE) for heading, by_text in rows.items()}
+        core = parsed.text[len(parsed.prefix) : len(parsed.text) - len(parsed.suffix)]
+        entry = Entry(base + parsed.prefix, core, parsed.suffix, those)
+        entries.setdefault(best.heading, {}).setdefault(best.text, []).append(entry)
+    return {heading: _table(by_text, whole=heading in _WHOLE) for heading, by_text in entries.items()}
 
 
 def candidates(files: Filed, name: str) -> Iterator[Entry]:
@@ -94,10 +98,9 @@ def candidates(files: Filed, name: str) -> Iterator[Entry]:
             yield from entries
 
 
-def _keys(entry: Entry) -> Iterator[_Key]:
-    """Every text by which the names of an entry can be looked up."""
-    parsed = glob.parse(entry.glob)
-    prefix = entry.base + parsed.prefix
+def _keys(base: str, parsed: glob.Glob) -> Iterator[_Key]:
+    """Every text by which the names of a glob below `base` can be looked up."""
+    prefix = base + parsed.prefix
     if prefix:
         yield _Key("prefix", prefix)
     if parsed.suffix:
@@ -107,7 +110,7 @@ def _keys(entry: Entry) -> Iterator[_Key]:
     if (glob.Wild.DEEP,) in parsed.segments:
         yield _Key("any", "")
     else:
-        yield _Key("slashes", str(entry.base.count("/") + len(parsed.segments) - 1))
+        yield _Key("slashes", str(base.count("/") + len(parsed.segments) - 1))
 
 
 def _segment_keys(segment: glob.Segment) -> Iterator[_Key]:

@@ -7,6 +7,7 @@ Filters are not applied here.
 from __future__ import annotations
 
 import json
+import re
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
@@ -16,7 +17,6 @@ from retrigger.triggers.frozen import dataclass
 from retrigger.triggers.spec import LifecycleSource, MessageSource, ObjectSource, ScheduleSource
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Iterable, Iterator, Mapping
 
     from retrigger.triggers.event import Change, Event, Json
@@ -77,7 +77,7 @@ class Index:
             for at, source in enumerate(trigger.sources):
                 for key in _direct_keys(trigger, source, environment):
                     filed[type(source)].setdefault(key, []).append((trigger.name, at))
-        return cls({place: _filed(those) for place, those in listeners.items()}, messages, schedules, lifecycles)
+        return cls({place: filing.filed(those) for place, those in listeners.items()}, messages, schedules, lifecycles)
 
     @classmethod
     def from_json(cls, loaded: Json) -> Index:
@@ -122,10 +122,10 @@ class Index:
         name, change = it.name, it.change
         found: list[Match] = []
         marks: list[tuple[int, str, Mapping[str, str]]] = []
-        for base, text, suffix, listeners in filing.candidates(files, name):
-            if not name.endswith(suffix) or not name.startswith(base):
+        for start, core, end, listeners in filing.candidates(files, name):
+            if not name.endswith(end) or not name.startswith(start):
                 continue
-            fits = self._pattern(text).fullmatch(name, len(base))
+            fits = self._pattern(core).fullmatch(name, len(start), len(name) - len(end))
             if fits is None:
                 continue
             captures = fits.groupdict()
@@ -140,10 +140,10 @@ class Index:
             found.sort(key=lambda match: (match.trigger, match.source))
         return found
 
-    def _pattern(self, text: str) -> re.Pattern[str]:
-        pattern = self._patterns.get(text)
+    def _pattern(self, core: str) -> re.Pattern[str]:
+        pattern = self._patterns.get(core)
         if pattern is None:
-            pattern = self._patterns[text] = glob.parse(text).pattern
+            pattern = self._patterns[core] = glob.parse(core).pattern if core else re.compile("")
         return pattern
 
 
@@ -196,9 +196,3 @@ def _listeners(trigger: Trigger, environment: Environment) -> Iterator[tuple[str
         if trigger.window.until is not None and source.store not in marked:
             marked.add(source.store)
             yield place, store.prefix, trigger.window.until, (trigger.name, ~at, [])
-
-
-def _filed(listeners: Mapping[tuple[str, str], list[filing.Listener]]) -> filing.Filed:
-    return filing.filed(
-        [filing.Entry(base, text, glob.parse(text).suffix, those) for (base, text), those in listeners.items()]
-    )
