@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from retrigger.triggers import keys
 from retrigger.triggers.errors import ExpressionError, Refused
-from retrigger.triggers.expressions import load_expression, render_value
+from retrigger.triggers.expressions import load_expression
+from retrigger.triggers.interpolation import render_value
 from retrigger.triggers.launches import BatchPrediction, Choice, OnlineDeployment, PipelineLaunch
 from retrigger.triggers.signature import fit
 from retrigger.triggers.templates import read

@@ -122,6 +122,6 @@ def _unknown(name: str, called: bool, variables: Mapping[str, str]) -> str:  # n
     near = get_close_matches(name, known, 1)
     what = "function" if called else "name"
     if near:
-        return f"there is no {what} {name} here, did you mean {near[0]}?"
+        return f"there is no {what} {name} here (did you mean `{near[0]}`?)"
     listed = ", ".join(sorted(known)[:12]) or "none"
     return f"there is no {what} {name} here (there are: {listed})"

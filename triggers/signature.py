@@ -128,7 +128,7 @@ def _unknown(signature: Signature, name: str) -> Misfit:
     if name in signature.artifacts:
         message += ": it is an artifact, so it goes under `artifacts`"
     elif near := get_close_matches(name, signature.parameters, 1):
-        message += f", did you mean {near[0]}?"
+        message += f" (did you mean `{near[0]}`?)"
     else:
         message += f" (it has {', '.join(sorted(signature.parameters)[:12]) or 'none'})"
     return Misfit(name, "unknown_parameter", message)

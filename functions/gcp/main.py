@@ -19,6 +19,8 @@ from retrigger.triggers.formats import parse
 from retrigger.triggers.formats.wire import MAX_BODY, ORIGIN
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flask import Request
     from flask.typing import ResponseReturnValue
 
@@ -35,7 +37,8 @@ def callers() -> Callers:
 def events(request: Request) -> ResponseReturnValue:
     """Decode, handle, encode, for whoever may call."""
     logs.configure()
-    return answer_caller(lambda: callers().admit(_call(request)), lambda: _events(request))
+    call = _call(request)
+    return answer_caller(lambda: callers().admit(call), lambda: _events(request, call.headers))
 
 
 @functions_framework.http
@@ -56,10 +59,10 @@ def _call(request: Request) -> Call:
     return Call(headers=headers, code=request.args.get("code"), peer=request.remote_addr)
 
 
-def _events(request: Request) -> Answer:
-    handshake = request.method == "OPTIONS" and ORIGIN in request.headers
+def _events(request: Request, headers: Mapping[str, str]) -> Answer:
+    handshake = request.method == "OPTIONS" and ORIGIN in headers
     if request.method != "POST" and not handshake:
         return answer_other_methods()
     raw = request.stream.read(MAX_BODY + 1)
-    headers, route = dict(request.headers), request.path.strip("/") or "events"
+    route = request.path.strip("/") or "events"
     return answer(app, raw, lambda: parse(headers, raw, route, now=app().ledger.records.now()))

@@ -10,15 +10,7 @@ from hypothesis import strategies as st
 
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.event import Event, Message, Object
-from retrigger.triggers.expression_text import Hole
-from retrigger.triggers.expressions import (
-    EVENT_VARIABLES,
-    check_value,
-    compile_expression,
-    expressions_in,
-    load_expression,
-    render_value,
-)
+from retrigger.triggers.expressions import EVENT_VARIABLES, compile_expression, load_expression
 
 if TYPE_CHECKING:
     from retrigger.triggers.event import Json, Payload
@@ -91,14 +83,14 @@ def test_an_expression_has_a_static_type_and_a_plain_value(source: str, type_: s
 @pytest.mark.parametrize(
     ("source", "code", "column", "message"),
     [
-        ("event.objct.size > 1", "unknown_name", 1, "no name event.objct.size here, did you mean event.object.size?"),
-        ("1 == 1 &&\n event.object.siz > 1", "unknown_name", 12, "did you mean event.object.size?"),
+        ("event.objct.size > 1", "unknown_name", 1, "event.objct.size here (did you mean `event.object.size`?)"),
+        ("1 == 1 &&\n event.object.siz > 1", "unknown_name", 12, "did you mean `event.object.size`?"),
         ("event.schedule.name", "unknown_name", 1, "there is no name event.schedule.name here"),
         ("event", "unknown_name", 1, "there is no name event here"),
         ("event['id']", "unknown_name", 1, "there is no name event here"),
-        ("has(event.object.siz)", "unknown_name", 5, "did you mean event.object.size?"),
+        ("has(event.object.siz)", "unknown_name", 5, "did you mean `event.object.size`?"),
         ("match.day", "unknown_name", 1, "there is no name match.day here"),
-        ("event.object.name.startWith('a')", "unknown_name", 19, "startWith here, did you mean startsWith?"),
+        ("event.object.name.startWith('a')", "unknown_name", 19, "startWith here (did you mean `startsWith`?)"),
         ("hAs(event.id)", "unknown_name", 1, "there is no function hAs"),
         ("date(event.time, 'Europe/Pariss')", "bad_timezone", 18, "there is no time zone 'Europe/Pariss'"),
         ("event.object.size + 'a'", "wrong_type", 19, "+ does not take (int, string): convert one with"),
@@ -218,63 +210,6 @@ def test_any_text_compiles_or_is_refused(source: str) -> None:
         compile_expression(source, VARIABLES)
     except ExpressionError as refused:
         assert refused.code in {"syntax", "unknown_name", "wrong_type", "too_complex"}  # noqa: PT017  # any text
-
-
-@pytest.mark.parametrize(
-    ("value", "type_", "rendered"),
-    [
-        ("plain", "string", "plain"),
-        ("", "string", ""),
-        ("${{ event.object.size }}", "int", 10),
-        ("${{event.object.complete}}", "bool", True),
-        ("${{ window.uris }}", "list", ["gs://b/1", "gs://b/2"]),
-        ("day ${{ match.dt }}, ${{ event.object.size }} bytes", "string", "day 2026-01-05, 10 bytes"),
-        ("${{ match.dt }}${{ event.object.complete }}", "string", "2026-01-05true"),
-        ("${{ {'a': {'b': '}}'}} }}", "map", {"a": {"b": "}}"}}),
-        ("$ {{ no }} }}", "string", "$ {{ no }} }}"),
-        (["${{ match.dt }}", 1], "list", ["2026-01-05", 1]),
-        ({"a": {"b": "${{ event.object.size }}"}}, "map", {"a": {"b": 10}}),
-        (None, "null", None),
-        (True, "bool", True),
-        (3, "int", 3),
-        (0.5, "double", 0.5),
-    ],
-)
-def test_a_value_is_rendered_with_its_type(value: Json, type_: str, rendered: Json) -> None:
-    assert (check_value(value, VARIABLES), render_value(value, SCOPE)) == (type_, rendered)
-
-
-def test_what_an_event_holds_is_never_a_template() -> None:
-    scope = {"event": {"object": {"name": "${{ vars.table }}"}}, "vars": {"table": "t"}}
-    assert render_value("x/${{ event.object.name }}", scope) == "x/${{ vars.table }}"
-
-
-@pytest.mark.parametrize(
-    ("value", "code", "column"),
-    [
-        ("a ${{ match.day }}", "unknown_name", 7),
-        ("a ${{ window.uris }}", "wrong_type", 7),
-        ("a ${{ match.dt", "syntax", 3),
-        ("a ${{ '}} }}", "syntax", 7),
-        ("${{ }}", "syntax", 5),
-        (["fine", {"x": "${{ 1 + }}"}], "syntax", 8),
-    ],
-)
-def test_a_wrong_template_is_refused_at_its_column(value: Json, code: str, column: int) -> None:
-    with pytest.raises(ExpressionError) as refused:
-        check_value(value, VARIABLES)
-    assert (refused.value.code, refused.value.column) == (code, column)
-
-
-def test_what_has_no_form_inside_text_fails() -> None:
-    with pytest.raises(ExpressionError, match="list has no form inside text") as failed:
-        render_value("a ${{ event.message.json.rows }}", SCOPE)
-    assert failed.value.code == "expression_failed"
-
-
-def test_the_expressions_of_a_value_are_listed() -> None:
-    value: Json = {"a": ["${{ match.dt }} and ${{  vars.table }}"], "b": 1}
-    assert list(expressions_in(value)) == [Hole("match.dt", 4), Hole("vars.table", 25)]
 
 
 # The runtime ends a text at its first NUL.

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 from hypothesis import assume, given
@@ -115,10 +114,8 @@ def test_binding_everything_leaves_one_name() -> None:
     ],
 )
 def test_hostile_names_do_not_blow_up(text: str, name: str) -> None:
-    parsed = glob.parse(text)
-    started = time.process_time()
-    assert parsed.match(name) is None
-    assert time.process_time() - started < 1  # backtracking would take years
+    """A pattern that went back to try again would take years, and this test would not end."""
+    assert glob.parse(text).match(name) is None
 
 
 def naive(parsed: glob.Glob) -> re.Pattern[str]:

@@ -168,7 +168,7 @@ def test_known_values_are_held_against_the_signature(name: str, value: Json, cod
 
 def test_every_misfit_is_told_at_once_in_words() -> None:
     assert signature.check(CHURN, {"min_auk": "double"}, {"trees": 0.5}) == [
-        Misfit("min_auk", "unknown_parameter", "the pipeline churn has no parameter min_auk, did you mean min_auc?"),
+        Misfit("min_auk", "unknown_parameter", "the pipeline churn has no parameter min_auk (did you mean `min_auc`?)"),
         Misfit("trees", "lossy_number", "it is NUMBER_INTEGER, 0.5 cannot become one exactly"),
         Misfit("data", "missing_parameter", "the pipeline churn needs it (STRING) and nothing gives it"),
     ]

@@ -61,7 +61,7 @@ def test_a_mapping_is_held_against_it() -> None:
         Misfit("sample", "wrong_type", "it is uri_file, 5 is not"),
         Misfit("trees", "bad_literal", "501 is not in 1..500"),
         Misfit("metric", "bad_literal", "'mse' is none of 'auc', 'f1'"),
-        Misfit("minauc", "unknown_parameter", "the pipeline churn has no parameter minauc, did you mean min_auc?"),
+        Misfit("minauc", "unknown_parameter", "the pipeline churn has no parameter minauc (did you mean `min_auc`?)"),
     ]
 
 

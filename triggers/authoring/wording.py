@@ -17,4 +17,4 @@ def closest(name: str, known: Iterable[str]) -> str:
 
 def said_of(key: str | int, reason: str) -> str:
     """A sentence about a key, from a reason that another module gave."""
-    return f"`{key}`: {reason.rstrip('.')}{'' if reason.endswith('?') else '.'}"
+    return f"`{key}`: {reason.rstrip('.')}."

@@ -17,7 +17,8 @@ from retrigger.triggers.event import Event
 from retrigger.triggers.formats import audit_bigquery, audit_vertex, custom
 from retrigger.triggers.formats.cloudevents import Envelope, decode_header, traceparent
 from retrigger.triggers.formats.loose import known, text_at
-from retrigger.triggers.formats.wire import mapping, occurred, optional_instant, required
+from retrigger.triggers.formats.times import occurred, optional_instant
+from retrigger.triggers.formats.wire import mapping, required
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.event import Event, Lifecycle
-from retrigger.triggers.formats.wire import json_bytes, mapping, occurred, required, text
+from retrigger.triggers.formats.times import occurred
+from retrigger.triggers.formats.wire import json_bytes, mapping, required, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from retrigger.triggers.formats import bindings, pubsub, storage
 from retrigger.triggers.formats.cloudevents import Envelope
 from retrigger.triggers.formats.loose import at, text_at
-from retrigger.triggers.formats.wire import Request, mapping, optional_instant, required
+from retrigger.triggers.formats.times import optional_instant
+from retrigger.triggers.formats.wire import Request, mapping, required
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -20,15 +20,14 @@ from retrigger.triggers.event import Event, Message, rfc3339
 from retrigger.triggers.formats import blob, blob_place, schedule, sniff
 from retrigger.triggers.formats.cloudevents import traceparent
 from retrigger.triggers.formats.pubsub import body_json
+from retrigger.triggers.formats.times import azure_instant, occurred
 from retrigger.triggers.formats.wire import (
     Request,
-    azure_instant,
     base64_bytes,
     count,
     json_bytes,
     json_value,
     mapping,
-    occurred,
     required,
     text,
     whole,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from retrigger.triggers.event import Event, Object
 from retrigger.triggers.formats import blob_place
-from retrigger.triggers.formats.wire import count, mapping, occurred, text
+from retrigger.triggers.formats.times import occurred
+from retrigger.triggers.formats.wire import count, mapping, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

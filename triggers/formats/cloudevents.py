@@ -15,10 +15,10 @@ from urllib.parse import quote, unquote_to_bytes
 
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.event import rfc3339
+from retrigger.triggers.formats.times import event_time
 from retrigger.triggers.formats.wire import (
     base64_bytes,
     check_charset,
-    event_time,
     json_body,
     json_bytes,
     json_value,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from retrigger.triggers.event import Event, Message
 from retrigger.triggers.formats.cloudevents import attributes_of, is_json
-from retrigger.triggers.formats.wire import json_bytes, occurred
+from retrigger.triggers.formats.times import occurred
+from retrigger.triggers.formats.wire import json_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.event import rfc3339
 from retrigger.triggers.formats.cloudevents import Batch, Envelope, batch, traceparent
-from retrigger.triggers.formats.wire import Handshake, count, event_time, json_bytes, mapping, required, text
+from retrigger.triggers.formats.times import event_time
+from retrigger.triggers.formats.wire import Handshake, count, json_bytes, mapping, required, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

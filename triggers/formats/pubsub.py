@@ -16,17 +16,8 @@ from retrigger.triggers.errors import Malformed
 from retrigger.triggers.event import Event, Message, rfc3339
 from retrigger.triggers.formats import storage
 from retrigger.triggers.formats.cloudevents import Envelope, traceparent
-from retrigger.triggers.formats.wire import (
-    base64_bytes,
-    count,
-    json_body,
-    json_value,
-    mapping,
-    occurred,
-    optional_instant,
-    required,
-    text,
-)
+from retrigger.triggers.formats.times import occurred, optional_instant
+from retrigger.triggers.formats.wire import base64_bytes, count, json_body, json_value, mapping, required, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

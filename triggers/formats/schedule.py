@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.event import Event, Schedule, rfc3339
 from retrigger.triggers.formats.cloudevents import traceparent
-from retrigger.triggers.formats.wire import instant, mapping, occurred, required
+from retrigger.triggers.formats.times import instant, occurred
+from retrigger.triggers.formats.wire import mapping, required
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,16 +14,8 @@ from typing import TYPE_CHECKING
 
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.event import Event, Object, rfc3339
-from retrigger.triggers.formats.wire import (
-    count,
-    json_bytes,
-    json_value,
-    mapping,
-    occurred,
-    optional_instant,
-    required,
-    text,
-)
+from retrigger.triggers.formats.times import occurred, optional_instant
+from retrigger.triggers.formats.wire import count, json_bytes, json_value, mapping, required, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

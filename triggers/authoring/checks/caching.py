@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from retrigger.triggers import expression_text, glob
 from retrigger.triggers.errors import ExpressionError
-from retrigger.triggers.expressions import expressions_in
+from retrigger.triggers.interpolation import expressions_in
 from retrigger.triggers.launches import pipelines_of
 from retrigger.triggers.spec import ObjectSource
 

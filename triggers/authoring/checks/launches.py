@@ -9,7 +9,7 @@ from retrigger.triggers.authoring import scope
 from retrigger.triggers.authoring.checks.parameters import wrong_texts
 from retrigger.triggers.authoring.wording import said_of
 from retrigger.triggers.errors import ExpressionError
-from retrigger.triggers.expressions import check_value, expressions_in
+from retrigger.triggers.interpolation import check_value, expressions_in
 from retrigger.triggers.launches import BatchPrediction, PipelineLaunch, pipelines_of
 from retrigger.triggers.spec import ObjectSource
 

@@ -12,7 +12,7 @@ from retrigger.triggers.authoring import scope
 from retrigger.triggers.authoring.wording import closest, said_of
 from retrigger.triggers.authoring.yaml import texts
 from retrigger.triggers.errors import ExpressionError
-from retrigger.triggers.expressions import check_value, expressions_in
+from retrigger.triggers.interpolation import check_value, expressions_in
 from retrigger.triggers.launches import PipelineLaunch, pipelines_of
 from retrigger.triggers.spec import ObjectSource
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from retrigger.triggers.errors import ExpressionError
-from retrigger.triggers.expressions import expressions_in
+from retrigger.triggers.interpolation import expressions_in
 from retrigger.triggers.spec import ObjectSource
 
 if TYPE_CHECKING:
