@@ -18,6 +18,7 @@ from retrigger.local_emulator.state import State
 from retrigger.triggers.authoring.project import load_project
 from tests.benchmarks.measure import progress
 from tests.benchmarks.report import Benchmark, Report, Target
+from tests.projects import template, write_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,15 +43,7 @@ source:
 admit: {window: {key: match.name}, concurrency: {limit: 100, key: match.name}}
 launch: {pipeline: train}
 """,
-    "pipelines/train.json": json.dumps(
-        {
-            "schemaVersion": "2.1.0",
-            "pipelineInfo": {"name": "train"},
-            "components": {},
-            "deploymentSpec": {"executors": {}},
-            "root": {"dag": {"tasks": {}}},
-        }
-    ),
+    "pipelines/train.json": template("train"),
 }
 _PATIENCE_S: Final = 30.0
 
@@ -60,9 +53,7 @@ def run(sizes: Sequence[int]) -> Report:
     (drops,) = sizes
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        for name, text in _FILES.items():
-            (root / name).parent.mkdir(exist_ok=True)
-            (root / name).write_text(text, encoding="utf-8")
+        write_files(root, _FILES)
         progress("emulator: start")
         began = time.perf_counter()
         emulator = emulator_for(load_project(root), Claim.take(State.at(root / "state")), Options())

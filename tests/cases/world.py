@@ -8,9 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sqlite3
 import threading
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qs, urlsplit
@@ -22,9 +20,11 @@ from retrigger.triggers.authoring.compile import compile_project, local_environm
 from retrigger.triggers.authoring.project import load_project
 from retrigger.triggers.spec import Channel, Store
 from tests.benchmarks.loopback import Platform
+from tests.projects import template, without_ledger, write_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
     from datetime import datetime, timedelta
     from pathlib import Path
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 Cloud = Literal["gcp", "azure"]
 
-_PARAMETERS = {"what": "STRING", "uris": "LIST", "as_of": "STRING"}
 _FILES = {
     "retrigger.yaml": """\
 environments:
@@ -82,22 +81,7 @@ launch: {pipeline: train, parameters: {what: clocks}}
     "schema.json": json.dumps(
         {"type": "object", "required": ["what"], "properties": {"what": {"type": "string", "maxLength": 2000}}}
     ),
-    "pipelines/train.json": json.dumps(
-        {
-            "schemaVersion": "2.1.0",
-            "pipelineInfo": {"name": "train"},
-            "components": {},
-            "deploymentSpec": {"executors": {}},
-            "root": {
-                "dag": {"tasks": {}},
-                "inputDefinitions": {
-                    "parameters": {
-                        name: {"parameterType": kind, "isOptional": True} for name, kind in _PARAMETERS.items()
-                    }
-                },
-            },
-        }
-    ),
+    "pipelines/train.json": template("train", what="STRING", uris="LIST", as_of="STRING"),
 }
 STORES: Mapping[Cloud, Store] = {
     "gcp": Store(kind="gcs", bucket="landing"),
@@ -151,9 +135,7 @@ class World:
 
     @classmethod
     def make(cls, cloud: Cloud, folder: Path, jobs: Jobs) -> World:
-        for name, text in _FILES.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(text, encoding="utf-8")
+        write_files(folder, _FILES)
         project = load_project(folder)
         services = dict.fromkeys(("storage", "vertex", "metadata"), jobs.url)
         local = local_environment(project, like="dev", ledger=f"sqlite:{folder / 'ledger'}", services=services)
@@ -205,16 +187,8 @@ class World:
         self._wound.append(offset)
         self._records().wind(sum(self._wound[1:], self._wound[0]))
 
-    @contextmanager
-    def without_ledger(self) -> Iterator[None]:
-        """An outage: whoever asks the ledger gets an error."""
-        with sqlite3.connect(self.folder / "ledger", isolation_level=None) as ledger:
-            ledger.execute("ALTER TABLE kv RENAME TO away")
-            try:
-                yield
-            finally:
-                ledger.execute("ALTER TABLE away RENAME TO kv")
-        ledger.close()
+    def without_ledger(self) -> AbstractContextManager[None]:
+        return without_ledger(self.folder / "ledger")
 
     def _records(self) -> SqliteRecords:
         return SqliteRecords(self.folder / "ledger")

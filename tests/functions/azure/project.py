@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
-from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,9 +10,11 @@ from retrigger.handlers.adapters.sqlite import SqliteRecords
 from retrigger.triggers.authoring.compile import compile_project, local_environment
 from retrigger.triggers.authoring.project import load_project
 from retrigger.triggers.spec import Channel, Store
+from tests.projects import template, without_ledger, write_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from retrigger.triggers.spec import Caller
@@ -52,15 +51,7 @@ source: [{schedule: {cron: "* * * * *", missed: last}}]
 admit: {concurrency: {limit: 100}}
 launch: {pipeline: train}
 """,
-    "train.json": json.dumps(
-        {
-            "schemaVersion": "2.1.0",
-            "pipelineInfo": {"name": "train"},
-            "components": {},
-            "deploymentSpec": {"executors": {}},
-            "root": {"dag": {"tasks": {}}},
-        }
-    ),
+    "train.json": template("train"),
 }
 
 
@@ -70,9 +61,7 @@ class Project:
 
     @classmethod
     def make(cls, folder: Path, platform_url: str, callers: tuple[Caller, ...] = ()) -> Project:
-        for name, text in _FILES.items():
-            (folder / name).parent.mkdir(exist_ok=True)
-            (folder / name).write_text(text, encoding="utf-8")
+        write_files(folder, _FILES)
         authored = load_project(folder)
         services = dict.fromkeys(("storage", "vertex", "metadata"), platform_url)
         local = local_environment(authored, like="dev", ledger=f"sqlite:{folder / 'ledger'}", services=services)
@@ -101,15 +90,8 @@ class Project:
         """Their codes."""
         return [letter["code"] for letter in self._bodies("d/")]
 
-    @contextmanager
-    def without_ledger(self) -> Iterator[None]:
-        """An outage: whoever asks the ledger gets an error."""
-        with closing(sqlite3.connect(self.folder / "ledger", isolation_level=None)) as ledger:
-            ledger.execute("ALTER TABLE kv RENAME TO away")
-            try:
-                yield
-            finally:
-                ledger.execute("ALTER TABLE away RENAME TO kv")
+    def without_ledger(self) -> AbstractContextManager[None]:
+        return without_ledger(self.folder / "ledger")
 
     def _bodies(self, prefix: str) -> list[Mapping[str, Any]]:
         records = self.records

@@ -20,6 +20,7 @@ from retrigger.triggers.authoring.project import load_project
 from retrigger.triggers.compiled import load
 from retrigger.triggers.formats.wire import MAX_BODY
 from tests.benchmarks.loopback import Platform
+from tests.projects import template, write_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,15 +49,7 @@ source:
 admit: {window: {key: match.name}, concurrency: {limit: 100}}
 launch: {pipeline: train}
 """,
-    "pipelines/train.json": json.dumps(
-        {
-            "schemaVersion": "2.1.0",
-            "pipelineInfo": {"name": "train"},
-            "components": {},
-            "deploymentSpec": {"executors": {}},
-            "root": {"dag": {"tasks": {}}},
-        }
-    ),
+    "pipelines/train.json": template("train"),
 }
 FINALIZED = {
     "ce-specversion": "1.0",
@@ -80,9 +73,7 @@ def platform() -> Iterator[Platform]:
 @pytest.fixture
 def project(tmp_path: Path, platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Compiled for a ledger of its own; the process's `app` is made anew."""
-    for name, text in _FILES.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text, encoding="utf-8")
+    write_files(tmp_path, _FILES)
     authored = load_project(tmp_path)
     services = dict.fromkeys(("storage", "vertex", "metadata"), platform.url)
     ledger = f"sqlite:{tmp_path / 'ledger.sqlite3'}"
