@@ -17,6 +17,7 @@ from retrigger.local_emulator.app import Emulator
 from retrigger.local_emulator.claim import Claim, InUse, running
 from retrigger.local_emulator.hosts.functions_framework import HostFailed
 from tests.local_emulator.conftest import eventually
+from tests.processes import is_gone
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,15 +37,6 @@ def call(method: str, url: str, body: Any = None, **headers: str) -> tuple[int, 
 def upload(emulator: Emulator, name: str, body: bytes = b"x", bucket: str = "landing") -> None:
     status, _ = call("POST", f"{emulator.url}/upload/storage/v1/b/{bucket}/o?uploadType=media&name={name}", body)
     assert status == 200
-
-
-def is_alive(pid: int) -> bool:
-    """A zombie is not: it only waits for its parent to look."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:  # noqa: PTH123 (procfs, not a file of ours)
-            return stat.read().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def group_of(leader: int) -> list[int]:
@@ -141,7 +133,7 @@ class TestCrashes:
         assert len(members) >= 2
         process.kill()
         process.wait()
-        eventually(lambda: not any(is_alive(pid) for pid in members))
+        eventually(lambda: all(is_gone(pid) for pid in members))
         assert running(laptop.state) is None
 
     def test_a_stopped_emulator_leaves_no_process(self, laptop: Laptop) -> None:
@@ -149,7 +141,7 @@ class TestCrashes:
         assert emulator.functions.pid
         members = group_of(emulator.functions.pid)
         emulator.stop()
-        assert not any(is_alive(pid) for pid in members)
+        assert all(is_gone(pid) for pid in members)
         assert not laptop.state.process.exists()
 
 

@@ -19,6 +19,7 @@ from kfp.dsl import Dataset, Input, Metrics, Output, PipelineTaskFinalStatus
 from retrigger.local_emulator.runners import values
 from retrigger.local_emulator.runners.request import JobRequest
 from tests.local_emulator.runners.fake_store import Store
+from tests.processes import is_gone
 
 IMAGE = "python:3.11"
 NAME = "projects/p/locations/l/pipelineJobs/"
@@ -370,14 +371,6 @@ def eventually(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def gone(pid: int) -> bool:
-    """No such process, or one that is dead and only waits to be reaped."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
-
-
 def test_values_keep_their_types(runner: Runner) -> None:
     given = {"s": "a'b\"c", "i": 3, "f": 2, "b": False, "l": [1, "a", {"k": None}], "d": {"n": 1, "x": 1.5}}
     assert outputs(runner.run(types_pipeline, given)) == given
@@ -522,7 +515,7 @@ def test_a_cancelled_job_leaves_no_process(runner: Runner, tmp_path: Path) -> No
     assert runner.started[-1].wait(20) == 0
     state = json.loads((folder / "state.json").read_text())
     assert (state["state"], states(state)) == ("PIPELINE_STATE_CANCELLED", {"stubborn": "CANCELLED"})
-    assert [gone(int(pid)) for pid in (tmp_path / "pids").read_text().split()] == [True, True]
+    assert [is_gone(int(pid)) for pid in (tmp_path / "pids").read_text().split()] == [True, True]
 
 
 def test_a_cancelled_task_may_tidy_up(runner: Runner, tmp_path: Path) -> None:
@@ -545,11 +538,11 @@ def test_a_job_ends_with_its_emulator(runner: Runner, tmp_path: Path) -> None:
         "PIPELINE_STATE_FAILED",
         "the emulator stopped while the pipeline ran; launch it again",
     )
-    assert [gone(int(pid)) for pid in (tmp_path / "pids").read_text().split()] == [True, True]
+    assert [is_gone(int(pid)) for pid in (tmp_path / "pids").read_text().split()] == [True, True]
 
 
 def test_a_killed_job_leaves_no_process(runner: Runner, tmp_path: Path) -> None:
     runner.start(stubborn_pipeline, {"pids": str(tmp_path / "pids")})
     eventually((tmp_path / "pids").exists)
     runner.started[-1].kill()
-    eventually(lambda: all(gone(int(pid)) for pid in (tmp_path / "pids").read_text().split()))
+    eventually(lambda: all(is_gone(int(pid)) for pid in (tmp_path / "pids").read_text().split()))

@@ -7,16 +7,17 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from retrigger.local_emulator.runners.process import JobProcesses
 from retrigger.local_emulator.runners.request import JobRequest
+from tests.processes import is_gone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 NAME = "projects/p/locations/l/pipelineJobs/"
@@ -45,13 +46,6 @@ def eventually(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
-
-
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 @pytest.fixture
@@ -114,7 +108,7 @@ def test_close_leaves_no_process_and_what_had_not_begun_begins_after_a_restart(t
     before.submit("two", request("two", "true"))
     eventually((tmp_path / "pid").exists)
     before.close()
-    assert gone(int((tmp_path / "pid").read_text()))
+    assert is_gone(int((tmp_path / "pid").read_text()))
     after = JobProcesses(tmp_path / "jobs", env=os.environ, now=lambda: NOW, limit=1)
     assert (state(after, "one"), state(after, "two")) == ("FAILED", "PENDING")
     after.recover()
@@ -144,7 +138,7 @@ def test_an_emulator_that_is_killed_leaves_no_process_and_a_failed_job(tmp_path:
     emulator.kill()
     emulator.wait()
     task, job = map(int, (tmp_path / "pids").read_text().split())
-    eventually(lambda: gone(task) and gone(job))
+    eventually(lambda: is_gone(task) and is_gone(job))
     after = JobProcesses(tmp_path / "jobs", env=os.environ, now=lambda: NOW)
     after.recover()
     after.close()
