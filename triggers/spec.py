@@ -32,13 +32,17 @@ class ObjectSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageSource:
-    """Messages of the channel named `channel`. `schema` is a JSON Schema (as JSON) that the body must satisfy."""
+    """Messages of the channel named `channel`. `schema` is a JSON Schema (as JSON) that the body must satisfy.
+
+    `members`: an expression that gives URIs of objects. They join their windows, and the message launches nothing.
+    """
 
     channel: str
     schema: Json = None
     filter: str | None = None
     key: str | None = None
     parameters: Parameters = field(default_factory=dict)
+    members: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

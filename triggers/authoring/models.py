@@ -40,7 +40,6 @@ class ObjectSource(Model):
         default=None, description="What makes two deliveries the same occurrence; default: the event's own identity."
     )
     parameters: Parameters = Field(default={}, description="Override the launch's parameters.")
-    joins: Later = Field(default=None, description="Not supported yet.")
 
 
 class MessageSource(Model):
@@ -55,8 +54,23 @@ class MessageSource(Model):
         default=None, description="What makes two deliveries the same occurrence; default: the event's own identity."
     )
     parameters: Parameters = Field(default={}, description="Override the launch's parameters.")
-    joins: Later = Field(default=None, description="Not supported yet.")
-    members: Later = Field(default=None, description="Not supported yet.")
+    joins: Literal["window"] | None = Field(
+        default=None, description="The objects that `members` names join their windows; the message launches nothing."
+    )
+    members: Expression | None = Field(
+        default=None, description="With `joins`: the URI of an object, or a list of up to 1,000 of them."
+    )
+
+    @model_validator(mode="after")
+    def _joining(self) -> MessageSource:
+        if self.joins and not self.members:
+            raise PydanticCustomError("missing_key", "has `joins` without `members`: say which objects it names")
+        if self.members and not self.joins:
+            raise PydanticCustomError("missing_key", "has `members` without `joins`: write `joins: window`")
+        if self.joins and self.parameters:
+            told = "launches nothing, since it has `joins`: leave its `parameters` out"
+            raise PydanticCustomError("unused_key", told)
+        return self
 
 
 class ScheduleSource(Model):

@@ -121,6 +121,7 @@ def _source(entry: models.Source, documents: Mapping[str, Json]) -> spec.Source:
             filter=entry.message.filter,
             key=entry.message.key,
             parameters=_parameters(entry.message.parameters),
+            members=entry.message.members,
         )
     if entry.lifecycle:
         return spec.LifecycleSource(
