@@ -123,12 +123,13 @@ class Launcher(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectStat:
-    """An object that a listing names. `size` in bytes."""
+    """An object as its store knows it now. `size` in bytes. A listing gives no `content_type`."""
 
     name: str
     version: str
     size: int
     checksum: str | None = None
+    content_type: str | None = None
 
 
 class Objects(Protocol):
@@ -136,6 +137,9 @@ class Objects(Protocol):
 
     def read(self, bucket: str, name: str, *, version: str | None = None, limit: int) -> Iterator[bytes]:
         """Chunks of the object's first `limit` bytes. Raises Refused with code `object_gone` if it is not there."""
+
+    def stat(self, bucket: str, name: str) -> ObjectStat | None:
+        """The live version, None if there is none. Raises Refused or Unavailable where the store does not say."""
 
     def list(self, bucket: str, prefix: str) -> Iterator[ObjectStat]: ...
 

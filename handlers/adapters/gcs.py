@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 PUBLIC: Final = "https://storage.googleapis.com"
 _PAGE: Final = 1000
 _FIELDS: Final = "nextPageToken,items(name,generation,size,crc32c)"
+_STAT_FIELDS: Final = "name,generation,size,crc32c,contentType"
+# No object can have these names, and in a URL they would mean the bucket or what is above it.
+_NO_NAMES: Final = ("", ".", "..")
 # Every object but the empty one begins with byte 0.
 _EMPTY_RANGE: Final = 416
 
@@ -49,6 +52,17 @@ class GcsObjects:
                 left -= len(chunk)
                 if left <= 0:
                     return
+
+    def stat(self, bucket: str, name: str) -> ObjectStat | None:
+        """The live generation, None if there is none. Raises Refused or Unavailable where the service does not say."""
+        if name in _NO_NAMES:
+            return None
+        url = f"{self._objects(bucket)}/{_quoted(name)}?{urlencode({'fields': _STAT_FIELDS})}"
+        answer = self._api.call("GET", url, accept=frozenset({404}))
+        if answer.status == 404:
+            return None
+        item: dict[str, Any] = answer.json()
+        return _stat(item)
 
     def list(self, bucket: str, prefix: str) -> Iterator[ObjectStat]:
         """Live objects in name order, a page at a time."""
@@ -88,4 +102,10 @@ def _quoted(name: str) -> str:
 def _stat(item: Mapping[str, str]) -> ObjectStat:
     # Numbers of 64 bits are texts in Google's JSON. The checksum is written as in this object's events.
     checksum = f"crc32c:{item['crc32c']}" if "crc32c" in item else None
-    return ObjectStat(name=item["name"], version=item["generation"], size=int(item["size"]), checksum=checksum)
+    return ObjectStat(
+        name=item["name"],
+        version=item["generation"],
+        size=int(item["size"]),
+        checksum=checksum,
+        content_type=item.get("contentType"),
+    )

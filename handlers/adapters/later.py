@@ -42,6 +42,10 @@ class LaterObjects:
         del name, version, limit
         raise _unavailable(bucket)
 
+    def stat(self, bucket: str, name: str) -> ObjectStat | None:
+        del name
+        raise _unavailable(bucket)
+
     def list(self, bucket: str, prefix: str) -> Iterator[ObjectStat]:
         del prefix
         raise _unavailable(bucket)

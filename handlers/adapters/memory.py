@@ -88,6 +88,10 @@ class MemoryObjects:
             raise Refused(f"gs://{bucket}/{name} of generation {version} is gone", code="object_gone")
         yield found[1][:limit]
 
+    def stat(self, bucket: str, name: str) -> ObjectStat | None:
+        found = self._objects.get((bucket, name))
+        return None if found is None else _stat(name, *found)
+
     def list(self, bucket: str, prefix: str) -> Iterator[ObjectStat]:
         for (place, name), (version, data) in sorted(self._objects.items()):
             if place == bucket and name.startswith(prefix):
