@@ -20,6 +20,7 @@ _STORED: Mapping[str, Result] = {
     "open": "deferred",
     "member": "deferred",
     "marker": "deferred",
+    "joined": "deferred",
     "run": "launched",
     "rejected": "rejected",
     "dead": "dead",
@@ -66,9 +67,12 @@ class Claims:
         self.ledger.bury(f"conflict:{stored.record.key}:{arrival.event.id}", reason, {"event": mine})
         return recorded(arrival, stored, "rejected", Verdict("claim", "stop", "identity_conflict", reason))
 
-    def reject(self, arrival: Arrival, verdict: Verdict) -> Outcome:
-        """A pure check said no: the claim records it, so that the event has one verdict however often it comes."""
-        name = self.ledger.claim_name(arrival.trigger.name, arrival.event.identity)
+    def reject(self, arrival: Arrival, verdict: Verdict, name: str | None = None) -> Outcome:
+        """A check said no: the claim records it, so that the event has one verdict however often it comes.
+
+        `name`: the claim's, where the source's key gave one; else it is the event's own.
+        """
+        name = name or self.ledger.claim_name(arrival.trigger.name, arrival.event.identity)
         stored, fresh = self.take(arrival, name, state="rejected", verdicts=[verdict.to_json()])
         return recorded(arrival, stored, "rejected" if fresh else "duplicate")
 

@@ -1,7 +1,8 @@
 """The way of one event: match -> check -> claim -> gate -> admit -> launch -> record.
 
-`arrivals` matches and filters. `gathering` takes objects into windows, `direct` launches for messages, `schedules`
-finds out which times are due: they check, claim, look into the file. `admit` does the rest: slot to record.
+`arrivals` matches and filters. `gathering` takes objects into windows, `joining` those that a message names; `direct`
+launches for messages, `schedules` finds out which times are due: they check, claim, look into the file. `admit` does
+the rest: slot to record.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from retrigger.handlers.arrivals import Arrival, arrivals
 from retrigger.handlers.claims import Claims, outcome
 from retrigger.handlers.direct import Direct
 from retrigger.handlers.gathering import Gathering
+from retrigger.handlers.joining import Joining
+from retrigger.handlers.named import Named
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.handlers.schedules import Schedules
-from retrigger.triggers.event import FIRED, Event, Object, Schedule
+from retrigger.triggers.event import FIRED, Event, Message, Object, Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +42,8 @@ class Core:
         self.index = index
         self.claims = Claims(admission.ledger)
         self.gathering = Gathering(admission, self.claims, wait)
+        named = Named(index, admission.catalog, admission.objects)
+        self.joining = Joining(self.gathering, self.claims, named, self.decide)
         self.direct = Direct(admission, self.claims)
         self.schedules = Schedules(self.direct)
 
@@ -54,7 +59,10 @@ class Core:
         return [self.decide(arrival) for arrival in met]
 
     def decide(self, arrival: Arrival) -> Outcome:
-        """Objects and their markers gather; a schedule looks at its cursor; everything else launches directly."""
+        """Objects and their markers gather, by themselves or named by a message; a schedule looks at its cursor.
+
+        Everything else launches directly.
+        """
         if arrival.source is None:
             return self.gathering.mark(arrival)
         if (stop := arrival.filtered()) is not None:
@@ -64,6 +72,8 @@ class Core:
                 return self.gathering.take(arrival)
             case Schedule() as schedule if arrival.event.type != FIRED:
                 return self.schedules.wake_up(arrival, schedule)
+            case Message() if arrival.names_objects:
+                return self.joining.take(arrival)
             case _:
                 return self.direct.take(arrival)
 
@@ -75,9 +85,10 @@ class Core:
         stored = self.ledger.claims.get(name)
         if stored is None or stored.value.state not in {"open", "member"} or stored.value.job is not None:
             return None
-        for arrival in arrivals(Event.from_json(stored.value.event), self.index, self.catalog):
-            if arrival.trigger.name == stored.value.trigger:
-                return self.decide(replace(arrival, patient=False))
+        for met in arrivals(Event.from_json(stored.value.event), self.index, self.catalog):
+            if met.trigger.name == stored.value.trigger:
+                arrival = replace(met, patient=False)
+                return self.decide(arrival) if stored.value.joins is None else self.joining.go_on(arrival, name, stored)
         verdict = Verdict("match", "stop", "no_longer_matches", "the trigger was changed meanwhile")
         self.ledger.bury(f"claim:{name}", verdict.reason, {"event": stored.value.event})
         self.ledger.claims.swap(stored, replace(stored.value, state="dead", verdicts=[verdict.to_json()]))

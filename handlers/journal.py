@@ -200,7 +200,7 @@ class _RunsByMember:
                 self._members.update(dict.fromkeys(members, name))
 
     def of(self, claim: Stored[Claim]) -> str | None:
-        if claim.value.state == "marker":
+        if claim.value.state in {"marker", "joined"}:
             return self._windows.get(claim.value.window or "")
         return self._members.get(claim.record.key.rsplit("/", 1)[1])
 

@@ -29,7 +29,7 @@ MAX_CARRIES: Final = 3
 MAX_TRIES: Final = 5
 _NOTE_SHARDS: Final = 8
 
-ClaimState = Literal["open", "member", "marker", "run", "rejected", "dead"]
+ClaimState = Literal["open", "member", "marker", "joined", "run", "rejected", "dead"]
 Cause = Literal["quiet", "marker", "settle", "idle", "max_wait", "reject", "empty", "expired"]
 NoteKind = Literal["window", "run", "carry", "claim", "schedule"]
 RunState = Literal["ready", "wait", "launched", "cancelling", "carrying", "ended"]
@@ -45,7 +45,10 @@ class Body:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim(Body):
-    """`c/`: one per (trigger, identity). `event` is canonical JSON; `job` is set for what launches directly."""
+    """`c/`: one per (trigger, identity). `event` is canonical JSON; `job` is set for what launches directly.
+
+    `joins` is set for a message that names objects: those that are left to join, and what became of the others.
+    """
 
     state: ClaimState
     trigger: str
@@ -53,6 +56,7 @@ class Claim(Body):
     window: str | None = None
     run: str | None = None
     job: dict[str, Any] | None = None
+    joins: dict[str, Any] | None = None
     rows: int | None = None
     tries: int = 0
     verdicts: list[dict[str, Any]] = field(default_factory=list)
