@@ -123,7 +123,7 @@ class Launcher(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectStat:
-    """An object as its store knows it now. `size` in bytes. A listing gives no `content_type`."""
+    """An object as its store knows it now. `size` in bytes."""
 
     name: str
     version: str

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 PUBLIC: Final = "https://storage.googleapis.com"
 _PAGE: Final = 1000
-_FIELDS: Final = "nextPageToken,items(name,generation,size,crc32c)"
-_STAT_FIELDS: Final = "name,generation,size,crc32c,contentType"
+_FIELDS: Final = "name,generation,size,crc32c,contentType"
 # No object can have these names, and in a URL they would mean the bucket or what is above it.
 _NO_NAMES: Final = ("", ".", "..")
 # Every object but the empty one begins with byte 0.
@@ -57,7 +56,7 @@ class GcsObjects:
         """The live generation, None if there is none. Raises Refused or Unavailable where the service does not say."""
         if name in _NO_NAMES:
             return None
-        url = f"{self._objects(bucket)}/{_quoted(name)}?{urlencode({'fields': _STAT_FIELDS})}"
+        url = f"{self._objects(bucket)}/{_quoted(name)}?{urlencode({'fields': _FIELDS})}"
         answer = self._api.call("GET", url, accept=frozenset({404}))
         if answer.status == 404:
             return None
@@ -66,7 +65,7 @@ class GcsObjects:
 
     def list(self, bucket: str, prefix: str) -> Iterator[ObjectStat]:
         """Live objects in name order, a page at a time."""
-        query = {"prefix": prefix, "maxResults": str(_PAGE), "fields": _FIELDS}
+        query = {"prefix": prefix, "maxResults": str(_PAGE), "fields": f"nextPageToken,items({_FIELDS})"}
         while True:
             page: dict[str, Any] = self._api.call("GET", f"{self._objects(bucket)}?{urlencode(query)}").json()
             for item in page.get("items", []):

@@ -60,6 +60,27 @@ def test_a_transfer_that_breaks_off_is_not_taken_for_the_end(objects: GcsObjects
         list(objects.read("bkt", "o", limit=100))
 
 
+def test_one_object_is_asked_for_as_its_events_have_it(objects: GcsObjects, loopback: Loopback) -> None:
+    loopback.reply(200, {"name": NASTY, "generation": "17", "size": "5", "crc32c": "AAAA==", "contentType": "text/csv"})
+    assert objects.stat("bkt", NASTY) == ObjectStat(
+        name=NASTY, version="17", size=5, checksum="crc32c:AAAA==", content_type="text/csv"
+    )
+    (seen,) = loopback.requests
+    assert (seen.method, seen.path) == (
+        "GET",
+        f"/storage/v1/b/bkt/o/{QUOTED}?fields=name%2Cgeneration%2Csize%2Ccrc32c%2CcontentType",
+    )
+
+
+@pytest.mark.parametrize(("status", "error"), [(403, Refused), (503, Unavailable), (429, Unavailable)])
+def test_a_store_that_does_not_say_is_no_store_without_the_object(
+    objects: GcsObjects, loopback: Loopback, status: int, error: type[Exception]
+) -> None:
+    loopback.reply(status)
+    with pytest.raises(error):
+        objects.stat("bkt", "o")
+
+
 def test_a_listing_goes_through_all_pages(objects: GcsObjects, loopback: Loopback) -> None:
     loopback.reply(
         200,
