@@ -22,6 +22,7 @@ from retrigger.handlers.carrying import Carrying
 from retrigger.handlers.claims import Claims
 from retrigger.handlers.core import Core
 from retrigger.handlers.gathering import Gathering
+from retrigger.handlers.joining import Joining
 from retrigger.handlers.judging import Judging
 from retrigger.handlers.ledger import MAX_CARRIES, Ledger, Pause, to_ms
 from retrigger.handlers.ports import JobStatus, ObjectStat, Request
@@ -124,6 +125,7 @@ class Parts:
     admission: type[Admission] = Admission
     claims: type[Claims] = Claims
     gathering: type[Gathering] = Gathering
+    joining: type[Joining] = Joining
     core: type[Core] = Core
     tick: type[Tick] = Tick
 
@@ -137,7 +139,7 @@ class Parts:
         core = self.core(admission, index, lambda _: world.edge())
         core.claims = core.direct.claims = self.claims(ledger)
         core.gathering = self.gathering(admission, core.claims, lambda _: world.edge())
-        core.joining.claims, core.joining.gathering = core.claims, core.gathering
+        core.joining = self.joining(core.gathering, core.claims, core.joining.named, core.decide)
         return core
 
 

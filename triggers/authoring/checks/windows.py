@@ -77,7 +77,7 @@ def _joining_nothing(one: Authored) -> Iterator[Problem]:
         return
     for at, source in one.sources:
         if isinstance(source, MessageSource) and source.members is not None:
-            told = "The objects that the message names join through an object source for `created`, and there is none: add one."
+            told = "What the message names joins through an object source for `created`, and there is none: add one."
             yield one.document.problem((*at, "joins"), "joins_nothing", told, on="key")
 
 
