@@ -91,7 +91,7 @@ class Joining:
             struck_off = self.ledger.claims.swap(stored, _struck_off(stored.value, outcomes))
             stored = struck_off or self.claims.reread(name)  # another worker was faster: on from where it is
         if stored.value.state != "joined":
-            return recorded(arrival, stored, "rejected")
+            return recorded(arrival, stored, "dead" if stored.value.state == "dead" else "rejected")
         assert stored.value.joins is not None
         # Only the tick knows when it has been quiet (R5); and it does what is left, since each window has its note.
         windows = [] if arrival.trigger.window.quiet else stored.value.joins["windows"][:_ADVANCED_AT_ONCE]
@@ -120,9 +120,9 @@ def _struck_off(claim: Claim, outcomes: list[Outcome]) -> Claim:
     joins = {"left": left, "windows": windows, "became": dict(became)}
     if left:
         return replace(claim, joins=joins)
-    told = ", ".join(f"{became[key]:,} {said}" for key, said in _TOLD.items() if became[key])
+    told = "of its objects: " + ", ".join(f"{became[key]:,} {said}" for key, said in _TOLD.items() if became[key])
     joined = became["joined"] > 0
-    verdict = Verdict("window", *(("pass", "joined") if joined else ("stop", "none_joined")), f"of its objects: {told}")
+    verdict = Verdict("window", "pass", "joined", told) if joined else Verdict("window", "stop", "none_joined", told)
     return replace(
         claim,
         state="joined" if joined else "rejected",

@@ -235,6 +235,15 @@ def test_while_the_trigger_pauses_objects_that_are_named_gather() -> None:
     assert bench.members() == [["a/1.csv", "a/2.csv"]]
 
 
+def test_a_message_costs_four_operations_above_those_of_its_objects() -> None:
+    bench = Bench(joining(WindowRule(key="match.k", quiet=5 * MINUTE)))
+    bench.drop("a/0.csv")  # the window is open, and known to be
+    land(bench, *(f"a/{number}.csv" for number in range(1, 4)))
+    bench.records.counted.clear()
+    bench.send(naming("a/1.csv", "a/2.csv", "a/3.csv"))
+    assert bench.records.counted == {"get": 1 + 3, "create": 2 + 2 * 3, "swap": 1}
+
+
 # turned away
 
 FORM = "is no URI of an object: write gs://BUCKET/NAME or https://ACCOUNT.blob.core.windows.net/CONTAINER/NAME"
