@@ -13,6 +13,7 @@ from retrigger.handlers.arrivals import Arrival, arrivals
 from retrigger.handlers.claims import Claims, outcome
 from retrigger.handlers.direct import Direct
 from retrigger.handlers.gathering import Gathering
+from retrigger.handlers.outbox import Outbox
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.handlers.schedules import Schedules
 from retrigger.triggers.event import FIRED, Event, Object, Schedule
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from retrigger.handlers.admit import Admission
+    from retrigger.handlers.ports import Publisher
     from retrigger.triggers.match import Index
 
 _NO_MATCH = Verdict("match", "stop", "no_match", "no trigger listens to this")
@@ -29,10 +31,17 @@ _NO_MATCH = Verdict("match", "stop", "no_match", "no trigger listens to this")
 class Core:
     """Decides on events. One per process; everything that lasts is in the ledger.
 
-    `wait(seconds)` lets time pass while another delivery of the same event is being decided.
+    `wait(seconds)` lets time pass while another delivery of the same event is being decided. `publisher` is where
+    outcomes leave, None where the environment names no channel for them.
     """
 
-    def __init__(self, admission: Admission, index: Index, wait: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        admission: Admission,
+        index: Index,
+        wait: Callable[[float], None],
+        publisher: Publisher | None = None,
+    ) -> None:
         self.admission = admission
         self.ledger = admission.ledger
         self.catalog = admission.catalog
@@ -40,7 +49,8 @@ class Core:
         self.claims = Claims(admission.ledger)
         self.gathering = Gathering(admission, self.claims, wait)
         self.direct = Direct(admission, self.claims)
-        self.schedules = Schedules(self.direct)
+        self.outbox = Outbox(admission.ledger, publisher)
+        self.schedules = Schedules(self.direct, self.outbox)
 
     def handle(self, event: Event) -> list[Outcome]:
         """What became of the event, for each trigger that it meets.
@@ -54,6 +64,12 @@ class Core:
         return [self.decide(arrival) for arrival in met]
 
     def decide(self, arrival: Arrival) -> Outcome:
+        """Decide, record, tell."""
+        outcome = self._decide(arrival)
+        self.outbox.tell(outcome)
+        return outcome
+
+    def _decide(self, arrival: Arrival) -> Outcome:
         """Objects and their markers gather; a schedule looks at its cursor; everything else launches directly."""
         if arrival.source is None:
             return self.gathering.mark(arrival)

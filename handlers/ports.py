@@ -143,6 +143,13 @@ class Objects(Protocol):
         """Create; writing the same name again with the same bytes changes nothing."""
 
 
+class Publisher(Protocol):
+    """Sends to one channel, at most once a call."""
+
+    def publish(self, data: bytes, attributes: Mapping[str, str]) -> None:
+        """Raises Refused (for good), Unavailable (it was not sent) or Unknown (the answer was lost)."""
+
+
 class Catalog(Protocol):
     """What was compiled: the environment, its triggers by name, and the pipelines' templates by hash."""
 

@@ -131,5 +131,15 @@ class MemoryLauncher:
         self._statuses[self.jobs[job_id].id] = status
 
 
+class MemoryPublisher:
+    """The port `Publisher`: `sent` has what was published, data and attributes, oldest first."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[bytes, dict[str, str]]] = []
+
+    def publish(self, data: bytes, attributes: Mapping[str, str]) -> None:
+        self.sent.append((data, dict(attributes)))
+
+
 def _stat(name: str, version: int, data: bytes) -> ObjectStat:
     return ObjectStat(name=name, version=str(version), size=len(data))
