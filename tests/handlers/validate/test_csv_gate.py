@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from retrigger.handlers.outcome import Verdict
-from retrigger.handlers.validate.csv_gate import GateReport, gate_csv
+from retrigger.handlers.validate.csv_gate import gate_csv
+from retrigger.handlers.validate.report import GateReport
 from retrigger.triggers.errors import Unavailable
 from retrigger.triggers.spec import Column, ObjectCheck
 
