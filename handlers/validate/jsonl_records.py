@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from retrigger.triggers.event import Json
 
-# In bytes. Parsed, hostile text takes some twenty times as much memory.
+# In bytes. Parsed, hostile text takes thirty times as much memory.
 LINE_LIMIT: Final = 1024 * 1024
 DEEPEST: Final = 64
 _BOM: Final = b"\xef\xbb\xbf"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 # A second of work. A column in a row group takes some 40 values.
-_MOST_VALUES: Final = 2_000_000
+_MOST_VALUES: Final = 1_000_000
 # Far beyond any file, and small enough to be added up over the members of a window.
 _MOST_ROWS: Final = 2**40
 _REQUIRED: Final = 0

@@ -77,10 +77,13 @@ def _judge_nulls(footer: Footer, check: ObjectCheck, findings: Findings) -> None
     if check.max_null_ratio is None or not footer.rows:
         return
     single = [(index, column) for index, column in enumerate(footer.columns) if column.physical is not None]
+    uncounted = 0
     for index, column in single:
-        if column.nulls is not None:
-            judge_nulls(label(index, column.name, check), column.nulls, footer.rows, check, findings)
-    uncounted = sum(column.nulls is None for _, column in single)
+        nulls = footer.rows if column.logical == _EMPTY else column.nulls
+        if nulls is None:
+            uncounted += 1
+        else:
+            judge_nulls(label(index, column.name, check), nulls, footer.rows, check, findings)
     if not footer.counted:
         findings.notes.append("nulls not judged: the footer is too long to count them in time")
     elif uncounted:
