@@ -125,13 +125,13 @@ class _End:
         return length
 
     def _range(self, start: int, stop: int) -> bytes:
-        pieces = []
+        pieces, missing = [], stop - start
         for chunk in self._read(start, stop - start):
             pieces.append(chunk)
             self.read += len(chunk)
-            if self._deadline():
+            missing -= len(chunk)
+            if missing > 0 and self._deadline():
                 raise Unavailable("the footer of the file did not come in time; try again", code="gate_timeout")
-        whole = b"".join(pieces)
-        if len(whole) != stop - start:
+        if missing:
             raise Unreadable("the file is not as long as was announced: it was replaced; send its newest version")
-        return whole
+        return b"".join(pieces)

@@ -97,19 +97,22 @@ def test_a_days_partition_is_forecast_once_it_is_complete(environment: str, lake
 
 
 @pytest.mark.parametrize(
-    ("parts", "results", "members"),
+    ("parts", "results", "rows", "said"),
     [
-        ([sales(3, shop=None), sales(5)], ["rejected", "deferred"], [1]),
-        ([sales(2), sales(2)], ["deferred", "deferred"], []),
+        ([sales(3, shop=None), sales(5)], ["rejected", "deferred"], 5, "marker"),
+        ([sales(2), sales(2)], ["deferred", "deferred"], 4, "too_few_rows"),
     ],
 )
-def test_what_the_footers_say_decides(parts: list[bytes], results: list[str], members: list[int]) -> None:
+def test_what_the_footers_say_decides(parts: list[bytes], results: list[str], rows: int, said: str) -> None:
     sandbox = Sandbox(USERS / "partitions", environment="google")
     folder = "gs://acme-dev-lake/tables/sales/day=2026-01-04"
     outcomes = [sandbox.drop(f"{folder}/{number}.parquet", part) for number, part in enumerate(parts)]
     assert [outcome.result for [outcome] in outcomes] == results
-    sandbox.drop(f"{folder}/_SUCCESS", b"")
-    assert [run.members for run in sandbox.runs()] == members
+    [outcome] = sandbox.drop(f"{folder}/_SUCCESS", b"")
+    assert outcome.window is not None
+    window = sandbox.journal.window(outcome.window)
+    assert (window["rows"], window["verdicts"][-1]["code"]) == (rows, said)
+    assert len(sandbox.runs()) == (said == "marker")
 
 
 def test_drift_retrains_and_only_drift() -> None:

@@ -235,8 +235,10 @@ def test_a_file_that_is_not_as_long_as_announced() -> None:
 
 def test_a_footer_that_does_not_come_in_time_says_nothing_of_the_data() -> None:
     with pytest.raises(Unavailable) as caught:
-        gate_parquet(lambda *_: iter([PEOPLE_FILE]), CHECK, size=len(PEOPLE_FILE), deadline=lambda: True)
+        gate_parquet(lambda *_: iter([b"PAR1", b"more"]), CHECK, size=len(PEOPLE_FILE), deadline=lambda: True)
     assert caught.value.code == "gate_timeout"
+    in_time = gate_parquet(lambda *_: iter([PEOPLE_FILE]), CHECK, size=len(PEOPLE_FILE), deadline=lambda: True)
+    assert in_time == GateReport(rows=3, read=len(PEOPLE_FILE))
 
 
 # A footer written by hand: what no writer writes.
