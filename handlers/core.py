@@ -16,6 +16,7 @@ from retrigger.handlers.direct import Direct
 from retrigger.handlers.gathering import Gathering
 from retrigger.handlers.joining import Joining
 from retrigger.handlers.named import Named
+from retrigger.handlers.outbox import Outbox
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.handlers.schedules import Schedules
 from retrigger.triggers.event import FIRED, Event, Message, Object, Schedule
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from retrigger.handlers.admit import Admission
+    from retrigger.handlers.ports import Publisher
     from retrigger.triggers.match import Index
 
 _NO_MATCH = Verdict("match", "stop", "no_match", "no trigger listens to this")
@@ -32,10 +34,17 @@ _NO_MATCH = Verdict("match", "stop", "no_match", "no trigger listens to this")
 class Core:
     """Decides on events. One per process; everything that lasts is in the ledger.
 
-    `wait(seconds)` lets time pass while another delivery of the same event is being decided.
+    `wait(seconds)` lets time pass while another delivery of the same event is being decided. `publisher` is where
+    outcomes leave, None where the environment names no channel for them.
     """
 
-    def __init__(self, admission: Admission, index: Index, wait: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        admission: Admission,
+        index: Index,
+        wait: Callable[[float], None],
+        publisher: Publisher | None = None,
+    ) -> None:
         self.admission = admission
         self.ledger = admission.ledger
         self.catalog = admission.catalog
@@ -45,7 +54,8 @@ class Core:
         named = Named(index, admission.catalog, admission.objects)
         self.joining = Joining(self.gathering, self.claims, named, self.decide)
         self.direct = Direct(admission, self.claims)
-        self.schedules = Schedules(self.direct)
+        self.outbox = Outbox(admission.ledger, publisher)
+        self.schedules = Schedules(self.direct, self.outbox)
 
     def handle(self, event: Event) -> list[Outcome]:
         """What became of the event, for each trigger that it meets.
@@ -59,6 +69,14 @@ class Core:
         return [self.decide(arrival) for arrival in met]
 
     def decide(self, arrival: Arrival) -> Outcome:
+        """Decide, record, tell."""
+        return self._told(self._decide(arrival))
+
+    def _told(self, outcome: Outcome) -> Outcome:
+        self.outbox.tell(outcome)
+        return outcome
+
+    def _decide(self, arrival: Arrival) -> Outcome:
         """Objects and their markers gather, by themselves or named by a message; a schedule looks at its cursor.
 
         Everything else launches directly.
@@ -88,7 +106,9 @@ class Core:
         for met in arrivals(Event.from_json(stored.value.event), self.index, self.catalog):
             if met.trigger.name == stored.value.trigger:
                 arrival = replace(met, patient=False)
-                return self.decide(arrival) if stored.value.joins is None else self.joining.go_on(arrival, name, stored)
+                if stored.value.joins is None:
+                    return self.decide(arrival)
+                return self._told(self.joining.go_on(arrival, name, stored))
         verdict = Verdict("match", "stop", "no_longer_matches", "the trigger was changed meanwhile")
         self.ledger.bury(f"claim:{name}", verdict.reason, {"event": stored.value.event})
         self.ledger.claims.swap(stored, replace(stored.value, state="dead", verdicts=[verdict.to_json()]))
