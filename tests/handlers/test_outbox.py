@@ -112,3 +112,20 @@ def test_what_the_channel_did_not_take_is_told_later(sandbox: Sandbox, monkeypat
     assert sorted(told(sandbox)) == [("retrigger.outcome", "launched"), ("retrigger.run.ended", "succeeded")]
     sandbox.advance(timedelta(hours=2))
     assert len(sandbox.outbox.sent) == 2
+
+
+def test_of_a_message_that_names_objects_its_own_outcome_leaves_and_that_of_each(tmp_path: Path) -> None:
+    joining = TRIGGER.replace(
+        "  - message:\n",
+        "  - message: {in: requests, joins: window, members: event.message.json.files}\n  - message:\n",
+    )
+    train = template("train", data="STRING")
+    write_files(tmp_path, {"retrigger.yaml": PROJECT, "triggers/churn.yaml": joining, "pipelines/train.json": train})
+    sandbox = Sandbox(tmp_path, "dev")
+    for name in ("a.csv", "b.csv"):
+        sandbox.objects.put("landing", name, b"x")
+    named = {"files": ["gs://landing/a.csv", "gs://landing/b.csv"]}
+    sandbox.publish("requests", named, message_id="7")
+    assert told(sandbox) == [("retrigger.outcome", "deferred")] * 2 + [("retrigger.outcome", "launched")]
+    sandbox.publish("requests", named, message_id="7")  # whoever sent it may have died before it told
+    assert told(sandbox)[3:] == [("retrigger.outcome", "deferred")]
