@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Final
 
+from tests.benchmarks.backlog import BACKLOG
 from tests.benchmarks.burst import BURST
 from tests.benchmarks.checking import CHECKING, LOADING
 from tests.benchmarks.cold_start import COLD_START
@@ -34,6 +35,7 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = {
     "burst": BURST,
     "exactly_once": EXACTLY_ONCE,
     "tick": TICK,
+    "backlog": BACKLOG,
     "cold_start": COLD_START,
     "emulator": EMULATOR,
 }
