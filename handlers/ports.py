@@ -134,8 +134,13 @@ class ObjectStat:
 class Objects(Protocol):
     """Reads objects of a bucket, and writes manifests."""
 
-    def read(self, bucket: str, name: str, *, version: str | None = None, limit: int) -> Iterator[bytes]:
-        """Chunks of the object's first `limit` bytes. Raises Refused with code `object_gone` if it is not there."""
+    def read(
+        self, bucket: str, name: str, *, version: str | None = None, start: int = 0, limit: int
+    ) -> Iterator[bytes]:
+        """Chunks of the object's bytes from `start` on, `limit` at the most; none where it ends before `start`.
+
+        Raises Refused with code `object_gone` if it is not there.
+        """
 
     def list(self, bucket: str, prefix: str) -> Iterator[ObjectStat]: ...
 

@@ -82,7 +82,7 @@ class Column:
 class ObjectCheck:
     """The data gate for one object. Sizes in bytes, ratio 0..1; None means no bound."""
 
-    format: Literal["csv"] = "csv"
+    format: Literal["csv", "jsonl", "parquet"] = "csv"
     columns: Mapping[str, Column] = field(default_factory=dict)
     max_null_ratio: float | None = None
     min_rows: int | None = None

@@ -82,11 +82,13 @@ class MemoryObjects:
         self._objects[bucket, name] = (version, data)
         return _stat(name, version, data)
 
-    def read(self, bucket: str, name: str, *, version: str | None = None, limit: int) -> Iterator[bytes]:
+    def read(
+        self, bucket: str, name: str, *, version: str | None = None, start: int = 0, limit: int
+    ) -> Iterator[bytes]:
         found = self._objects.get((bucket, name))
         if found is None or (version is not None and version != str(found[0])):
             raise Refused(f"gs://{bucket}/{name} of generation {version} is gone", code="object_gone")
-        yield found[1][:limit]
+        yield found[1][start : start + limit]
 
     def list(self, bucket: str, prefix: str) -> Iterator[ObjectStat]:
         for (place, name), (version, data) in sorted(self._objects.items()):
