@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if wanted.name == "list":
         for name, benchmark in BENCHMARKS.items():
             sizes = " ".join(map(str, benchmark.sizes))
-            print(f"{name:<12}{benchmark.line} (SIZE: {benchmark.unit}, {sizes})")
+            print(f"{name:<14}{benchmark.line} (SIZE: {benchmark.unit}, {sizes})")
         return
     if wanted.name == "all" and wanted.sizes:
         parser.error("sizes mean something else to each benchmark: give them with one NAME")
