@@ -45,7 +45,7 @@ class Tick:
         self._enough = enough
 
     def run(self) -> Report:
-        """Work through the notes that are due, the oldest work first. With nothing due: eight lists."""
+        """Work through the notes that are due, in the order in which they fell due. With nothing due: eight lists."""
         now = self.ledger.now_ms()
         worked = failed = 0
         for note in self.ledger.due_notes(now):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Final
 
+from tests.benchmarks.backlog import BACKLOG
 from tests.benchmarks.burst import BURST
 from tests.benchmarks.checking import CHECKING, LOADING
 from tests.benchmarks.cold_start import COLD_START
@@ -34,6 +35,7 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = {
     "burst": BURST,
     "exactly_once": EXACTLY_ONCE,
     "tick": TICK,
+    "backlog": BACKLOG,
     "cold_start": COLD_START,
     "emulator": EMULATOR,
 }
@@ -48,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if wanted.name == "list":
         for name, benchmark in BENCHMARKS.items():
             sizes = " ".join(map(str, benchmark.sizes))
-            print(f"{name:<12}{benchmark.line} (SIZE: {benchmark.unit}, {sizes})")
+            print(f"{name:<14}{benchmark.line} (SIZE: {benchmark.unit}, {sizes})")
         return
     if wanted.name == "all" and wanted.sizes:
         parser.error("sizes mean something else to each benchmark: give them with one NAME")

@@ -19,6 +19,7 @@ KEYS = {
     "ledger": {"per_second", "operations"},
     "burst": FATE | {"bursts"},
     "exactly_once": FATE | {"ledgers"},
+    "backlog": {"notes"},
     "tick": {"notes", "idle_operations"},
     "emulator": {"ready_ms", "drop_to_launch_ms"},
     "cold_start": {"rounds", "ms", "ratios"},

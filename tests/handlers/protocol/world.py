@@ -108,7 +108,7 @@ class AnyOrder(Ledger):
     """A tick works through what is due in any order: nothing but fairness may rest on the order."""
 
     def due_notes(self, now_ms: int) -> Iterator[Note]:
-        notes = list(super().due_notes(now_ms))
+        notes = sorted(super().due_notes(now_ms), key=lambda note: (note.first_ms, note.key))
         random.Random(self.nonce()).shuffle(notes)
         yield from notes
 
@@ -180,7 +180,7 @@ class World:
 
     # the scheduler
 
-    def run(self, most_steps: int = 100_000) -> None:
+    def run(self, most_steps: int = 200_000) -> None:
         """Until the world is at rest: nothing to deliver, no worker, no note. Raises Violation."""
         for _ in range(most_steps):
             self.ms += self.random.randint(1, 40)
