@@ -29,7 +29,7 @@ MAX_CARRIES: Final = 3
 MAX_TRIES: Final = 5
 _NOTE_SHARDS: Final = 8
 
-ClaimState = Literal["open", "member", "marker", "run", "rejected", "dead"]
+ClaimState = Literal["gate", "open", "member", "marker", "run", "rejected", "dead"]
 Cause = Literal["quiet", "marker", "settle", "idle", "max_wait", "reject", "empty", "expired"]
 NoteKind = Literal["window", "run", "carry", "claim", "schedule"]
 RunState = Literal["ready", "wait", "launched", "cancelling", "carrying", "ended"]
@@ -45,7 +45,11 @@ class Body:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim(Body):
-    """`c/`: one per (trigger, identity). `event` is canonical JSON; `job` is set for what launches directly."""
+    """`c/`: one per (trigger, identity). `event` is canonical JSON; `job` is set for what launches directly.
+
+    `open`: the gate has not decided on an object, or a run has not begun; `gate`: validators are still to judge an
+    event that launches directly.
+    """
 
     state: ClaimState
     trigger: str
