@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from retrigger.handlers.arrivals import Arrival, arrivals
 from retrigger.handlers.claims import Claims, outcome
 from retrigger.handlers.direct import Direct
+from retrigger.handlers.gate import Gate
 from retrigger.handlers.gathering import Gathering
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.handlers.schedules import Schedules
@@ -38,8 +39,9 @@ class Core:
         self.catalog = admission.catalog
         self.index = index
         self.claims = Claims(admission.ledger)
-        self.gathering = Gathering(admission, self.claims, wait)
-        self.direct = Direct(admission, self.claims)
+        self.gate = Gate(admission, self.claims, wait)
+        self.gathering = Gathering(admission, self.claims, self.gate)
+        self.direct = Direct(admission, self.claims, self.gate)
         self.schedules = Schedules(self.direct)
 
     def handle(self, event: Event) -> list[Outcome]:
@@ -70,14 +72,20 @@ class Core:
     def resume(self, name: str) -> Outcome | None:
         """Decide again on a claim that was left open: what the tick does with the note of a gate that failed.
 
-        A claim that says `member` is decided again too: whoever settled it may have died before the member was written.
+        One that was settled is brought on too: whoever settled it may have died before the member, or the note of its
+        run, was written.
         """
         stored = self.ledger.claims.get(name)
-        if stored is None or stored.value.state not in {"open", "member"} or stored.value.job is not None:
+        if stored is None or stored.value.state not in {"gate", "open", "member"}:
             return None
         for arrival in arrivals(Event.from_json(stored.value.event), self.index, self.catalog):
             if arrival.trigger.name == stored.value.trigger:
-                return self.decide(replace(arrival, patient=False))
+                again = replace(arrival, patient=False)
+                return (
+                    self.decide(again)
+                    if stored.value.job is None
+                    else self.direct.go_on(again, name, stored, fresh=False)
+                )
         verdict = Verdict("match", "stop", "no_longer_matches", "the trigger was changed meanwhile")
         self.ledger.bury(f"claim:{name}", verdict.reason, {"event": stored.value.event})
         self.ledger.claims.swap(stored, replace(stored.value, state="dead", verdicts=[verdict.to_json()]))

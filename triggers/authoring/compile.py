@@ -60,7 +60,9 @@ def local_environment(project: Project, *, like: str | None, ledger: str, servic
     if named(project, name).cloud != "gcp":
         told = f"Environment `{name}` is on Azure, which the emulator cannot be like yet: choose a Google one."
         raise _refused(project, ("environments", name), "not_supported_yet", told)
-    return replace(named(project, name), name="local", ledger=ledger, callers=(), launcher=None, services=dict(services))
+    return replace(
+        named(project, name), name="local", ledger=ledger, callers=(), launcher=None, services=dict(services)
+    )
 
 
 def named(project: Project, name: str) -> Environment:
