@@ -107,6 +107,7 @@ class _AtOnce:
             window=replace(trigger.window, quiet=timedelta(), until=None),
             object_check=trigger.object_check if refused else None,
             window_check=None,
+            validators=(),
         )
 
     def template(self, sha256: str) -> Mapping[str, Json]:
@@ -161,7 +162,7 @@ class _Explainer:
             parameters=run.value.job["parameters"] if run and run.value.job else None,
             job=run.value.job if run else None,
             request=self._request(run) if run else None,
-            not_checked=list(_not_checked(trigger)) if trigger and outcome.window else [],
+            not_checked=list(_not_checked(trigger, outcome)) if trigger else [],
             waits=self._waits(trigger, outcome.window) if trigger and outcome.window else None,
         )
 
@@ -232,8 +233,12 @@ def _result(outcome: Outcome, run: Stored[Run] | None) -> Result:
             return "rejected"
 
 
-def _not_checked(trigger: Trigger) -> Iterator[str]:
-    if trigger.object_check is not None:
+def _not_checked(trigger: Trigger, outcome: Outcome) -> Iterator[str]:
+    """What would be asked on the way that the event has gone."""
+    if outcome.window is None and outcome.run is None:
+        return
+    if trigger.object_check is not None and outcome.window is not None:
         yield f"the data of the object ({trigger.object_check.format})"
-    if trigger.window_check is not None:
+    yield from (f"what the validator {it.name} ({it.package}) would say" for it in trigger.validators)
+    if trigger.window_check is not None and outcome.window is not None:
         yield f"the whole window (at least {trigger.window_check.min_rows:,} rows)"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 _NEEDED: Final = ("retrigger.functions", "retrigger.handlers", "retrigger.triggers")
+_PUBLIC: Final = ("__init__.py", "plugins.py")
 _TAGS: Final = "Wheel-Version: 1.0\nGenerator: retrigger\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
@@ -43,7 +44,7 @@ def function_wheel(left_out: Collection[str]) -> Wheel:
     version += ".function" if "+" in version else "+function"
     info = f"retrigger-{version}.dist-info"
     contents = {
-        "retrigger/__init__.py": files("retrigger").joinpath("__init__.py").read_bytes(),
+        **{f"retrigger/{name}": files("retrigger").joinpath(name).read_bytes() for name in _PUBLIC},
         **{name: data for package in _NEEDED for name, data in _modules(package, files(package), left_out)},
         f"{info}/METADATA": _metadata(version).encode(),
         f"{info}/WHEEL": _TAGS.encode(),

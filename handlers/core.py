@@ -72,10 +72,12 @@ class Core:
     def resume(self, name: str) -> Outcome | None:
         """Decide again on a claim that was left open: what the tick does with the note of a gate that failed.
 
-        One that was settled is brought on too: whoever settled it may have died before the member, or the note of its
-        run, was written.
+        One that was settled is brought on too: whoever settled it may have died before the member, the note of its run
+        or the dead letter was written.
         """
         stored = self.ledger.claims.get(name)
+        if stored is not None and stored.value.state == "dead":
+            self.gate.bury(name, stored.value)
         if stored is None or stored.value.state not in {"gate", "open", "member"}:
             return None
         for arrival in arrivals(Event.from_json(stored.value.event), self.index, self.catalog):

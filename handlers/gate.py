@@ -97,6 +97,10 @@ class Gate:
             return outcome(arrival, "deferred", Verdict("gate", "wait", "held", held))
         return outcome(arrival, "deferred", Verdict("gate", "wait", error.code, str(error)))
 
+    def bury(self, name: str, dead: Claim) -> None:
+        """Write the dead letter of a claim that was given up; doing it again changes nothing."""
+        self.ledger.bury(f"claim:{name}", str(dead.verdicts[-1]["reason"]), {"event": dead.event})
+
     def _look(self, arrival: Arrival) -> Seen:
         event, trigger, objects = arrival.event, arrival.trigger, self.admission.objects
         seen = Seen(())
@@ -112,13 +116,16 @@ class Gate:
         return seen
 
     def _given_up(self, name: str, stored: Stored[Claim]) -> tuple[Stored[Claim], bool]:
-        """Settle, then bury: a looker that was only slow may settle first, and its event is no dead letter then."""
+        """Settle, then bury: a looker that was only slow may settle first, and its event is no dead letter then.
+
+        Whoever dies in between is followed by the tick, which finds the note of the claim.
+        """
         last = stored.value.verdicts[-1]["reason"] if stored.value.verdicts else "each ended without an answer"
         reason = f"gave up after {MAX_TRIES} tries: {last}"
         said = [Verdict("gate", "stop", "tries_exhausted", reason).to_json()]
         settled, ours = self.claims.settle(name, stored, replace(stored.value, state="dead", verdicts=said))
         if ours:
-            self.ledger.bury(f"claim:{name}", reason, {"event": stored.value.event})
+            self.bury(name, settled.value)
         return settled, ours
 
     def _settled(self, name: str, stored: Stored[Claim]) -> Stored[Claim]:

@@ -49,7 +49,7 @@ def resolve(group: Group, name: str, options: Mapping[str, Json] | None = None) 
         case "launchers":
             _check_launcher(name, target)
         case "formats":
-            _check_takes(group, name, target, "request")
+            _check_takes(group, name, target, "headers", "body", "now")
     return PlugIn(
         name=name,
         target=f"{found.module}:{found.attr}",
@@ -106,7 +106,7 @@ def _check_takes(group: Group, name: str, target: Any, *arguments: str) -> None:
     try:
         signature.bind(*arguments)
     except TypeError as error:
-        told = f"cannot be called with {' and '.join(arguments)}: {first_line(error)}"
+        told = f"cannot be called with {', '.join(arguments)}: {first_line(error)}"
         raise _shapeless(group, name, told) from error
 
 

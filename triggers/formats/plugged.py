@@ -53,9 +53,11 @@ _VALUES: Final[Mapping[str, frozenset[str]]] = {
 
 def read(plugin: PlugIn, request: Request) -> list[Event | Malformed]:
     """The events of a request. Raises Malformed (`format_failed`: the plug-in broke), or as `plugins.load` does."""
+    if request.place:
+        raise Malformed("This route ends with its format's name; send to that.", code="unknown_route")
     parse = load(plugin)
     try:
-        found: object = parse(request)
+        found: object = parse(request.headers, request.body, request.now)
     except Malformed as error:
         raise _bounded(error) from error
     except Exception as error:  # noqa: BLE001  # it is others' code; its own log line has the traceback

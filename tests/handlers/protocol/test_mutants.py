@@ -127,7 +127,7 @@ class MarkerDuplicateAcks(Gathering):
     """A marker whose claim exists is a duplicate."""
 
     def mark(self, arrival: Arrival) -> Outcome:
-        if self.ledger.claims.get(self.claims.name(arrival)) is not None:
+        if self.claims.ledger.claims.get(self.claims.name(arrival)) is not None:
             return outcome(arrival, "duplicate")
         return super().mark(arrival)
 
