@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -13,18 +12,19 @@ if TYPE_CHECKING:
 
 
 def load(plugin: PlugIn) -> Any:
-    """What the plug-in's path leads to. Raises RetriggerError `plugin_not_loaded` where that is nothing.
-
-    A failure is not kept: what a module needs may be there at the next try.
-    """
+    """What the plug-in's path leads to. Raises RetriggerError `plugin_not_loaded` where that is nothing."""
+    module, _, attribute = plugin.target.partition(":")
     try:
-        return _imported(plugin.target)
+        found: Any = import_module(module)
+        for name in attribute.split("."):
+            found = getattr(found, name)
     except Exception as error:  # a module may raise anything while it is imported
         message = (
             f"the plug-in {plugin.name} ({plugin.target}) cannot be loaded: {first_line(error)}; "
             f"install {plugin.package}, or compile and deploy again with what is there"
         )
         raise RetriggerError(message, code="plugin_not_loaded") from error
+    return found
 
 
 def first_line(error: BaseException) -> str:
@@ -32,12 +32,3 @@ def first_line(error: BaseException) -> str:
     text = str(error).strip().partition("\n")[0]
     printable = "".join(char if char.isprintable() else "?" for char in text[:200])
     return f"{type(error).__name__}: {printable}" if printable else type(error).__name__
-
-
-@cache
-def _imported(target: str) -> Any:
-    module, _, attribute = target.partition(":")
-    found: Any = import_module(module)
-    for name in attribute.split("."):
-        found = getattr(found, name)
-    return found
