@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from retrigger.triggers.authoring.fields import (
@@ -160,10 +160,16 @@ class WindowCheck(Model):
     min_rows: Count | None = Field(default=None, description="At least so many rows, of all members together.")
 
 
+def _one_name(value: str | dict[str, dict[str, object]]) -> object:
+    if isinstance(value, dict) and len(value) != 1:
+        raise PydanticCustomError("one_of_keys", "names exactly one plug-in: write each as an entry of the list")
+    return value
+
+
 Validator = Annotated[
-    Annotated[Name, Tag("short")]
-    | Annotated[dict[Name, dict[Identifier, object]], Field(min_length=1, max_length=1), Tag("full")],
+    Annotated[Name, Tag("short")] | Annotated[dict[Name, dict[Identifier, object]], Tag("full")],
     Discriminator(form),
+    AfterValidator(_one_name),
 ]
 
 

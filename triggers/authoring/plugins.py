@@ -61,7 +61,7 @@ def resolve(group: Group, name: str, options: Mapping[str, Json] | None = None) 
 def check_route(route: str) -> None:
     """Unfit if the route is retrigger's own."""
     if route in _TAKEN:
-        raise Unfit("taken_route", f"the route `{route}` is retrigger's own: choose another name")
+        raise Unfit("taken_route", f"The route `{route}` is retrigger's own: choose another name")
 
 
 def _found(group: Group, name: str) -> EntryPoint:
