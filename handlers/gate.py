@@ -86,8 +86,11 @@ class Gate:
             self.ledger.claims.swap(stored, replace(stored.value, verdicts=[failed.to_json()]))
             raise
         said = [verdict.to_json() for verdict in seen.verdicts]
-        decided = replace(stored.value, state=settled_as(seen), rows=seen.rows, verdicts=said)
-        return self.claims.settle(name, stored, decided)
+        state = settled_as(seen)
+        run = None if state == "rejected" else stored.value.run  # there will be none
+        return self.claims.settle(
+            name, stored, replace(stored.value, state=state, run=run, rows=seen.rows, verdicts=said)
+        )
 
     def later(self, arrival: Arrival, name: str, error: RetriggerError | None = None) -> Outcome:
         """Leave an undecided claim to the tick: the note is written before the event is acknowledged."""
@@ -123,7 +126,7 @@ class Gate:
         last = stored.value.verdicts[-1]["reason"] if stored.value.verdicts else "each ended without an answer"
         reason = f"gave up after {MAX_TRIES} tries: {last}"
         said = [Verdict("gate", "stop", "tries_exhausted", reason).to_json()]
-        settled, ours = self.claims.settle(name, stored, replace(stored.value, state="dead", verdicts=said))
+        settled, ours = self.claims.settle(name, stored, replace(stored.value, state="dead", run=None, verdicts=said))
         if ours:
             self.bury(name, settled.value)
         return settled, ours

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 Submitted = Literal["created", "adopted", "conflict"]
 _LOG = logging.getLogger(__name__)
-_STATES: Final = frozenset({"running", "succeeded", "failed", "cancelled", "lost"})
+# Tuples: what a plug-in answers need not be hashable.
+_SUBMITTED: Final = ("created", "adopted", "conflict")
+_STATES: Final = ("running", "succeeded", "failed", "cancelled", "lost")
 _T = TypeVar("_T")
 
 
@@ -41,7 +43,7 @@ class PlugInLauncher:
         """
         made = self._asked("make", self._made, Refused)
         found: Any = self._asked("submit", lambda: made.submit(job, template), Unknown)
-        if found not in {"created", "adopted", "conflict"}:
+        if found not in _SUBMITTED:
             self._answered_with(found, "submit", Unknown)
         return cast("Submitted", found)
 

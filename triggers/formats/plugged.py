@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.event import Event, Lifecycle, Message, Object, Schedule
 from retrigger.triggers.formats.cloudevents import MAX_BATCH
+from retrigger.triggers.formats.wire import json_value, mapping
 from retrigger.triggers.plugins import load
 
 if TYPE_CHECKING:
@@ -44,10 +45,10 @@ _PAYLOADS: Final[Mapping[type, _Fields]] = {
     Schedule: {"name": str, "scheduled_for": datetime, "past_due": bool},
     Lifecycle: {"resource": str, "name": str, "version": _MAYBE, "status": _MAYBE},
 }
-_VALUES: Final[Mapping[str, frozenset[str]]] = {
-    "store": frozenset({"gcs", "blob"}),
-    "change": frozenset({"created", "deleted", "archived", "metadata", "renamed"}),
-    "platform": frozenset({"azureml", "vertex", "bigquery"}),
+_VALUES: Final[Mapping[str, tuple[str, ...]]] = {
+    "store": ("gcs", "blob"),
+    "change": ("created", "deleted", "archived", "metadata", "renamed"),
+    "platform": ("azureml", "vertex", "bigquery"),
 }
 
 
@@ -90,7 +91,7 @@ def _sound(plugin: PlugIn, found: Any) -> Event:
     _check_types(plugin, found.payload, _PAYLOADS[type(found.payload)])
     try:
         kept = json.dumps(found.to_json(), ensure_ascii=False, allow_nan=False).encode()
-        again = Event.from_json(json.loads(kept))
+        again = Event.from_json(mapping(json_value(kept, f"An event of the format {plugin.name}"), "It"))
     except (TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
         _fail(plugin, f"gave an event that is no JSON: {type(error).__name__}", error)
     if (again.payload, again.time) != (found.payload, found.time):
@@ -104,7 +105,7 @@ def _check_types(plugin: PlugIn, value: Any, fields: _Fields) -> None:
             _fail(plugin, f"gave an event whose `{name}` is a {type(getattr(value, name)).__name__}")
     for name in _VALUES.keys() & set(value.__slots__):
         if getattr(value, name) not in _VALUES[name]:
-            _fail(plugin, f"gave an event whose `{name}` is none of {', '.join(sorted(_VALUES[name]))}")
+            _fail(plugin, f"gave an event whose `{name}` is none of {', '.join(_VALUES[name])}")
 
 
 def _bounded(error: Malformed) -> Malformed:
