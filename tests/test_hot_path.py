@@ -39,6 +39,7 @@ FORBIDDEN = (
     "google.auth",
     "google.cloud",
     "grpc",
+    "importlib.metadata",
     "jsonschema",
     "jwt",
     "kfp",
