@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import functions_framework
 import pytest
 
+from retrigger.functions.gcp import SOURCE
 from retrigger.functions.response import answer
+from retrigger.handlers import wiring
 from retrigger.handlers.adapters.memory import MemoryObjects, MemoryRecords
 from retrigger.handlers.journal import Journal
 from retrigger.handlers.wiring import App, assemble, cloud_of
@@ -19,6 +23,8 @@ from retrigger.testing import Sandbox
 from retrigger.triggers.authoring.compile import check, compile_project
 from retrigger.triggers.authoring.project import load_project
 from retrigger.triggers.compiled import load
+from tests.cli.conftest import retrigger
+from tests.projects import template, write_files
 
 if TYPE_CHECKING:
     from tests.plug_ins import Site
@@ -30,12 +36,6 @@ FILES = {
     for name in re.findall(r"\A# (\S+)\n", text)
 }
 PACKAGE: dict[str, Any] = tomllib.loads(FILES["pyproject.toml"])["project"]
-TEMPLATE = {
-    "pipelineInfo": {"name": "train"},
-    "schemaVersion": "2.1.0",
-    "root": {"dag": {"tasks": {}}, "inputDefinitions": {"parameters": {"data": {"parameterType": "STRING"}}}},
-    "deploymentSpec": {"executors": {}},
-}
 NOW = datetime(2026, 11, 20, 10, tzinfo=UTC)
 TASK = b'{"task": "42", "folder": "gs://acme-dev-landing/labels/42/", "finished": "2026-11-20T10:00:00Z"}'
 
@@ -49,12 +49,9 @@ def project(tmp_path: Path, site: Site) -> Path:
     written = {
         "retrigger.yaml": FILES["retrigger.yaml"].replace("/tmp/spool", str(tmp_path / "spool")),  # noqa: S108  # the page's own
         "triggers/labels.yaml": FILES["triggers/labels.yaml"],
-        "pipelines/train.json": json.dumps(TEMPLATE),
+        "pipelines/train.json": template("train", data="STRING"),
     }
-    for name, text in written.items():
-        path = tmp_path / "project" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+    write_files(tmp_path / "project", written)
     return tmp_path / "project"
 
 
@@ -91,6 +88,42 @@ def test_the_format_and_the_launcher_bring_a_webhook_to_one_job(app: App, tmp_pa
     [spooled] = (tmp_path / "spool").iterdir()
     assert (results, spooled.stem) == (["launched", "duplicate"], run.job)
     assert json.loads(spooled.read_text())["parameters"] == {"data": "gs://acme-dev-landing/labels/42/"}
+
+
+def test_a_deployed_function_reads_the_route_for_whoever_may_call(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = load_project(project)
+    here = replace(loaded.environments["dev"], ledger=f"sqlite:{tmp_path / 'ledger'}")
+    (tmp_path / "compiled.json").write_text(compile_project(loaded, here), encoding="utf-8")
+    monkeypatch.setenv("RETRIGGER_COMPILED", str(tmp_path / "compiled.json"))
+    wiring.app.cache_clear()
+    client = functions_framework.create_app("main", str(SOURCE), "http").test_client()
+    told = client.post("/labels", data=TASK).get_json()
+    stranger = client.post("/labels", data=TASK, environ_base={"REMOTE_ADDR": "10.1.2.3"})
+    wiring.app.cache_clear()
+    assert [outcome["result"] for outcome in told["outcomes"]] == ["launched"]
+    assert stranger.status_code == 403
+
+
+def test_explain_reads_the_route_and_shows_what_the_launcher_would_send(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "task.json").write_bytes(TASK)
+    called = retrigger(
+        *("explain", tmp_path / "task.json", "--route", "labels", "--project", project, "--format", "json")
+    )
+    [told] = called.lines
+    assert (told["result"], told["not_checked"]) == (
+        "launched",
+        ["what the validator header (acme-retrigger==1.2.0) would say"],
+    )
+    assert told["request"]["url"] == (tmp_path / "spool" / f"{told['run']}.json").as_uri()
+    assert [*(tmp_path / "spool").iterdir()] == []
+
+
+def test_explain_prints_a_request_that_is_no_cloud_s(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "task.json").write_bytes(TASK)
+    called = retrigger("explain", tmp_path / "task.json", "--route", "labels", "--project", project)
+    assert (called.code, "PUT file://" in called.out) == (0, True)
 
 
 def test_the_launcher_says_how_a_job_ended(app: App, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from retrigger.triggers.authoring.compile import compile_project
 from retrigger.triggers.authoring.project import load_project
 from retrigger.triggers.compiled import load
 from retrigger.triggers.errors import RetriggerError
+from tests.projects import write_files
 from tests.triggers.authoring.conftest import PROJECT, TEMPLATE, TRIGGER
 
 if TYPE_CHECKING:
@@ -41,10 +42,7 @@ def project(tmp_path: Path) -> Path:
         "pipelines/train.json": TEMPLATE,
         "triggers/churn.yaml": f"{TRIGGER}validate: {{with: [weekday]}}\n",
     }
-    for name, text in files.items():
-        path = tmp_path / "project" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+    write_files(tmp_path / "project", files)
     return tmp_path / "project"
 
 
