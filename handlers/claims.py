@@ -6,25 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from retrigger.handlers.ledger import Claim, Stored
+from retrigger.handlers.outbox import STORED
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.triggers import keys
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from retrigger.handlers.arrivals import Arrival
     from retrigger.handlers.ledger import Ledger
     from retrigger.handlers.outcome import Result
-
-_STORED: Mapping[str, Result] = {
-    "gate": "deferred",
-    "open": "deferred",
-    "member": "deferred",
-    "marker": "deferred",
-    "run": "launched",
-    "rejected": "rejected",
-    "dead": "dead",
-}
 
 
 class Claims:
@@ -104,6 +93,7 @@ def recorded(
         result=result,
         run=run,
         window=window or stored.value.window,
-        stored=_STORED[stored.value.state] if result == "duplicate" else None,
+        stored=STORED[stored.value.state] if result == "duplicate" else None,
         verdicts=said + verdicts,
+        claim=stored.record.key.removeprefix("c/"),
     )

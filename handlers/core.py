@@ -14,6 +14,7 @@ from retrigger.handlers.claims import Claims, outcome
 from retrigger.handlers.direct import Direct
 from retrigger.handlers.gate import Gate
 from retrigger.handlers.gathering import Gathering
+from retrigger.handlers.outbox import Outbox
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.handlers.schedules import Schedules
 from retrigger.triggers.event import FIRED, Event, Object, Schedule
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from retrigger.handlers.admit import Admission
+    from retrigger.handlers.ledger import Claim, Stored
+    from retrigger.handlers.ports import Publisher
     from retrigger.triggers.match import Index
 
 _NO_MATCH = Verdict("match", "stop", "no_match", "no trigger listens to this")
@@ -30,10 +33,17 @@ _NO_MATCH = Verdict("match", "stop", "no_match", "no trigger listens to this")
 class Core:
     """Decides on events. One per process; everything that lasts is in the ledger.
 
-    `wait(seconds)` lets time pass while another delivery of the same event is being decided.
+    `wait(seconds)` lets time pass while another delivery of the same event is being decided. `publisher` is where
+    outcomes leave, None where the environment names no channel for them.
     """
 
-    def __init__(self, admission: Admission, index: Index, wait: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        admission: Admission,
+        index: Index,
+        wait: Callable[[float], None],
+        publisher: Publisher | None = None,
+    ) -> None:
         self.admission = admission
         self.ledger = admission.ledger
         self.catalog = admission.catalog
@@ -42,7 +52,8 @@ class Core:
         self.gate = Gate(admission, self.claims, wait)
         self.gathering = Gathering(admission, self.claims, self.gate)
         self.direct = Direct(admission, self.claims, self.gate)
-        self.schedules = Schedules(self.direct)
+        self.outbox = Outbox(admission.ledger, publisher)
+        self.schedules = Schedules(self.direct, self.outbox)
 
     def handle(self, event: Event) -> list[Outcome]:
         """What became of the event, for each trigger that it meets.
@@ -56,6 +67,12 @@ class Core:
         return [self.decide(arrival) for arrival in met]
 
     def decide(self, arrival: Arrival) -> Outcome:
+        """Decide, record, tell."""
+        outcome = self._decide(arrival)
+        self.outbox.tell(outcome)
+        return outcome
+
+    def _decide(self, arrival: Arrival) -> Outcome:
         """Objects and their markers gather; a schedule looks at its cursor; everything else launches directly."""
         if arrival.source is None:
             return self.gathering.mark(arrival)
@@ -73,22 +90,27 @@ class Core:
         """Decide again on a claim that was left open: what the tick does with the note of a gate that failed.
 
         One that was settled is brought on too: whoever settled it may have died before the member, the note of its run
-        or the dead letter was written.
+        or the dead letter was written, or before it was told.
         """
         stored = self.ledger.claims.get(name)
-        if stored is not None and stored.value.state == "dead":
-            self.gate.bury(name, stored.value)
-        if stored is None or stored.value.state not in {"gate", "open", "member"}:
+        if stored is None:
+            return None
+        if stored.value.state not in {"gate", "open", "member"}:
+            if stored.value.state == "dead":
+                self.gate.bury(name, stored.value)
+            self.outbox.tell_again(name)
             return None
         for arrival in arrivals(Event.from_json(stored.value.event), self.index, self.catalog):
             if arrival.trigger.name == stored.value.trigger:
                 again = replace(arrival, patient=False)
-                return (
-                    self.decide(again)
-                    if stored.value.job is None
-                    else self.direct.go_on(again, name, stored, fresh=False)
-                )
+                return self.decide(again) if stored.value.job is None else self._go_on(again, name, stored)
         verdict = Verdict("match", "stop", "no_longer_matches", "the trigger was changed meanwhile")
         self.ledger.bury(f"claim:{name}", verdict.reason, {"event": stored.value.event})
         self.ledger.claims.swap(stored, replace(stored.value, state="dead", verdicts=[verdict.to_json()]))
         return None
+
+    def _go_on(self, arrival: Arrival, name: str, stored: Stored[Claim]) -> Outcome:
+        """With an event that launches directly, and tell."""
+        outcome = self.direct.go_on(arrival, name, stored, fresh=False)
+        self.outbox.tell(outcome)
+        return outcome

@@ -64,8 +64,8 @@ class Direct:
                 return self.gate.later(arrival, name, error)
             if stored.value.state == "gate":
                 return self.gate.later(arrival, name)
-            if fresh and stored.value.state in {"rejected", "dead"}:
-                return recorded(arrival, stored, "rejected")
+            if fresh and stored.value.state != "open":
+                return recorded(arrival, stored, "dead" if stored.value.state == "dead" else "rejected")
         if stored.value.state != "open":
             return recorded(arrival, stored, "duplicate", run=stored.value.run)
         arrived_ms = to_ms(stored.record.time)

@@ -31,7 +31,7 @@ _NOTE_SHARDS: Final = 8
 
 ClaimState = Literal["gate", "open", "member", "marker", "run", "rejected", "dead"]
 Cause = Literal["quiet", "marker", "settle", "idle", "max_wait", "reject", "empty", "expired"]
-NoteKind = Literal["window", "run", "carry", "claim", "schedule"]
+NoteKind = Literal["window", "run", "carry", "claim", "schedule", "outcome"]
 RunState = Literal["ready", "wait", "launched", "cancelling", "carrying", "ended"]
 RunOutcome = Literal["succeeded", "failed", "cancelled", "lost", "rejected", "empty", "dead", "observed"]
 
@@ -118,7 +118,10 @@ class Grants(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run(Body):
-    """`r/`: one run and its state. `job` is the frozen request; `gates` are the slots that it holds."""
+    """`r/`: one run and its state. `job` is the frozen request; `gates` are the slots that it holds.
+
+    `told`: its end has left through the outbox.
+    """
 
     state: RunState
     trigger: str
@@ -141,6 +144,7 @@ class Run(Body):
     created_ms: int = 0
     launched_ms: int = 0
     ended_ms: int = 0
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

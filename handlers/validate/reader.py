@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from retrigger.handlers.validate.csv_gate import GATE_BYTES
+from retrigger.handlers.validate.stream import MOST_BYTES, Stream
 from retrigger.triggers.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     from _typeshed import WriteableBuffer
 
     from retrigger.handlers.ports import Objects
     from retrigger.triggers.event import Object
 
-_BUFFER = 64 * 1024
+_BUFFER: Final = 64 * 1024
 
 
 class ObjectReader(io.BufferedReader):
@@ -27,54 +27,31 @@ class ObjectReader(io.BufferedReader):
     """
 
     def __init__(self, objects: Objects, payload: Object, deadline: Callable[[], bool]) -> None:
-        self._read = _Raw(objects, payload, deadline)
-        super().__init__(self._read, _BUFFER)
+        self._stream = _Opened(objects, payload, deadline)
+        super().__init__(self._stream, _BUFFER)
 
     @property
     def cut(self) -> bool:
         """Whether the object goes on, or may go on, after what was read so far to the end."""
-        return self._read.cut
+        return self._stream.cut
 
 
-class _Raw(io.RawIOBase):
+class _Opened(Stream):
     def __init__(self, objects: Objects, payload: Object, deadline: Callable[[], bool]) -> None:
-        self._objects = objects
-        self._payload = payload
-        self._deadline = deadline
-        self._chunks: Iterator[bytes] | None = None
-        self._rest = memoryview(b"")
-        self._total = 0
-        self.cut = False
-
-    def readable(self) -> bool:
-        return True
+        self._transfer = _transfer(objects, payload)
+        super().__init__(self._transfer, size=payload.size, limit=MOST_BYTES, deadline=deadline)
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        if not self._rest and not self.cut:
-            self._rest = memoryview(self._next())
-        target = memoryview(buffer).cast("B")
-        count = min(len(target), len(self._rest))
-        target[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
+        count = super().readinto(buffer)
+        if self.late and not self.total:
+            raise Unavailable("not a byte of the object came in time; try again", code="gate_timeout")
         return count
 
     def close(self) -> None:
-        self._chunks = iter(())  # whatever a validator keeps, the transfer ends
-        self._rest = memoryview(b"")
+        self._transfer.close()  # whatever a validator keeps
         super().close()
 
-    def _next(self) -> bytes:
-        """The next bytes; none at the end of the object, of the 64 MiB, or of the time."""
-        if self._deadline():
-            if not self._total:
-                raise Unavailable("not a byte of the object came in time; try again", code="gate_timeout")
-            self.cut = True
-            return b""
-        if self._chunks is None:
-            it = self._payload
-            self._chunks = self._objects.read(it.bucket, it.name, version=it.version, limit=GATE_BYTES)
-        chunk = next((some for some in self._chunks if some), b"")
-        self._total += len(chunk)
-        if not chunk and self._total >= GATE_BYTES:
-            self.cut = self._total != self._payload.size
-        return chunk
+
+def _transfer(objects: Objects, payload: Object) -> Generator[bytes]:
+    """Opened by its first chunk."""
+    yield from objects.read(payload.bucket, payload.name, version=payload.version, limit=MOST_BYTES)

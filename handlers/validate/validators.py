@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
 
 from retrigger.handlers.outcome import Verdict
-from retrigger.handlers.validate.csv_gate import GATE_SECONDS
+from retrigger.handlers.validate.gate import GATE_SECONDS
 from retrigger.handlers.validate.reader import ObjectReader
 from retrigger.triggers.errors import Refused, RetriggerError, Unavailable
 from retrigger.triggers.event import Object

@@ -10,6 +10,7 @@ from tests.benchmarks.checking import CHECKING, LOADING
 from tests.benchmarks.cold_start import COLD_START
 from tests.benchmarks.decode import DECODE
 from tests.benchmarks.emulator import EMULATOR
+from tests.benchmarks.exactly_once import EXACTLY_ONCE
 from tests.benchmarks.fuzz import FUZZ
 from tests.benchmarks.hostile import HOSTILE
 from tests.benchmarks.ledger import LEDGER
@@ -31,6 +32,7 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = {
     "hostile": HOSTILE,
     "ledger": LEDGER,
     "burst": BURST,
+    "exactly_once": EXACTLY_ONCE,
     "tick": TICK,
     "cold_start": COLD_START,
     "emulator": EMULATOR,

@@ -45,9 +45,10 @@ def test_a_message_that_fits_is_launched_with_what_was_said_of_it() -> None:
 def test_a_message_that_does_not_is_turned_away_once() -> None:
     bench = Bench(JUDGED)
     said = (Verdict("gate", "stop", "bad_event", "judge: the message is bad"),)
+    claim = bench.ledger.claim_name("t", message("bad1").identity)
     assert [bench.outcome(message("bad1")) for _ in range(2)] == [
-        Outcome(event="bad1", trigger="t", result="rejected", verdicts=said),
-        Outcome(event="bad1", trigger="t", result="duplicate", stored="rejected", verdicts=said),
+        Outcome(event="bad1", trigger="t", result="rejected", verdicts=said, claim=claim),
+        Outcome(event="bad1", trigger="t", result="duplicate", stored="rejected", verdicts=said, claim=claim),
     ]
     bench.advance(3 * MINUTE)
     assert (bench.runs(), bench.dead()) == ([], [])

@@ -126,8 +126,10 @@ _Type = Literal["str", "int", "float", "bool", "date", "datetime"]
 class ColumnShape(Model):
     """What the cells of a column must be."""
 
-    type: _Type = Field(default="str", description="The type of every cell that is not empty.")
-    one_of: list[str] = Field(default=[], max_length=10_000, description="The only texts that a cell may hold.")
+    type: _Type = Field(default="str", description="The type of every value that is not empty.")
+    one_of: list[str] = Field(
+        default=[], max_length=10_000, description="The only texts that a value may be; not for Parquet."
+    )
 
     @model_validator(mode="after")
     def _texts(self) -> ColumnShape:
@@ -142,15 +144,13 @@ Column = Annotated[ColumnShape, BeforeValidator(_column, json_schema_input_type=
 class ObjectCheck(Model):
     """The data gate: what every object must satisfy."""
 
-    format: Annotated[Literal["csv"], NotYet(("jsonl", "parquet"))] = Field(
-        default="csv", description="How the object is read."
-    )
+    format: Literal["csv", "jsonl", "parquet"] = Field(default="csv", description="How the object is read.")
     columns: dict[str, Column] = Field(default={}, description="Column name to type, or to `{one_of: [...]}`.")
     max_null_ratio: float | None = Field(
-        default=None, ge=0, le=1, description="The share of a column's cells that may be empty."
+        default=None, ge=0, le=1, description="The share of a column's values that may be empty."
     )
-    min_rows: Count | None = Field(default=None, description="At least so many rows below the header.")
-    max_rows: Count | None = Field(default=None, description="At most so many rows below the header.")
+    min_rows: Count | None = Field(default=None, description="At least so many rows of data.")
+    max_rows: Count | None = Field(default=None, description="At most so many rows of data.")
     max_bytes: Size | None = Field(default=None, description="The object's size at most, such as `2GiB`.")
 
 

@@ -66,7 +66,7 @@ def environment(
     )
     if isinstance(file, environments.Gcp):
         pipelines = {key: _vertex_pipeline(one, templates[key]) for key, one in file.pipelines.items()}
-        return replace(shared, project=file.project, location=file.location, pipelines=pipelines)
+        return replace(shared, project=file.project, location=file.location, pipelines=pipelines, outbox=file.outbox)
     pipelines = {key: _azure_pipeline(one, templates[key]) for key, one in file.pipelines.items()}
     return replace(shared, workspace=file.workspace, pipelines=pipelines)
 

@@ -42,6 +42,19 @@ def test_a_range_that_is_not_honoured_is_cut_here(objects: GcsObjects, loopback:
     assert b"".join(objects.read("bkt", "o", limit=100_000)) == b"x" * 100_000
 
 
+def test_a_range_from_the_middle(objects: GcsObjects, loopback: Loopback) -> None:
+    loopback.reply(206, b"cd")
+    assert b"".join(objects.read("bkt", "o", start=2, limit=4)) == b"cd"
+    assert [seen.headers["range"] for seen in loopback.requests] == ["bytes=2-5"]
+
+
+def test_the_middle_of_an_object_that_the_service_unpacks_is_refused(objects: GcsObjects, loopback: Loopback) -> None:
+    loopback.reply(200, b"abcd")
+    with pytest.raises(Refused, match=r"stored with Content-Encoding: gzip; store it without") as caught:
+        list(objects.read("bkt", "o", start=2, limit=4))
+    assert caught.value.code == "stored_compressed"
+
+
 def test_an_empty_object_has_no_chunks(objects: GcsObjects, loopback: Loopback) -> None:
     loopback.reply(416)
     assert list(objects.read("bkt", "o", limit=4)) == []
@@ -129,6 +142,9 @@ def test_on_the_emulators_store(api: GoogleApi, tmp_path: Path) -> None:
         version = listed[NASTY].version
         assert {name: stat.size for name, stat in listed.items()} == {NASTY: 10, "empty": 0, "🚀/x": 1}
         assert b"".join(objects.read("bkt", NASTY, version=version, limit=4)) == b"0123"
+        assert b"".join(objects.read("bkt", NASTY, start=7, limit=2)) == b"78"
+        assert b"".join(objects.read("bkt", NASTY, start=7, limit=9)) == b"789"
+        assert b"".join(objects.read("bkt", NASTY, start=10, limit=9)) == b""
         assert b"".join(objects.read("bkt", "empty", limit=4)) == b""
         with pytest.raises(Refused) as caught:
             list(objects.read("bkt", NASTY, version="1", limit=4))

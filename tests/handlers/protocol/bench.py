@@ -102,9 +102,11 @@ class LookedAtObjects(MemoryObjects):
         super().__init__()
         self.while_reading: Callable[[], object] = lambda: None
 
-    def read(self, bucket: str, name: str, *, version: str | None = None, limit: int) -> Iterator[bytes]:
+    def read(
+        self, bucket: str, name: str, *, version: str | None = None, start: int = 0, limit: int
+    ) -> Iterator[bytes]:
         self.while_reading()
-        yield from super().read(bucket, name, version=version, limit=limit)
+        yield from super().read(bucket, name, version=version, start=start, limit=limit)
 
 
 class Bench:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from retrigger.handlers.validate.csv_gate import GATE_BYTES
 from retrigger.handlers.validate.reader import ObjectReader
+from retrigger.handlers.validate.stream import MOST_BYTES
 from retrigger.triggers.errors import Refused, Unavailable
 from retrigger.triggers.event import Object
 
@@ -27,7 +27,10 @@ class Chunks:
         self.chunks = chunks
         self.asked: list[tuple[str, str, str | None, int]] = []
 
-    def read(self, bucket: str, name: str, *, version: str | None = None, limit: int) -> Iterator[bytes]:
+    def read(
+        self, bucket: str, name: str, *, version: str | None = None, start: int = 0, limit: int
+    ) -> Iterator[bytes]:
+        assert start == 0
         self.asked.append((bucket, name, version, limit))
         yield from self.chunks
 
@@ -57,7 +60,7 @@ def test_it_asks_for_the_version_that_was_announced_and_only_when_it_is_read() -
     reader = ObjectReader(store, FILE, in_time)
     before = [*store.asked]
     reader.readline()
-    assert (before, store.asked) == ([], [("b", "a.csv", "7", GATE_BYTES)])
+    assert (before, store.asked) == ([], [("b", "a.csv", "7", MOST_BYTES)])
 
 
 def test_it_ends_when_the_time_is_over() -> None:
@@ -71,10 +74,10 @@ def test_not_a_byte_in_time_says_nothing_of_the_object() -> None:
         ObjectReader(Chunks([b"abc"]), FILE, lambda: True).read()
 
 
-@pytest.mark.parametrize(("size", "cut"), [(GATE_BYTES, False), (GATE_BYTES + 1, True), (None, True)])
+@pytest.mark.parametrize(("size", "cut"), [(MOST_BYTES, False), (MOST_BYTES + 1, True), (None, True)])
 def test_at_the_bound_it_is_cut_unless_the_object_ends_there(size: int | None, *, cut: bool) -> None:
     chunk = bytes(2**20)
-    reader = ObjectReader(Chunks([chunk] * (GATE_BYTES // len(chunk))), replace(FILE, size=size), in_time)
+    reader = ObjectReader(Chunks([chunk] * (MOST_BYTES // len(chunk))), replace(FILE, size=size), in_time)
     while reader.read(2**20):
         pass
     assert reader.cut is cut
@@ -82,8 +85,10 @@ def test_at_the_bound_it_is_cut_unless_the_object_ends_there(size: int | None, *
 
 def test_what_the_store_says_passes() -> None:
     class Gone(Chunks):
-        def read(self, bucket: str, name: str, *, version: str | None = None, limit: int) -> Iterator[bytes]:
-            del bucket, name, version, limit
+        def read(
+            self, bucket: str, name: str, *, version: str | None = None, start: int = 0, limit: int
+        ) -> Iterator[bytes]:
+            del bucket, name, version, start, limit
             raise Refused("gone", code="object_gone")
 
     with pytest.raises(Refused, match="gone"):
