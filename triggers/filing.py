@@ -1,9 +1,10 @@
 """Where globs are filed, so that a name finds the few that it may fit. Plain JSON: it is loaded, not built.
 
-Every glob is filed once, under the literal text of it that the fewest other globs share. A name looks up what it offers
-under each heading. Its cost is that of its own length and of the globs filed under what it offers; the number of globs
-adds the steps of one binary search. What no index of one text can tell apart is tried: globs whose every literal is
-shared, and which differ only in how they combine these.
+Globs stand by how deep their names are; there, each is filed once, under the literal text of it that the fewest others
+share. Where many share even that one, they are filed again below it, by what else they hold. A name looks up what it
+offers under each heading. Its cost is that of its own length and of the globs filed under what it offers; the number of
+globs adds the steps of one binary search. What no texts can tell apart is tried: globs that hold the same literals, in
+another order or between other wildcards.
 """
 
 from __future__ import annotations
@@ -11,52 +12,31 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections import Counter
-from functools import cache
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 from retrigger.triggers import glob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-Heading: TypeAlias = Literal[
-    "prefix", "suffix", "segment", "segment_prefix", "segment_suffix", "inside", "slashes", "any"
-]
+Heading: TypeAlias = Literal["prefix", "suffix", "segment", "segment_prefix", "segment_suffix", "inside", "any"]
 """What a text is to a name: how it begins or ends, one of its segments, how one begins or ends, or a part of one; and
-for globs without a literal, how many slashes a name has. Endings are filed backwards. In the order of what they cost.
+for globs without a literal, nothing. Endings are filed backwards. In the order of what they cost.
 """
 
-Listener: TypeAlias = tuple[str, int, list[str]]
-"""A trigger, the number of its source (of a marker: negative), and the changes that it listens to."""
+Listener: TypeAlias = tuple[str, int]
+"""A trigger, and the number of its source (of a marker: negative)."""
 
+Entry: TypeAlias = tuple[str, str, str, tuple[Listener, ...]]
+"""A glob below a folder, as `start`, `core` and `end`, and who listens.
 
-class Entry(NamedTuple):
-    """A glob below a folder, and who listens: names begin with `start` and end with `end`, `core` is what is between.
+Names begin with `start` and end with `end`; `core` is what is between. It is a glob too, and the same one for many:
+what tells them apart stands in `start` and `end`. Empty, it is nothing.
+"""
 
-    `core` is a glob too, and the same one for many: what tells them apart stands in `start` and `end`. Empty, it is
-    nothing. In JSON: a list in this order.
-    """
-
-    start: str
-    core: str
-    end: str
-    listeners: list[Listener]
-
-
-class _Key(NamedTuple):
-    heading: Heading
-    text: str
-
-
-class _Row(NamedTuple):
-    """What is filed under one text, among others in order.
-
-    `parent`: where the longest of those stands that the text begins with, -1 if there is none.
-    """
-
-    text: str
-    parent: int
-    entries: list[Entry]
+Filed: TypeAlias = "dict[str, _Tables]"
+"""Slashes in a name, or `-1` for globs with `**`, -> tables."""
+_Tables: TypeAlias = "dict[Heading, _Table]"
 
 
 class _Table(NamedTuple):
@@ -71,31 +51,52 @@ class _Table(NamedTuple):
     firsts: str
 
 
-Filed: TypeAlias = "Mapping[Heading, _Table]"
+class _Row(NamedTuple):
+    """What is filed under one text, among others in order. `rest`: that text after its head.
 
-_WHOLE: Final = ("segment", "slashes", "any")
+    `parent`: where the longest of those stands that the text begins with, -1 if there is none. `below`: what many
+    share this text, filed by another.
+    """
+
+    rest: str
+    parent: int
+    entries: list[Entry]
+    below: _Tables
+
+
+class _Key(NamedTuple):
+    heading: Heading
+    text: str
+
+
+class _Glob(NamedTuple):
+    """A glob on its way to a table: what its names offer, each necessarily."""
+
+    keys: frozenset[_Key]
+    entry: Entry
+
+
+_ANY_DEPTH: Final = -1
+_ANY: Final = _Key("any", "")
+_WHOLE: Final = ("segment", "any")
 _HEADINGS: Final[tuple[Heading, ...]] = get_args(Heading)
+_FEW: Final = 4
+"""Globs that are sooner tried than filed once more."""
+_LEVELS: Final = 3
+"""How often globs are filed below each other: a hundred thousand are 47 of 47 of 47."""
 
 
-def filed(listeners: Mapping[tuple[str, str], list[Listener]]) -> Filed:
+def filed(listeners: Mapping[tuple[str, str], Iterable[Listener]]) -> Filed:
     """`listeners`: how names begin, and the glob of the rest -> who listens. Raise ValueError for what is no glob."""
-    globs = [(base, glob.parse(text), those) for (base, text), those in listeners.items()]
-    offered = [list(_keys(base, parsed)) for base, parsed, _ in globs]
-    shared = Counter(key for keys in offered for key in set(keys))
-    entries: dict[Heading, dict[str, list[Entry]]] = {}
-    for (base, parsed, those), keys in zip(globs, offered, strict=True):
-        best = min(keys, key=lambda key: (shared[key], _HEADINGS.index(key.heading), -len(key.text)))
+    by_depth: dict[int, list[_Glob]] = {}
+    for (base, text), those in listeners.items():
+        parsed = glob.parse(text)
+        deep = (glob.Wild.DEEP,) in parsed.segments
+        depth = _ANY_DEPTH if deep else base.count("/") + len(parsed.segments) - 1
         core = parsed.text[len(parsed.prefix) : len(parsed.text) - len(parsed.suffix)]
-        entry = Entry(base + parsed.prefix, core, parsed.suffix, those)
-        entries.setdefault(best.heading, {}).setdefault(best.text, []).append(entry)
-    return {heading: _table(by_text, whole=heading in _WHOLE) for heading, by_text in entries.items()}
-
-
-def candidates(files: Filed, name: str) -> Iterator[Entry]:
-    """Every entry filed under what `name` offers: more than those that fit, never fewer, none twice."""
-    for heading, table in files.items():
-        for _, _, entries in _OFFERED[heading](table, name):
-            yield from entries
+        entry = (base + parsed.prefix, core, parsed.suffix, tuple(those))
+        by_depth.setdefault(depth, []).append(_Glob(frozenset(_keys(base, parsed)), entry))
+    return {str(depth): _tables(globs, _LEVELS) for depth, globs in by_depth.items()}
 
 
 def _keys(base: str, parsed: glob.Glob) -> Iterator[_Key]:
@@ -107,10 +108,7 @@ def _keys(base: str, parsed: glob.Glob) -> Iterator[_Key]:
         yield _Key("suffix", parsed.suffix[::-1])
     for segment in parsed.segments:
         yield from _segment_keys(segment)
-    if (glob.Wild.DEEP,) in parsed.segments:
-        yield _Key("any", "")
-    else:
-        yield _Key("slashes", str(base.count("/") + len(parsed.segments) - 1))
+    yield _ANY
 
 
 def _segment_keys(segment: glob.Segment) -> Iterator[_Key]:
@@ -127,57 +125,133 @@ def _segment_keys(segment: glob.Segment) -> Iterator[_Key]:
             yield _Key("inside", part)
 
 
-def _table(entries: dict[str, list[Entry]], *, whole: bool) -> _Table:
-    length = min(map(len, entries))
+def _tables(globs: Iterable[_Glob], levels: int) -> _Tables:
+    shared = Counter(key for one in globs for key in one.keys)
+    by_key: dict[_Key, list[_Glob]] = {}
+    for one in globs:
+        best = min(one.keys, key=lambda key: (shared[key], _HEADINGS.index(key.heading), -len(key.text), key.text))
+        by_key.setdefault(best, []).append(one)
+    rows: dict[Heading, dict[str, _Row]] = {}
+    for key, those in by_key.items():
+        rows.setdefault(key.heading, {})[key.text] = _row(key, those, levels)
+    return {heading: _table(by_text, whole=heading in _WHOLE) for heading, by_text in rows.items()}
+
+
+def _row(key: _Key, globs: list[_Glob], levels: int) -> _Row:
+    """What is filed under `key`; below it, by another, if there are many and another tells some of them apart."""
+    if len(globs) > _FEW and levels > 1 and any(one.keys != globs[0].keys for one in globs):
+        return _Row(key.text, -1, [], _tables([one._replace(keys=one.keys - {key} | {_ANY}) for one in globs], levels - 1))
+    return _Row(key.text, -1, [one.entry for one in globs], {})
+
+
+def _table(rows: dict[str, _Row], *, whole: bool) -> _Table:
+    length = min(map(len, rows))
     heads: dict[str, list[_Row]] = {}
-    for text in sorted(entries):
-        rows = heads.setdefault(text if whole else text[:length], [])
-        parent = len(rows) - 1
-        while parent >= 0 and not text.startswith(rows[parent].text):
-            parent = rows[parent].parent
-        rows.append(_Row(text, parent, entries[text]))
-    written = {head: json.dumps(rows, separators=(",", ":")) for head, rows in heads.items()}
+    for text in sorted(rows):
+        head = text if whole else text[:length]
+        others, rest = heads.setdefault(head, []), text[len(head) :]
+        parent = len(others) - 1
+        while parent >= 0 and not rest.startswith(others[parent].rest):
+            parent = others[parent].parent
+        others.append(rows[text]._replace(rest=rest, parent=parent))
+    written = {head: json.dumps(those, separators=(",", ":")) for head, those in heads.items()}
     return _Table(length, written, "".join(sorted({head[:1] for head in heads})))
 
 
-@cache
-def _read(written: str) -> tuple[list[str], list[_Row]]:
-    """Rows, and their texts. Kept for the life of the process: they are its compiled file's, and no name adds any."""
-    rows = json.loads(written)
+class Files:
+    """Globs as a name finds them: `filed` as it was written, and what of it names have asked for so far."""
+
+    __slots__ = ("_by_depth",)
+
+    def __init__(self, filed: Filed) -> None:
+        self._by_depth = {int(depth): _opened(tables) for depth, tables in filed.items()}
+
+    def candidates(self, name: str) -> list[Entry]:
+        """Every entry filed under what `name` offers: more than those that fit, never fewer, none twice."""
+        found: list[Entry] = []
+        for depth in (name.count("/"), _ANY_DEPTH):
+            if depth in self._by_depth:
+                _collect(self._by_depth[depth], name, found)
+        return found
+
+
+class _Open:
+    """A table in use. Of its rows, those that were asked for are read; no name adds any."""
+
+    __slots__ = ("firsts", "heads", "length", "read")
+
+    def __init__(self, length: int, heads: dict[str, str], firsts: str) -> None:
+        self.length = length
+        self.heads = heads
+        self.firsts = firsts
+        self.read: dict[str, _Leaf] = {}
+
+    def leaf(self, head: str) -> _Leaf | None:
+        """The rows of one head, and in another list the rests of their texts."""
+        leaf = self.read.get(head)
+        if leaf is None and head in self.heads:
+            rows = json.loads(self.heads[head])
+            leaf = self.read[head] = [rest for rest, *_ in rows], [_found(*row) for row in rows]
+        return leaf
+
+
+_Found: TypeAlias = "tuple[int, tuple[Entry, ...], _Looks]"
+"""A row as it is read: its parent, its entries, and the tables below it."""
+_Leaf: TypeAlias = "tuple[list[str], list[_Found]]"
+_Looks: TypeAlias = "tuple[tuple[Callable[[_Open, str], Iterable[_Found]], _Open], ...]"
+
+
+def _opened(tables: Mapping[Heading, Any]) -> _Looks:
+    return tuple((_OFFERED[heading], _Open(*table)) for heading, table in tables.items())
+
+
+def _found(_: str, parent: int, entries: Any, below: _Tables) -> _Found:
     return (
-        [text for text, _, _ in rows],
-        [_Row(text, parent, [Entry(*entry) for entry in entries]) for text, parent, entries in rows],
+        parent,
+        tuple((start, core, end, tuple(map(tuple, listeners))) for start, core, end, listeners in entries),
+        _opened(below),
     )
 
 
-def _beginnings(table: _Table, text: str) -> list[_Row]:
+def _collect(looks: _Looks, name: str, found: list[Entry]) -> None:
+    for look, table in looks:
+        for _, entries, below in look(table, name):
+            found += entries
+            if below:
+                _collect(below, name, found)
+
+
+def _beginnings(table: _Open, text: str) -> list[_Found]:
     """The rows whose text `text` begins with."""
-    length, heads, _ = table
-    written = heads.get(text[:length])
-    if written is None:
+    leaf = table.leaf(text[: table.length])
+    if leaf is None:
         return []
-    texts, rows = _read(written)
-    at = bisect_right(texts, text) - 1
+    rests, rows = leaf
+    rest = text[table.length :]
+    at = bisect_right(rests, rest) - 1
     found = []
     while at >= 0:
-        if text.startswith(texts[at]):
-            found.append(rows[at])
-        at = rows[at].parent
+        row = rows[at]
+        if rest.startswith(rests[at]):
+            found.append(row)
+        at = row[0]
     return found
 
 
-def _begins(table: _Table, segments: Iterable[str]) -> Iterable[_Row]:
+def _begins(table: _Open, texts: Iterable[str]) -> Iterable[_Found]:
     """The same of several texts, no row twice."""
-    return {row[0]: row for segment in segments for row in _beginnings(table, segment)}.values()
+    return {id(row): row for text in texts for row in _beginnings(table, text)}.values()
 
 
-def _equals(table: _Table, texts: Iterable[str]) -> list[_Row]:
-    heads = table[1]
-    return [row for text in heads.keys() & texts for row in _read(heads[text])[1]]
+def _equals(table: _Open, texts: Iterable[str]) -> Iterator[_Found]:
+    for text in table.heads.keys() & texts:
+        leaf = table.leaf(text)
+        if leaf is not None:
+            yield from leaf[1]
 
 
-def _inside(table: _Table, name: str) -> Iterable[_Row]:
-    length, heads, firsts = table
+def _inside(table: _Open, name: str) -> Iterable[_Found]:
+    length, heads, firsts = table.length, table.heads, table.firsts
     starts = []
     for first in firsts if len(firsts) < len(name) else {*name}:
         at = name.find(first)
@@ -188,14 +262,13 @@ def _inside(table: _Table, name: str) -> Iterable[_Row]:
     return _begins(table, starts)
 
 
-_OFFERED: Final[Mapping[Heading, Callable[[_Table, str], Iterable[_Row]]]] = {
+_OFFERED: Final[Mapping[Heading, Callable[[_Open, str], Iterable[_Found]]]] = {
     "prefix": _beginnings,
     "suffix": lambda table, name: _beginnings(table, name[::-1]),
     "segment": lambda table, name: _equals(table, name.split("/")),
     "segment_prefix": lambda table, name: _begins(table, name.split("/")),
     "segment_suffix": lambda table, name: _begins(table, name[::-1].split("/")),
     "inside": _inside,
-    "slashes": lambda table, name: _equals(table, (str(name.count("/")),)),
     "any": lambda table, _: _equals(table, ("",)),
 }
 """Heading -> the rows filed under it that a name offers."""

@@ -39,7 +39,7 @@ class Match:
 _DEEPEST: Final = 12
 """Segments of a resource's name that can be a platform's: a workspace has nine."""
 _Objects: TypeAlias = "dict[str, filing.Filed]"
-"""Kind, account and bucket of a store -> its globs."""
+"""Kind, account and bucket of a store, and a change -> the globs of who listens to it."""
 _Direct: TypeAlias = "dict[str, list[tuple[str, int]]]"
 """What an event is met by -> trigger and source.
 
@@ -50,10 +50,11 @@ That is a channel's address, a schedule's name, or a platform's kind and resourc
 class Index:
     """Events to matches. Loaded, it is the JSON that it came from, and the globs that were needed so far."""
 
-    __slots__ = ("_lifecycles", "_messages", "_objects", "_patterns", "_schedules")
+    __slots__ = ("_files", "_lifecycles", "_messages", "_objects", "_patterns", "_schedules")
 
     def __init__(self, objects: _Objects, messages: _Direct, schedules: _Direct, lifecycles: _Direct) -> None:
         self._objects = objects
+        self._files: dict[str, filing.Files] = {}
         self._messages = messages
         self._schedules = schedules
         self._lifecycles = lifecycles
@@ -116,29 +117,36 @@ class Index:
         return sorted(found)
 
     def _match_object(self, it: Object) -> list[Match]:
-        files = self._objects.get(_place(it.store, it.account, it.bucket))
+        place = _place(it.store, it.account, it.bucket, it.change)
+        files = self._files.get(place) or self._opened(place)
         if files is None:
             return []
-        name, change = it.name, it.change
+        name = it.name
         found: list[Match] = []
         marks: list[tuple[int, str, Mapping[str, str]]] = []
-        for start, core, end, listeners in filing.candidates(files, name):
+        for start, core, end, listeners in files.candidates(name):
             if not name.endswith(end) or not name.startswith(start):
                 continue
             fits = self._pattern(core).fullmatch(name, len(start), len(name) - len(end))
             if fits is None:
                 continue
             captures = fits.groupdict()
-            for trigger, source, changes in listeners:
+            for trigger, source in listeners:
                 if source < 0:
                     marks.append((~source, trigger, captures))
-                elif change in changes:
+                else:
                     found.append(Match(trigger, "source", source, captures))
         if marks:
-            found = _marked(found, marks, change)
+            found = _marked(found, marks, it.change)
         if len(found) > 1:
             found.sort(key=lambda match: (match.trigger, match.source))
         return found
+
+    def _opened(self, place: str) -> filing.Files | None:
+        if place not in self._objects:
+            return None
+        files = self._files[place] = filing.Files(self._objects[place])
+        return files
 
     def _pattern(self, core: str) -> re.Pattern[str]:
         pattern = self._patterns.get(core)
@@ -176,23 +184,25 @@ def _happening(platform: str, resource: str, event_type: str) -> str:
     return f"{platform}:{resource}:{event_type}"
 
 
-def _place(kind: str, account: str | None, bucket: str) -> str:
+def _place(kind: str, account: str | None, bucket: str, change: Change) -> str:
     """Buckets' names are the world's, containers' their account's."""
-    return f"{kind}:{bucket}" if account is None else f"{kind}:{account}/{bucket}"
+    return f"{change}:{kind}:{bucket}" if account is None else f"{change}:{kind}:{account}/{bucket}"
 
 
 def _listeners(trigger: Trigger, environment: Environment) -> Iterator[tuple[str, str, str, filing.Listener]]:
     """Place, base and glob of each thing that the trigger listens to; its marker once in every store of it.
 
-    A marker's number is -1 minus that of the store's first source.
+    A marker's number is -1 minus that of the store's first source. It stands wherever a source of its trigger may,
+    which it then is not.
     """
+    sources = [(at, it, environment.stores[it.store]) for at, it in enumerate(trigger.sources) if isinstance(it, ObjectSource)]
+    changes: set[Change] = {"created", *(change for _, it, _ in sources for change in it.change)}
     marked = set()
-    for at, source in enumerate(trigger.sources):
-        if not isinstance(source, ObjectSource):
-            continue
-        store = environment.stores[source.store]
-        place = _place(store.kind, store.account, store.bucket)
-        yield place, store.prefix, source.match, (trigger.name, at, list(source.change))
+    for at, source, store in sources:
+        for change in dict.fromkeys(source.change):
+            yield _place(store.kind, store.account, store.bucket, change), store.prefix, source.match, (trigger.name, at)
         if trigger.window.until is not None and source.store not in marked:
             marked.add(source.store)
-            yield place, store.prefix, trigger.window.until, (trigger.name, ~at, [])
+            for change in sorted(changes):
+                place = _place(store.kind, store.account, store.bucket, change)
+                yield place, store.prefix, trigger.window.until, (trigger.name, ~at)
