@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections import Counter
+from sys import intern
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 from retrigger.triggers import glob
@@ -161,44 +162,44 @@ def _table(rows: dict[str, _Row], *, whole: bool) -> _Table:
 class Files:
     """Globs as a name finds them: `filed` as it was written, and what of it names have asked for so far."""
 
-    __slots__ = ("_by_depth",)
+    __slots__ = ("_any_depth", "_by_depth")
 
     def __init__(self, filed: Filed) -> None:
-        self._by_depth = {int(depth): _opened(tables) for depth, tables in filed.items()}
+        opened = {int(depth): _opened(tables) for depth, tables in filed.items()}
+        self._any_depth = opened.pop(_ANY_DEPTH, ())
+        self._by_depth = {depth: looks + self._any_depth for depth, looks in opened.items()}
 
     def candidates(self, name: str) -> list[Entry]:
         """Every entry filed under what `name` offers: more than those that fit, never fewer, none twice."""
-        found: list[Entry] = []
-        for depth in (name.count("/"), _ANY_DEPTH):
-            if depth in self._by_depth:
-                _collect(self._by_depth[depth], name, found)
-        return found
+        return _collected(self._by_depth.get(name.count("/"), self._any_depth), name)
 
 
 class _Open:
     """A table in use. Of its rows, those that were asked for are read; no name adds any."""
 
-    __slots__ = ("firsts", "heads", "length", "read")
+    __slots__ = ("firsts", "length", "read", "written")
 
-    def __init__(self, length: int, heads: dict[str, str], firsts: str) -> None:
+    def __init__(self, length: int, written: dict[str, str], firsts: str) -> None:
         self.length = length
-        self.heads = heads
+        self.written = written
         self.firsts = firsts
         self.read: dict[str, _Leaf] = {}
 
     def leaf(self, head: str) -> _Leaf | None:
-        """The rows of one head, and in another list the rests of their texts."""
-        leaf = self.read.get(head)
-        if leaf is None and head in self.heads:
-            rows = json.loads(self.heads[head])
-            leaf = self.read[head] = [rest for rest, *_ in rows], [_found(*row) for row in rows]
+        """What stands under one head. Who asks often looks into `read` first."""
+        if head not in self.written:
+            return None
+        rows = json.loads(self.written[head])
+        leaf = self.read[head] = tuple(row[0] for row in rows), tuple(_found(*row) for row in rows)
         return leaf
 
 
 _Found: TypeAlias = "tuple[int, tuple[Entry, ...], _Looks]"
 """A row as it is read: its parent, its entries, and the tables below it."""
-_Leaf: TypeAlias = "tuple[list[str], list[_Found]]"
+_Leaf: TypeAlias = "tuple[tuple[str, ...], tuple[_Found, ...]]"
+"""The rests of texts, sorted, and their rows."""
 _Looks: TypeAlias = "tuple[tuple[Callable[[_Open, str], Iterable[_Found]], _Open], ...]"
+"""Tables, each with how a name is looked up in it."""
 
 
 def _opened(tables: Mapping[Heading, Any]) -> _Looks:
@@ -206,28 +207,34 @@ def _opened(tables: Mapping[Heading, Any]) -> _Looks:
 
 
 def _found(_: str, parent: int, entries: Any, below: _Tables) -> _Found:
+    """What many entries hold is held once: at thousands of triggers, an event costs what it must fetch from memory."""
     return (
         parent,
-        tuple((start, core, end, tuple(map(tuple, listeners))) for start, core, end, listeners in entries),
+        tuple(
+            (start, intern(core), intern(end), tuple((intern(trigger), source) for trigger, source in listeners))
+            for start, core, end, listeners in entries
+        ),
         _opened(below),
     )
 
 
-def _collect(looks: _Looks, name: str, found: list[Entry]) -> None:
+def _collected(looks: _Looks, name: str) -> list[Entry]:
+    found: list[Entry] = []
     for look, table in looks:
         for _, entries, below in look(table, name):
-            found += entries
-            if below:
-                _collect(below, name, found)
+            found += _collected(below, name) if below else entries
+    return found
 
 
-def _beginnings(table: _Open, text: str) -> list[_Found]:
+def _beginnings(table: _Open, text: str) -> Iterable[_Found]:
     """The rows whose text `text` begins with."""
-    leaf = table.leaf(text[: table.length])
-    if leaf is None:
-        return []
+    leaf = table.read.get(text[: table.length]) or table.leaf(text[: table.length])
+    return _followed(leaf, text[table.length :]) if leaf else ()
+
+
+def _followed(leaf: _Leaf, rest: str) -> list[_Found]:
+    """The rows of a head that `rest` follows."""
     rests, rows = leaf
-    rest = text[table.length :]
     at = bisect_right(rests, rest) - 1
     found = []
     while at >= 0:
@@ -243,23 +250,28 @@ def _begins(table: _Open, texts: Iterable[str]) -> Iterable[_Found]:
     return {id(row): row for text in texts for row in _beginnings(table, text)}.values()
 
 
-def _equals(table: _Open, texts: Iterable[str]) -> Iterator[_Found]:
-    for text in table.heads.keys() & texts:
-        leaf = table.leaf(text)
-        if leaf is not None:
-            yield from leaf[1]
+def _equals(table: _Open, texts: Iterable[str]) -> Iterable[_Found]:
+    found: list[_Found] = []
+    for text in table.written.keys() & texts:
+        leaf = table.read.get(text) or table.leaf(text)
+        if leaf:
+            found += leaf[1]
+    return found
 
 
 def _inside(table: _Open, name: str) -> Iterable[_Found]:
-    length, heads, firsts = table.length, table.heads, table.firsts
-    starts = []
+    length, firsts = table.length, table.firsts
+    found: dict[int, _Found] = {}
     for first in firsts if len(firsts) < len(name) else {*name}:
         at = name.find(first)
         while at >= 0:
-            if name[at : at + length] in heads:
-                starts.append(name[at:])
+            head = name[at : at + length]
+            leaf = table.read.get(head) or table.leaf(head)
+            if leaf:
+                for row in _followed(leaf, name[at + length :]):
+                    found[id(row)] = row
             at = name.find(first, at + 1)
-    return _begins(table, starts)
+    return found.values()
 
 
 _OFFERED: Final[Mapping[Heading, Callable[[_Open, str], Iterable[_Found]]]] = {

@@ -127,7 +127,8 @@ class Index:
         for start, core, end, listeners in files.candidates(name):
             if not name.endswith(end) or not name.startswith(start):
                 continue
-            fits = self._pattern(core).fullmatch(name, len(start), len(name) - len(end))
+            pattern = self._patterns.get(core) or self._pattern(core)
+            fits = pattern.fullmatch(name, len(start), len(name) - len(end))
             if fits is None:
                 continue
             captures = fits.groupdict()
@@ -149,9 +150,7 @@ class Index:
         return files
 
     def _pattern(self, core: str) -> re.Pattern[str]:
-        pattern = self._patterns.get(core)
-        if pattern is None:
-            pattern = self._patterns[core] = glob.parse(core).pattern if core else re.compile("")
+        pattern = self._patterns[core] = glob.parse(core).pattern if core else re.compile("")
         return pattern
 
 
