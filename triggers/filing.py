@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, ge
 from retrigger.triggers import glob
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 Heading: TypeAlias = Literal["prefix", "suffix", "segment", "segment_prefix", "segment_suffix", "inside", "any"]
 """What a text is to a name: how it begins or ends, one of its segments, how one begins or ends, or a part of one; and
@@ -37,26 +37,27 @@ what tells them apart stands in `start` and `end`. Empty, it is nothing.
 
 Filed: TypeAlias = "dict[str, _Tables]"
 """Slashes in a name, or `-1` for globs with `**`, -> tables."""
-_Tables: TypeAlias = "dict[Heading, _Table]"
+_Tables: TypeAlias = "list[_Table]"
 
 
 class _Table(NamedTuple):
     """What is filed under one heading. `heads` finds, by the first `length` characters, the rows whose texts begin so.
 
-    Where the whole text is asked for, that is the head. Rows are JSON in JSON: read when a name asks for them. `firsts`
-    holds the first character of each head.
+    Where the whole text is asked for, that is the head. Rows are JSON in JSON: read when a name asks for them. `at`:
+    which segment of a name the texts are of, counted from its end if negative; None if it may be any.
     """
 
+    heading: Heading
+    at: int | None
     length: int
     heads: dict[str, str]
-    firsts: str
 
 
 class _Row(NamedTuple):
     """What is filed under one text, among others in order. `rest`: that text after its head.
 
-    `parent`: where the longest of those stands that the text begins with, -1 if there is none. `below`: what many
-    share this text, filed by another.
+    `parent`: where the longest of those stands that the text begins with, -1 if there is none. `below`: where many
+    share this text, they are filed by another.
     """
 
     rest: str
@@ -67,18 +68,19 @@ class _Row(NamedTuple):
 
 class _Key(NamedTuple):
     heading: Heading
+    at: int | None
     text: str
 
 
 class _Glob(NamedTuple):
-    """A glob on its way to a table: what its names offer, each necessarily."""
+    """A glob on its way to a table: what each of its names offers."""
 
     keys: frozenset[_Key]
     entry: Entry
 
 
 _ANY_DEPTH: Final = -1
-_ANY: Final = _Key("any", "")
+_ANY: Final = _Key("any", None, "")
 _WHOLE: Final = ("segment", "any")
 _HEADINGS: Final[tuple[Heading, ...]] = get_args(Heading)
 _FEW: Final = 4
@@ -104,59 +106,78 @@ def _keys(base: str, parsed: glob.Glob) -> Iterator[_Key]:
     """Every text by which the names of a glob below `base` can be looked up."""
     prefix = base + parsed.prefix
     if prefix:
-        yield _Key("prefix", prefix)
+        yield _Key("prefix", None, prefix)
     if parsed.suffix:
-        yield _Key("suffix", parsed.suffix[::-1])
-    for segment in parsed.segments:
-        yield from _segment_keys(segment)
+        yield _Key("suffix", None, parsed.suffix[::-1])
+    last = len(parsed.segments)
+    deep = [number for number, segment in enumerate(parsed.segments) if segment == (glob.Wild.DEEP,)] or [-1]
+    for number, segment in enumerate(parsed.segments):
+        at = number - last if number > deep[-1] else base.count("/") + number if number < deep[0] else None
+        for heading, text in _texts(segment):
+            yield _Key(heading, at, text)
     yield _ANY
 
 
-def _segment_keys(segment: glob.Segment) -> Iterator[_Key]:
-    for at, part in enumerate(segment):
+def _texts(segment: glob.Segment) -> Iterator[tuple[Heading, str]]:
+    for number, part in enumerate(segment):
         if not isinstance(part, str) or not part:
             continue
         if len(segment) == 1:
-            yield _Key("segment", part)
-        elif at == 0:
-            yield _Key("segment_prefix", part)
-        elif at == len(segment) - 1:
-            yield _Key("segment_suffix", part[::-1])
+            yield "segment", part
+        elif number == 0:
+            yield "segment_prefix", part
+        elif number == len(segment) - 1:
+            yield "segment_suffix", part[::-1]
         else:
-            yield _Key("inside", part)
+            yield "inside", part
 
 
 def _tables(globs: Iterable[_Glob], levels: int) -> _Tables:
     shared = Counter(key for one in globs for key in one.keys)
+    along = _along(shared)
     by_key: dict[_Key, list[_Glob]] = {}
     for one in globs:
-        best = min(one.keys, key=lambda key: (shared[key], _HEADINGS.index(key.heading), -len(key.text), key.text))
+        best = min(
+            one.keys, key=lambda key: (shared[key], along[key], _HEADINGS.index(key.heading), -len(key.text), str(key))
+        )
         by_key.setdefault(best, []).append(one)
-    rows: dict[Heading, dict[str, _Row]] = {}
+    rows: dict[tuple[Heading, int | None], dict[str, _Row]] = {}
     for key, those in by_key.items():
-        rows.setdefault(key.heading, {})[key.text] = _row(key, those, levels)
-    return {heading: _table(by_text, whole=heading in _WHOLE) for heading, by_text in rows.items()}
+        rows.setdefault((key.heading, key.at), {})[key.text] = _row(key, those, levels)
+    return [_table(heading, at, by_text) for (heading, at), by_text in rows.items()]
+
+
+def _along(shared: Mapping[_Key, int]) -> dict[_Key, int]:
+    """How many globs a name may meet along with each key: under the texts that its text begins with, too."""
+    along: dict[_Key, int] = {}
+    above: list[_Key] = []
+    for key in sorted(shared, key=str):
+        while above and not (key[:2] == above[-1][:2] and key.text.startswith(above[-1].text)):
+            above.pop()
+        along[key] = shared[key] + (along[above[-1]] if above and key.heading not in _WHOLE else 0)
+        above.append(key)
+    return along
 
 
 def _row(key: _Key, globs: list[_Glob], levels: int) -> _Row:
     """What is filed under `key`; below it, by another, if there are many and another tells some of them apart."""
     if len(globs) > _FEW and levels > 1 and any(one.keys != globs[0].keys for one in globs):
-        return _Row(key.text, -1, [], _tables([one._replace(keys=one.keys - {key} | {_ANY}) for one in globs], levels - 1))
-    return _Row(key.text, -1, [one.entry for one in globs], {})
+        others = [one._replace(keys=one.keys - {key} | {_ANY}) for one in globs]
+        return _Row(key.text, -1, [], _tables(others, levels - 1))
+    return _Row(key.text, -1, [one.entry for one in globs], [])
 
 
-def _table(rows: dict[str, _Row], *, whole: bool) -> _Table:
+def _table(heading: Heading, at: int | None, rows: dict[str, _Row]) -> _Table:
     length = min(map(len, rows))
     heads: dict[str, list[_Row]] = {}
     for text in sorted(rows):
-        head = text if whole else text[:length]
+        head = text if heading in _WHOLE else text[:length]
         others, rest = heads.setdefault(head, []), text[len(head) :]
         parent = len(others) - 1
         while parent >= 0 and not rest.startswith(others[parent].rest):
             parent = others[parent].parent
         others.append(rows[text]._replace(rest=rest, parent=parent))
-    written = {head: json.dumps(those, separators=(",", ":")) for head, those in heads.items()}
-    return _Table(length, written, "".join(sorted({head[:1] for head in heads})))
+    return _Table(heading, at, length, {head: json.dumps(those, separators=(",", ":")) for head, those in heads.items()})
 
 
 class Files:
@@ -171,39 +192,43 @@ class Files:
 
     def candidates(self, name: str) -> list[Entry]:
         """Every entry filed under what `name` offers: more than those that fit, never fewer, none twice."""
-        return _collected(self._by_depth.get(name.count("/"), self._any_depth), name)
+        segments = name.split("/")
+        return _collected(self._by_depth.get(len(segments) - 1, self._any_depth), name, segments)
 
 
 class _Open:
     """A table in use. Of its rows, those that were asked for are read; no name adds any."""
 
-    __slots__ = ("firsts", "length", "read", "written")
+    __slots__ = ("_heads", "length", "offered", "read", "where")
 
-    def __init__(self, length: int, written: dict[str, str], firsts: str) -> None:
+    def __init__(self, heading: Heading, at: int | None, length: int, heads: dict[str, str]) -> None:
+        self.offered = _OFFERED[heading]
+        self.where = slice(None) if at is None else slice(at, at + 1 or None)
         self.length = length
-        self.written = written
-        self.firsts = firsts
         self.read: dict[str, _Leaf] = {}
+        self._heads = heads
 
     def leaf(self, head: str) -> _Leaf | None:
         """What stands under one head. Who asks often looks into `read` first."""
-        if head not in self.written:
+        if head not in self._heads:
             return None
-        rows = json.loads(self.written[head])
+        rows = json.loads(self._heads[head])
         leaf = self.read[head] = tuple(row[0] for row in rows), tuple(_found(*row) for row in rows)
         return leaf
 
+    def among(self, texts: Iterable[str]) -> set[str]:
+        """Those texts that are heads."""
+        return self._heads.keys() & texts
 
-_Found: TypeAlias = "tuple[int, tuple[Entry, ...], _Looks]"
+
+_Found: TypeAlias = "tuple[int, tuple[Entry, ...], tuple[_Open, ...]]"
 """A row as it is read: its parent, its entries, and the tables below it."""
 _Leaf: TypeAlias = "tuple[tuple[str, ...], tuple[_Found, ...]]"
 """The rests of texts, sorted, and their rows."""
-_Looks: TypeAlias = "tuple[tuple[Callable[[_Open, str], Iterable[_Found]], _Open], ...]"
-"""Tables, each with how a name is looked up in it."""
 
 
-def _opened(tables: Mapping[Heading, Any]) -> _Looks:
-    return tuple((_OFFERED[heading], _Open(*table)) for heading, table in tables.items())
+def _opened(tables: Iterable[Any]) -> tuple[_Open, ...]:
+    return tuple(_Open(*table) for table in tables)
 
 
 def _found(_: str, parent: int, entries: Any, below: _Tables) -> _Found:
@@ -218,17 +243,26 @@ def _found(_: str, parent: int, entries: Any, below: _Tables) -> _Found:
     )
 
 
-def _collected(looks: _Looks, name: str) -> list[Entry]:
+def _collected(tables: tuple[_Open, ...], name: str, segments: list[str]) -> list[Entry]:
     found: list[Entry] = []
-    for look, table in looks:
-        for _, entries, below in look(table, name):
-            found += _collected(below, name) if below else entries
+    for table in tables:
+        for _, entries, below in table.offered(table, name, segments):
+            found += _collected(below, name, segments) if below else entries
     return found
+
+
+def _prefix(table: _Open, name: str, _: list[str]) -> Iterable[_Found]:
+    return _beginnings(table, name)
+
+
+def _suffix(table: _Open, name: str, _: list[str]) -> Iterable[_Found]:
+    return _beginnings(table, name[::-1])
 
 
 def _beginnings(table: _Open, text: str) -> Iterable[_Found]:
     """The rows whose text `text` begins with."""
-    leaf = table.read.get(text[: table.length]) or table.leaf(text[: table.length])
+    head = text[: table.length]
+    leaf = table.read.get(head) or table.leaf(head)
     return _followed(leaf, text[table.length :]) if leaf else ()
 
 
@@ -245,42 +279,51 @@ def _followed(leaf: _Leaf, rest: str) -> list[_Found]:
     return found
 
 
-def _begins(table: _Open, texts: Iterable[str]) -> Iterable[_Found]:
-    """The same of several texts, no row twice."""
-    return {id(row): row for text in texts for row in _beginnings(table, text)}.values()
+def _segment(table: _Open, _: str, segments: list[str]) -> Iterable[_Found]:
+    texts: Collection[str] = segments[table.where]
+    if len(texts) > 1:
+        texts = table.among(texts)
+    leaves = [table.read.get(text) or table.leaf(text) for text in texts]
+    return [row for leaf in leaves if leaf for row in leaf[1]]
 
 
-def _equals(table: _Open, texts: Iterable[str]) -> Iterable[_Found]:
-    found: list[_Found] = []
-    for text in table.written.keys() & texts:
-        leaf = table.read.get(text) or table.leaf(text)
-        if leaf:
-            found += leaf[1]
-    return found
+def _segment_prefix(table: _Open, _: str, segments: list[str]) -> Iterable[_Found]:
+    return _once(row for segment in segments[table.where] for row in _beginnings(table, segment))
 
 
-def _inside(table: _Open, name: str) -> Iterable[_Found]:
-    length, firsts = table.length, table.firsts
+def _segment_suffix(table: _Open, _: str, segments: list[str]) -> Iterable[_Found]:
+    return _once(row for segment in segments[table.where] for row in _beginnings(table, segment[::-1]))
+
+
+def _inside(table: _Open, _: str, segments: list[str]) -> Iterable[_Found]:
     found: dict[int, _Found] = {}
-    for first in firsts if len(firsts) < len(name) else {*name}:
-        at = name.find(first)
-        while at >= 0:
-            head = name[at : at + length]
+    length = table.length
+    for segment in segments[table.where]:
+        for head in table.among({segment[at : at + length] for at in range(len(segment) - length + 1)}):
             leaf = table.read.get(head) or table.leaf(head)
-            if leaf:
-                for row in _followed(leaf, name[at + length :]):
+            at = segment.find(head)
+            while leaf and at >= 0:
+                for row in _followed(leaf, segment[at + length :]):
                     found[id(row)] = row
-            at = name.find(first, at + 1)
+                at = segment.find(head, at + 1)
     return found.values()
 
 
-_OFFERED: Final[Mapping[Heading, Callable[[_Open, str], Iterable[_Found]]]] = {
-    "prefix": _beginnings,
-    "suffix": lambda table, name: _beginnings(table, name[::-1]),
-    "segment": lambda table, name: _equals(table, name.split("/")),
-    "segment_prefix": lambda table, name: _begins(table, name.split("/")),
-    "segment_suffix": lambda table, name: _begins(table, name[::-1].split("/")),
+def _any(table: _Open, _: str, __: list[str]) -> Iterable[_Found]:
+    return _beginnings(table, "")
+
+
+def _once(rows: Iterable[_Found]) -> Iterable[_Found]:
+    return {id(row): row for row in rows}.values()
+
+
+_OFFERED: Final[Mapping[Heading, Callable[[_Open, str, list[str]], Iterable[_Found]]]] = {
+    "prefix": _prefix,
+    "suffix": _suffix,
+    "segment": _segment,
+    "segment_prefix": _segment_prefix,
+    "segment_suffix": _segment_suffix,
     "inside": _inside,
-    "any": lambda table, _: _equals(table, ("",)),
+    "any": _any,
 }
-"""Heading -> the rows filed under it that a name offers."""
+"""Heading -> the rows filed under it that a name, and its segments, offer."""
