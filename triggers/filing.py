@@ -10,15 +10,14 @@ another order or between other wildcards.
 from __future__ import annotations
 
 import json
-from bisect import bisect_right
 from collections import Counter
-from sys import intern
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, get_args
+from os.path import commonprefix
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, get_args
 
 from retrigger.triggers import glob
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 Heading: TypeAlias = Literal["prefix", "suffix", "segment", "segment_prefix", "segment_suffix", "inside", "any"]
 """What a text is to a name: how it begins or ends, one of its segments, how one begins or ends, or a part of one; and
@@ -36,7 +35,7 @@ what tells them apart stands in `start` and `end`. Empty, it is nothing.
 """
 
 Filed: TypeAlias = "dict[str, _Tables]"
-"""Slashes in a name, or `-1` for globs with `**`, -> tables."""
+"""How many slashes names have, or `ANY_DEPTH`, -> tables."""
 _Tables: TypeAlias = "list[_Table]"
 
 
@@ -44,13 +43,15 @@ class _Table(NamedTuple):
     """What is filed under one heading. `heads` finds, by the first `length` characters, the rows whose texts begin so.
 
     Where the whole text is asked for, that is the head. Rows are JSON in JSON: read when a name asks for them. `at`:
-    which segment of a name the texts are of, counted from its end if negative; None if it may be any.
+    which segment of a name the texts are of, counted from its end if negative; None if it may be any. `common`: what
+    all heads begin with.
     """
 
     heading: Heading
     at: int | None
     length: int
     heads: dict[str, str]
+    common: str
 
 
 class _Row(NamedTuple):
@@ -79,7 +80,8 @@ class _Glob(NamedTuple):
     entry: Entry
 
 
-_ANY_DEPTH: Final = -1
+ANY_DEPTH: Final = "-1"
+"""Among depths: of names of globs with `**`."""
 _ANY: Final = _Key("any", None, "")
 _WHOLE: Final = ("segment", "any")
 _HEADINGS: Final[tuple[Heading, ...]] = get_args(Heading)
@@ -91,15 +93,15 @@ _LEVELS: Final = 3
 
 def filed(listeners: Mapping[tuple[str, str], Iterable[Listener]]) -> Filed:
     """`listeners`: how names begin, and the glob of the rest -> who listens. Raise ValueError for what is no glob."""
-    by_depth: dict[int, list[_Glob]] = {}
+    by_depth: dict[str, list[_Glob]] = {}
     for (base, text), those in listeners.items():
         parsed = glob.parse(text)
         deep = (glob.Wild.DEEP,) in parsed.segments
-        depth = _ANY_DEPTH if deep else base.count("/") + len(parsed.segments) - 1
+        depth = ANY_DEPTH if deep else str(base.count("/") + len(parsed.segments) - 1)
         core = parsed.text[len(parsed.prefix) : len(parsed.text) - len(parsed.suffix)]
         entry = (base + parsed.prefix, core, parsed.suffix, tuple(those))
         by_depth.setdefault(depth, []).append(_Glob(frozenset(_keys(base, parsed)), entry))
-    return {str(depth): _tables(globs, _LEVELS) for depth, globs in by_depth.items()}
+    return {depth: _tables(globs, _LEVELS) for depth, globs in by_depth.items()}
 
 
 def _keys(base: str, parsed: glob.Glob) -> Iterator[_Key]:
@@ -137,9 +139,7 @@ def _tables(globs: Iterable[_Glob], levels: int) -> _Tables:
     along = _along(shared)
     by_key: dict[_Key, list[_Glob]] = {}
     for one in globs:
-        best = min(
-            one.keys, key=lambda key: (shared[key], along[key], _HEADINGS.index(key.heading), -len(key.text), str(key))
-        )
+        best = min(one.keys, key=lambda key: (shared[key], along[key], _order(key)))
         by_key.setdefault(best, []).append(one)
     rows: dict[tuple[Heading, int | None], dict[str, _Row]] = {}
     for key, those in by_key.items():
@@ -147,11 +147,15 @@ def _tables(globs: Iterable[_Glob], levels: int) -> _Tables:
     return [_table(heading, at, by_text) for (heading, at), by_text in rows.items()]
 
 
+def _order(key: _Key) -> tuple[int, str, str]:
+    return _HEADINGS.index(key.heading), str(key.at), key.text
+
+
 def _along(shared: Mapping[_Key, int]) -> dict[_Key, int]:
     """How many globs a name may meet along with each key: under the texts that its text begins with, too."""
     along: dict[_Key, int] = {}
     above: list[_Key] = []
-    for key in sorted(shared, key=str):
+    for key in sorted(shared, key=_order):
         while above and not (key[:2] == above[-1][:2] and key.text.startswith(above[-1].text)):
             above.pop()
         along[key] = shared[key] + (along[above[-1]] if above and key.heading not in _WHOLE else 0)
@@ -177,153 +181,5 @@ def _table(heading: Heading, at: int | None, rows: dict[str, _Row]) -> _Table:
         while parent >= 0 and not rest.startswith(others[parent].rest):
             parent = others[parent].parent
         others.append(rows[text]._replace(rest=rest, parent=parent))
-    return _Table(heading, at, length, {head: json.dumps(those, separators=(",", ":")) for head, those in heads.items()})
-
-
-class Files:
-    """Globs as a name finds them: `filed` as it was written, and what of it names have asked for so far."""
-
-    __slots__ = ("_any_depth", "_by_depth")
-
-    def __init__(self, filed: Filed) -> None:
-        opened = {int(depth): _opened(tables) for depth, tables in filed.items()}
-        self._any_depth = opened.pop(_ANY_DEPTH, ())
-        self._by_depth = {depth: looks + self._any_depth for depth, looks in opened.items()}
-
-    def candidates(self, name: str) -> list[Entry]:
-        """Every entry filed under what `name` offers: more than those that fit, never fewer, none twice."""
-        segments = name.split("/")
-        return _collected(self._by_depth.get(len(segments) - 1, self._any_depth), name, segments)
-
-
-class _Open:
-    """A table in use. Of its rows, those that were asked for are read; no name adds any."""
-
-    __slots__ = ("_heads", "length", "offered", "read", "where")
-
-    def __init__(self, heading: Heading, at: int | None, length: int, heads: dict[str, str]) -> None:
-        self.offered = _OFFERED[heading]
-        self.where = slice(None) if at is None else slice(at, at + 1 or None)
-        self.length = length
-        self.read: dict[str, _Leaf] = {}
-        self._heads = heads
-
-    def leaf(self, head: str) -> _Leaf | None:
-        """What stands under one head. Who asks often looks into `read` first."""
-        if head not in self._heads:
-            return None
-        rows = json.loads(self._heads[head])
-        leaf = self.read[head] = tuple(row[0] for row in rows), tuple(_found(*row) for row in rows)
-        return leaf
-
-    def among(self, texts: Iterable[str]) -> set[str]:
-        """Those texts that are heads."""
-        return self._heads.keys() & texts
-
-
-_Found: TypeAlias = "tuple[int, tuple[Entry, ...], tuple[_Open, ...]]"
-"""A row as it is read: its parent, its entries, and the tables below it."""
-_Leaf: TypeAlias = "tuple[tuple[str, ...], tuple[_Found, ...]]"
-"""The rests of texts, sorted, and their rows."""
-
-
-def _opened(tables: Iterable[Any]) -> tuple[_Open, ...]:
-    return tuple(_Open(*table) for table in tables)
-
-
-def _found(_: str, parent: int, entries: Any, below: _Tables) -> _Found:
-    """What many entries hold is held once: at thousands of triggers, an event costs what it must fetch from memory."""
-    return (
-        parent,
-        tuple(
-            (start, intern(core), intern(end), tuple((intern(trigger), source) for trigger, source in listeners))
-            for start, core, end, listeners in entries
-        ),
-        _opened(below),
-    )
-
-
-def _collected(tables: tuple[_Open, ...], name: str, segments: list[str]) -> list[Entry]:
-    found: list[Entry] = []
-    for table in tables:
-        for _, entries, below in table.offered(table, name, segments):
-            found += _collected(below, name, segments) if below else entries
-    return found
-
-
-def _prefix(table: _Open, name: str, _: list[str]) -> Iterable[_Found]:
-    return _beginnings(table, name)
-
-
-def _suffix(table: _Open, name: str, _: list[str]) -> Iterable[_Found]:
-    return _beginnings(table, name[::-1])
-
-
-def _beginnings(table: _Open, text: str) -> Iterable[_Found]:
-    """The rows whose text `text` begins with."""
-    head = text[: table.length]
-    leaf = table.read.get(head) or table.leaf(head)
-    return _followed(leaf, text[table.length :]) if leaf else ()
-
-
-def _followed(leaf: _Leaf, rest: str) -> list[_Found]:
-    """The rows of a head that `rest` follows."""
-    rests, rows = leaf
-    at = bisect_right(rests, rest) - 1
-    found = []
-    while at >= 0:
-        row = rows[at]
-        if rest.startswith(rests[at]):
-            found.append(row)
-        at = row[0]
-    return found
-
-
-def _segment(table: _Open, _: str, segments: list[str]) -> Iterable[_Found]:
-    texts: Collection[str] = segments[table.where]
-    if len(texts) > 1:
-        texts = table.among(texts)
-    leaves = [table.read.get(text) or table.leaf(text) for text in texts]
-    return [row for leaf in leaves if leaf for row in leaf[1]]
-
-
-def _segment_prefix(table: _Open, _: str, segments: list[str]) -> Iterable[_Found]:
-    return _once(row for segment in segments[table.where] for row in _beginnings(table, segment))
-
-
-def _segment_suffix(table: _Open, _: str, segments: list[str]) -> Iterable[_Found]:
-    return _once(row for segment in segments[table.where] for row in _beginnings(table, segment[::-1]))
-
-
-def _inside(table: _Open, _: str, segments: list[str]) -> Iterable[_Found]:
-    found: dict[int, _Found] = {}
-    length = table.length
-    for segment in segments[table.where]:
-        for head in table.among({segment[at : at + length] for at in range(len(segment) - length + 1)}):
-            leaf = table.read.get(head) or table.leaf(head)
-            at = segment.find(head)
-            while leaf and at >= 0:
-                for row in _followed(leaf, segment[at + length :]):
-                    found[id(row)] = row
-                at = segment.find(head, at + 1)
-    return found.values()
-
-
-def _any(table: _Open, _: str, __: list[str]) -> Iterable[_Found]:
-    return _beginnings(table, "")
-
-
-def _once(rows: Iterable[_Found]) -> Iterable[_Found]:
-    return {id(row): row for row in rows}.values()
-
-
-_OFFERED: Final[Mapping[Heading, Callable[[_Open, str, list[str]], Iterable[_Found]]]] = {
-    "prefix": _prefix,
-    "suffix": _suffix,
-    "segment": _segment,
-    "segment_prefix": _segment_prefix,
-    "segment_suffix": _segment_suffix,
-    "inside": _inside,
-    "any": _any,
-}
-"""Heading -> the rows filed under it that a name, and its segments, offer."""
+    written = {head: json.dumps(those, separators=(",", ":")) for head, those in heads.items()}
+    return _Table(heading, at, length, written, commonprefix(list(heads)))  # noqa: RUF071  # of texts, character by character

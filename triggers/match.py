@@ -11,7 +11,7 @@ import re
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
-from retrigger.triggers import filing, glob
+from retrigger.triggers import filing, finding, glob
 from retrigger.triggers.event import Lifecycle, Message, Object, Schedule, folded
 from retrigger.triggers.frozen import dataclass
 from retrigger.triggers.spec import LifecycleSource, MessageSource, ObjectSource, ScheduleSource
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from retrigger.triggers.event import Change, Event, Json
-    from retrigger.triggers.spec import Environment, Source, Trigger
+    from retrigger.triggers.spec import Environment, Source, Store, Trigger
 
 MARKER: Final = -1
 """The source index of a marker."""
@@ -38,8 +38,10 @@ class Match:
 
 _DEEPEST: Final = 12
 """Segments of a resource's name that can be a platform's: a workspace has nine."""
+_Place: TypeAlias = "tuple[str, str | None, str, Change]"
+"""Kind, account and bucket of a store, and a change."""
 _Objects: TypeAlias = "dict[str, filing.Filed]"
-"""Kind, account and bucket of a store, and a change -> the globs of who listens to it."""
+"""A place -> the globs of who listens there."""
 _Direct: TypeAlias = "dict[str, list[tuple[str, int]]]"
 """What an event is met by -> trigger and source.
 
@@ -54,7 +56,7 @@ class Index:
 
     def __init__(self, objects: _Objects, messages: _Direct, schedules: _Direct, lifecycles: _Direct) -> None:
         self._objects = objects
-        self._files: dict[str, filing.Files] = {}
+        self._files: dict[_Place, finding.Files] = {}
         self._messages = messages
         self._schedules = schedules
         self._lifecycles = lifecycles
@@ -117,7 +119,7 @@ class Index:
         return sorted(found)
 
     def _match_object(self, it: Object) -> list[Match]:
-        place = _place(it.store, it.account, it.bucket, it.change)
+        place = it.store, it.account, it.bucket, it.change
         files = self._files.get(place) or self._opened(place)
         if files is None:
             return []
@@ -143,10 +145,11 @@ class Index:
             found.sort(key=lambda match: (match.trigger, match.source))
         return found
 
-    def _opened(self, place: str) -> filing.Files | None:
-        if place not in self._objects:
+    def _opened(self, place: _Place) -> finding.Files | None:
+        written = self._objects.get(_written(place))
+        if written is None:
             return None
-        files = self._files[place] = filing.Files(self._objects[place])
+        files = self._files[place] = finding.Files(written)
         return files
 
     def _pattern(self, core: str) -> re.Pattern[str]:
@@ -183,8 +186,9 @@ def _happening(platform: str, resource: str, event_type: str) -> str:
     return f"{platform}:{resource}:{event_type}"
 
 
-def _place(kind: str, account: str | None, bucket: str, change: Change) -> str:
+def _written(place: _Place) -> str:
     """Buckets' names are the world's, containers' their account's."""
+    kind, account, bucket, change = place
     return f"{change}:{kind}:{bucket}" if account is None else f"{change}:{kind}:{account}/{bucket}"
 
 
@@ -194,14 +198,19 @@ def _listeners(trigger: Trigger, environment: Environment) -> Iterator[tuple[str
     A marker's number is -1 minus that of the store's first source. It stands wherever a source of its trigger may,
     which it then is not.
     """
-    sources = [(at, it, environment.stores[it.store]) for at, it in enumerate(trigger.sources) if isinstance(it, ObjectSource)]
+    sources = [
+        (at, it, environment.stores[it.store]) for at, it in enumerate(trigger.sources) if isinstance(it, ObjectSource)
+    ]
     changes: set[Change] = {"created", *(change for _, it, _ in sources for change in it.change)}
     marked = set()
     for at, source, store in sources:
         for change in dict.fromkeys(source.change):
-            yield _place(store.kind, store.account, store.bucket, change), store.prefix, source.match, (trigger.name, at)
+            yield _place(store, change), store.prefix, source.match, (trigger.name, at)
         if trigger.window.until is not None and source.store not in marked:
             marked.add(source.store)
             for change in sorted(changes):
-                place = _place(store.kind, store.account, store.bucket, change)
-                yield place, store.prefix, trigger.window.until, (trigger.name, ~at)
+                yield _place(store, change), store.prefix, trigger.window.until, (trigger.name, ~at)
+
+
+def _place(store: Store, change: Change) -> str:
+    return _written((store.kind, store.account, store.bucket, change))

@@ -116,7 +116,9 @@ def _half_messages(number: int) -> _Case:
 
 
 def _published(channel: str) -> Event:
-    return Event(id="1", source="//bench", type="bench", time=NOW, subject=None, payload=Message(channel=channel, id="1"))
+    return Event(
+        id="1", source="//bench", type="bench", time=NOW, subject=None, payload=Message(channel=channel, id="1")
+    )
 
 
 def _all_globs(number: int) -> _Case:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from retrigger.triggers import filing
+from retrigger.triggers import filing, finding
 
 
 def filed(*texts: str) -> filing.Filed:
@@ -11,7 +11,7 @@ def filed(*texts: str) -> filing.Filed:
 
 
 def tried(files: filing.Filed, name: str) -> list[str]:
-    return [entry[3][0][0] for entry in filing.Files(files).candidates(name)]
+    return [entry[3][0][0] for entry in finding.Files(files).candidates(name)]
 
 
 SHAPES = {
@@ -52,7 +52,7 @@ def test_a_hostile_name_meets_no_more_globs_than_it_names() -> None:
     texts = [f"**/{number:04}/**/*.csv" for number in range(1000)]
     files = filed(*texts)
     name = "/".join(f"{number:04}" for number in range(1000))[:1024]
-    assert len(filing.Files(files).candidates(name)) == 205
+    assert len(finding.Files(files).candidates(name)) == 205
 
 
 def test_what_another_text_begins_with_is_found_too() -> None:
@@ -69,7 +69,9 @@ def test_a_text_that_a_name_holds_twice_gives_its_glob_once() -> None:
 
 def test_what_tells_globs_apart_is_literal_and_the_rest_is_shared() -> None:
     made = filing.filed({("in/", f"{name}/*-{{part}}/x.csv"): [(name, 0)] for name in ("a", "b")})
-    found = [tuple(entry)[:3] for name in ("a", "b") for entry in filing.Files(made).candidates( f"in/{name}/1-2/x.csv")]
+    found = [
+        tuple(entry)[:3] for name in ("a", "b") for entry in finding.Files(made).candidates(f"in/{name}/1-2/x.csv")
+    ]
     assert found == [(f"in/{name}/", "*-{part}", "/x.csv") for name in ("a", "b")]
 
 
@@ -85,4 +87,4 @@ def test_what_tells_globs_apart_is_literal_and_the_rest_is_shared() -> None:
     ],
 )
 def test_a_glob_is_cut_where_its_first_and_last_wildcards_are(text: str, start: str, core: str, end: str) -> None:
-    assert [tuple(entry)[:3] for entry in filing.Files(filed(text)).candidates(text)] == [(start, core, end)]
+    assert [tuple(entry)[:3] for entry in finding.Files(filed(text)).candidates(text)] == [(start, core, end)]
