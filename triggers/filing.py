@@ -80,7 +80,7 @@ class _Glob(NamedTuple):
     entry: Entry
 
 
-ANY_DEPTH: Final = "-1"
+ANY_DEPTH: Final = -1
 """Among depths: of names of globs with `**`."""
 _ANY: Final = _Key("any", None, "")
 _WHOLE: Final = ("segment", "any")
@@ -93,15 +93,15 @@ _LEVELS: Final = 3
 
 def filed(listeners: Mapping[tuple[str, str], Iterable[Listener]]) -> Filed:
     """`listeners`: how names begin, and the glob of the rest -> who listens. Raise ValueError for what is no glob."""
-    by_depth: dict[str, list[_Glob]] = {}
+    by_depth: dict[int, list[_Glob]] = {}
     for (base, text), those in listeners.items():
         parsed = glob.parse(text)
         deep = (glob.Wild.DEEP,) in parsed.segments
-        depth = ANY_DEPTH if deep else str(base.count("/") + len(parsed.segments) - 1)
+        depth = ANY_DEPTH if deep else base.count("/") + len(parsed.segments) - 1
         core = parsed.text[len(parsed.prefix) : len(parsed.text) - len(parsed.suffix)]
         entry = (base + parsed.prefix, core, parsed.suffix, tuple(those))
         by_depth.setdefault(depth, []).append(_Glob(frozenset(_keys(base, parsed)), entry))
-    return {depth: _tables(globs, _LEVELS) for depth, globs in by_depth.items()}
+    return {str(depth): _tables(globs, _LEVELS) for depth, globs in by_depth.items()}
 
 
 def _keys(base: str, parsed: glob.Glob) -> Iterator[_Key]:

@@ -22,8 +22,9 @@ class Files:
     __slots__ = ("_any_depth", "_by_depth")
 
     def __init__(self, filed: filing.Filed) -> None:
-        self._any_depth = _opened(filed.get(filing.ANY_DEPTH, ()))
-        self._by_depth = {int(depth): (*_opened(tables), *self._any_depth) for depth, tables in filed.items()}
+        opened = {int(depth): _opened(tables) for depth, tables in filed.items()}
+        self._any_depth = opened.pop(filing.ANY_DEPTH, ())
+        self._by_depth = {depth: tables + self._any_depth for depth, tables in opened.items()}
 
     def candidates(self, name: str) -> list[filing.Entry]:
         """Every entry filed under what `name` offers: more than those that fit, never fewer, none twice."""
