@@ -82,7 +82,7 @@ class Journal:
     def events(self) -> list[EventView]:
         """Every event that a trigger claimed, oldest first."""
         runs = _RunsByMember(self._ledger)
-        claims = sorted(self._ledger.claims.list(), key=lambda claim: claim.record.time)
+        claims = sorted(self._ledger.claims.list(), key=lambda claim: claim.time)
         return [self._event(claim, runs) for claim in claims]
 
     def why(self, target: str) -> dict[str, Any] | None:
@@ -166,7 +166,7 @@ class Journal:
             subject=subject_of(claim.event),
             trigger=claim.trigger,
             result=self._result(claim, run),
-            seen=rfc3339(stored.record.time),
+            seen=rfc3339(stored.time),
             window=claim.window,
             run=run,
             verdicts=claim.verdicts,

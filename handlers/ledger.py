@@ -179,6 +179,12 @@ class Stored(Generic[T]):
     record: Record
     value: T
 
+    @property
+    def time(self) -> datetime:
+        """When it was written, by the store's clock: only what was read knows it."""
+        assert self.record.time is not None
+        return self.record.time
+
 
 class Table(Generic[T]):
     """Typed access to the records under one prefix. Fields that a newer version wrote are kept in `extra`."""

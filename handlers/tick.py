@@ -101,7 +101,7 @@ class Tick:
         if looks:
             self.ledger.reschedule(note, min(looks))
             return
-        kept_until = to_ms(frozen.record.time) + _MEMBERS_KEPT_MS
+        kept_until = to_ms(frozen.time) + _MEMBERS_KEPT_MS
         if self.ledger.now_ms() < kept_until:
             self.ledger.reschedule(note, kept_until)
             return

@@ -172,7 +172,7 @@ def _resource(call: Call) -> dict[str, object]:
     """What the headers of an upload say of the object, as the JSON API's resource would."""
     texts = {key: call.headers.get(header) for key, header in _ATTRIBUTES.items()}
     custom = {key[len(_META) :]: text for key, text in call.headers.items() if key.startswith(_META)}
-    return {"metadata": custom, "md5Hash": call.headers.get("content-md5")} | {k: v for k, v in texts.items() if v}
+    return {"metadata": custom, "md5Hash": call.headers.get("content-md5"), **{k: v for k, v in texts.items() if v}}
 
 
 def _identity(stored: StoredObject) -> dict[str, str]:
