@@ -40,7 +40,8 @@ class Entry:
 class Records(Protocol):
     """Mechanism only: the protocol above it is written once. Linearizable per key.
 
-    A key is segments joined by `/`: none is empty, `.` or `..`, and none holds a control character. Every method raises Unavailable if the store did nothing, and Unknown if it may have done it.
+    A key is segments joined by `/`: none is empty, `.` or `..`, and none holds a control character. Every method
+    raises Unavailable if the store did nothing, and Unknown if it may have done it.
     """
 
     def get(self, key: str) -> Record | None: ...
