@@ -17,6 +17,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 
 from retrigger.triggers import keys
+from retrigger.triggers.errors import RetriggerError
 from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from retrigger.handlers.ports import Entry, Record, Records
     from retrigger.triggers.event import Json
 
+FORMAT: Final = 1
+"""Of the records below. A higher one says that an older version must not touch them."""
 MAX_CARRIES: Final = 3
 MAX_TRIES: Final = 5
 _NOTE_SHARDS: Final = 8
@@ -257,6 +260,18 @@ class Ledger:
         self.runs = Table(records, "r/", Run)
         self.cursors = Table(records, "s/", Cursor)
         self.pauses = Table(records, "p/", Pause)
+
+    def begin(self) -> None:
+        """Make sure that this version can keep the ledger: its format is set now, or is one that we know.
+
+        Raises RetriggerError `ledger_format`.
+        """
+        meta = self.records.get("meta") or self.records.create("meta", {"format": FORMAT, "id": secrets.token_hex(8)})
+        meta = meta or self.records.get("meta")
+        kept = meta.body.get("format") if meta else None
+        if kept != FORMAT:
+            message = f"the ledger's format is {kept}, and this version keeps format {FORMAT}: use a newer retrigger"
+            raise RetriggerError(message, code="ledger_format")
 
     def now_ms(self) -> int:
         return to_ms(self.records.now())

@@ -91,8 +91,8 @@ class MortalLauncher:
         self._launcher.cancel(job_id)
 
 
-def _mortal_records(make: Callable[[str], Records]) -> Callable[[str], Records]:
-    return lambda address: MortalRecords(make(address))
+def _mortal_records(make: Callable[..., Records]) -> Callable[..., Records]:
+    return lambda *settings: MortalRecords(make(*settings))
 
 
 def _mortal_launcher(make: Callable[[Environment, GoogleApi], Launcher]) -> Callable[..., Launcher]:
