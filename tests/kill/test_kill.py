@@ -1,6 +1,7 @@
 """kill -9 of the real function between any two of its steps: the same runs, none lost, none doubled.
 
-With the ledger in a file, and in the emulator's Cloud Storage. One emulator serves all points; each gets a window and a message of its own, so that what a death did is seen alone.
+With the ledger in a file, and in the emulator's Cloud Storage. One emulator serves all points; each gets a window and a
+message of its own, so that what a death did is seen alone.
 """
 
 from __future__ import annotations
