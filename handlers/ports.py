@@ -62,7 +62,7 @@ class Records(Protocol):
         """Unconditional and idempotent: only for keys that are never used again."""
 
     def now(self) -> datetime:
-        """The store's clock: never ahead of the times that it stamps, and at most some seconds behind."""
+        """The store's clock: never ahead of the times that it stamps, and seldom more than a second behind."""
 
 
 JobState = Literal["running", "succeeded", "failed", "cancelled", "lost"]

@@ -197,7 +197,8 @@ class Tick:
         for source in trigger.sources if trigger else ():
             if trigger is None or not isinstance(source, ScheduleSource) or name_of(trigger, source) != note.id:
                 continue
-            self.core.schedules.catch_up(trigger, source, self.ledger.now_ms())
+            now = self.ledger.now_ms()
+            self.core.schedules.catch_up(trigger, source, now, now)
             if self.core.schedules.is_behind(trigger, source, note.at_ms):
                 return  # the note stays due
         self.ledger.finish(note)
