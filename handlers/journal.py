@@ -127,10 +127,9 @@ class Journal:
         }
 
     def dead_letters(self) -> Iterator[dict[str, Json]]:
-        for entry in self._ledger.records.list("d/"):
-            record = self._ledger.records.get(entry.key)
-            if record is not None:
-                yield {"key": entry.key, **record.body}
+        records = self._ledger.records
+        for record in records.get_many(entry.key for entry in records.list("d/")):
+            yield {"key": record.key, **record.body}
 
     def _run(self, stored: Stored[Run]) -> RunView:
         name, run = self._ledger.runs.name(stored), stored.value

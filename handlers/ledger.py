@@ -221,10 +221,8 @@ class Table(Generic[T]):
                 return value
 
     def list(self) -> Iterator[Stored[T]]:
-        for entry in self._records.list(self._prefix):
-            stored = self._stored(self._records.get(entry.key))
-            if stored is not None:
-                yield stored
+        for record in self._records.get_many(entry.key for entry in self._records.list(self._prefix)):
+            yield self._read(record)
 
     def name(self, stored: Stored[T]) -> str:
         return stored.record.key.removeprefix(self._prefix)
@@ -233,8 +231,9 @@ class Table(Generic[T]):
         return {name: getattr(value, name) for name in self._names} | value.extra
 
     def _stored(self, record: Record | None) -> Stored[T] | None:
-        if record is None:
-            return None
+        return None if record is None else self._read(record)
+
+    def _read(self, record: Record) -> Stored[T]:
         known = {name: value for name, value in record.body.items() if name in self._names}
         extra = {name: value for name, value in record.body.items() if name not in self._names}
         return Stored(record, self._kind(**known, extra=extra))

@@ -46,6 +46,9 @@ class Records(Protocol):
 
     def get(self, key: str) -> Record | None: ...
 
+    def get_many(self, keys: Iterable[str]) -> Iterator[Record]:
+        """Each as `get` reads it, in order of `keys`; those that are not there are left out."""
+
     def create(self, key: str, body: Mapping[str, Json]) -> Record | None:
         """Write a new key; None if it exists."""
 

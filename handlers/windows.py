@@ -173,10 +173,10 @@ class Windows:
         entries: dict[str, dict[str, Any]] = {}
         times: list[int] = []
         spoiled = False
-        for entry in list(self.ledger.records.list(f"m/{window}/")) if cause != "empty" else []:
-            record = self.ledger.records.get(entry.key)
-            if record is None:
-                continue  # removed after another helper's freeze: ours will not be the one that counts
+        members = {it.key: it for it in self.ledger.records.list(f"m/{window}/")} if cause != "empty" else {}
+        # What is gone was removed after another helper's freeze: ours will not be the one that counts.
+        for record in self.ledger.records.get_many(members):
+            entry = members[record.key]
             if is_own(entry):
                 if cause == "expired":
                     continue  # an ordinary member that raced the expiry moves on

@@ -33,6 +33,9 @@ class MemoryRecords:
         row = self._rows.get(key)
         return row and Record(key, str(row[0]), json.loads(row[2]), row[1])
 
+    def get_many(self, keys: Iterable[str]) -> Iterator[Record]:
+        return (record for key in keys if (record := self.get(key)) is not None)
+
     def create(self, key: str, body: Mapping[str, Json]) -> Record | None:
         with self._lock:
             if key in self._rows:

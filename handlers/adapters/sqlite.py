@@ -48,6 +48,9 @@ class SqliteRecords:
             row = self._connection().execute("SELECT ver, time, body FROM kv WHERE key = ?", (key,)).fetchone()
         return row and Record(key, str(row[0]), json.loads(row[2]), _datetime(row[1]))
 
+    def get_many(self, keys: Iterable[str]) -> Iterator[Record]:
+        return (record for key in keys if (record := self.get(key)) is not None)
+
     def create(self, key: str, body: Mapping[str, Json]) -> Record | None:
         with self._failing_as_unavailable(), self._writing() as cursor:
             if cursor.execute("SELECT 1 FROM kv WHERE key = ?", (key,)).fetchone():

@@ -129,6 +129,16 @@ def test_keys_are_exact(records: Records, segment: str) -> None:
     assert records.get(key) is None
 
 
+def test_many_are_read_in_the_order_that_is_asked_for(records: Records) -> None:
+    keys = [f"m/{number:03}" for number in range(300)]
+    for key in keys:
+        records.create(key, {"key": key})
+    wanted = [*reversed(keys), "m/none", keys[0]]
+    assert [record.body["key"] for record in records.get_many(wanted)] == [*reversed(keys), keys[0]]
+    assert list(records.get_many(keys[:1])) == [records.get(keys[0])]
+    assert list(records.get_many([])) == []
+
+
 def test_a_large_body_is_kept_whole(records: Records) -> None:
     body = {"text": "é" * (1 << 20)}
     created = records.create("q/large", body)

@@ -273,6 +273,9 @@ class HostileRecords:
         self._world.edge()
         return self._world.plain.get(key)
 
+    def get_many(self, keys: Iterable[str]) -> Iterator[Record]:
+        return (record for key in keys if (record := self.get(key)) is not None)
+
     def create(self, key: str, body: Mapping[str, Json]) -> Record | None:
         self._world.edge()
         if key.startswith("due/"):
