@@ -47,7 +47,7 @@ def emulator_for(project: Project, claim: Claim, options: Options, environ: Mapp
     Raises ProjectError if the project has mistakes.
     """
     state = claim.state
-    services = dict.fromkeys(("storage", "vertex", "metadata"), claim.url)
+    services = dict.fromkeys(("storage", "vertex", "pubsub", "metadata"), claim.url)
     ledger = f"sqlite:{state.ledger}" if options.ledger == "file" else _LEDGER
     local = local_environment(project, like=options.like, ledger=ledger, services=services)
     write_atomically(state.compiled, compile_project(project, local))
@@ -63,6 +63,7 @@ def emulator_for(project: Project, claim: Claim, options: Options, environ: Mapp
         buckets=tuple(sorted(_buckets(local))),
         watched=tuple(sorted(watched)),
         topics=tuple(sorted(topics)),
+        outbox=None if local.outbox is None else local.channels[local.outbox].address,
         schedules=tuple(
             TriggerSchedule(trigger.name, source.cron, source.timezone)
             for trigger, source in sources
