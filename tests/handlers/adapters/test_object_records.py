@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from retrigger.handlers.adapters.buckets import gcs_records
+from retrigger.handlers.adapters.buckets import blob_records, gcs_records
 from retrigger.handlers.adapters.object_records import ObjectRecords
 from retrigger.handlers.transport.credentials import Tokens, TokenSettings
 from retrigger.handlers.transport.http import Http, HttpSettings
@@ -231,3 +231,20 @@ def test_a_store_that_does_not_list_in_order_is_refused() -> None:
     with pytest.raises(Unavailable, match="s3://directory does not list in order of names") as raised:
         list(records.list("c/"))
     assert raised.value.code == "ledger_unordered"
+
+
+def test_a_container_is_reached_with_the_identity_of_the_function_app(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Azure Functions offers it; obstore asks by itself.
+
+    https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference
+    """
+    road.fail("GET", *[500] * 10)
+    monkeypatch.setenv("IDENTITY_ENDPOINT", f"{road.url}/msi/token")
+    monkeypatch.setenv("IDENTITY_HEADER", "secret")
+    records = blob_records("https://acmeprod.blob.core.windows.net/retrigger", HttpSettings())
+    with pytest.raises(Unavailable, match=r"https://acmeprod\.blob\.core\.windows\.net/retrigger is not usable"):
+        records.get("meta")
+    wanted = "/msi/token?api-version=2019-08-01&resource=https%3A%2F%2Fstorage.azure.com"
+    assert set(road.requests) == {("GET", wanted)}
