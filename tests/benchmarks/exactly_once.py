@@ -74,8 +74,8 @@ def run(sizes: Sequence[int]) -> Report:
             ),
         ],
         notes=[
-            "one event in ten is a message that asks for a run of its own, the others are files that gather by day: "
-            "of every fourth day as soon as a slot is free, of the others when it has been quiet",
+            "one event in ten is a message that asks for a run of its own, the others are files that gather by day",
+            "every fourth day runs as soon as a slot is free, the others when it has been quiet",
             "ledger operations: of what was acknowledged, ticks and redeliveries included, an event",
         ],
     )
