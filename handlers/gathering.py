@@ -65,7 +65,8 @@ class Gathering:
             name, window = self.claims.name(arrival), self._window(arrival)
         except ExpressionError as error:
             return self.claims.reject(arrival, Verdict("check", "stop", error.code, str(error)))
-        stored, _ = self.claims.take(arrival, name, state="marker", window=window)
+        stored, fresh = self.claims.take(arrival, name, state="marker", window=window)
+        stored = self.claims.reread(name) if fresh else stored  # for its time
         marked, changed = self.admission.windows.mark(name, stored)
         return self._advanced(arrival, stored, marked, changed=changed, now=True)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import timedelta
 
-    from retrigger.handlers.ports import Entry, Record
+    from retrigger.handlers.ports import Entry
     from retrigger.triggers.spec import Trigger, WindowRule
 
 _SEEN_AT_MOST = 10_000
@@ -107,7 +107,10 @@ class Windows:
             claim = self._move(name, claim, window, head.value)
 
     def mark(self, name: str, claim: Stored[Claim]) -> tuple[str, bool]:
-        """Let a marker take effect: exactly one window gets `until`. -> (window id, did this change anything)."""
+        """Let a marker take effect: exactly one window gets `until`. -> (window id, did this change anything).
+
+        The claim is one that was read: its time is when the marker came.
+        """
         while True:
             assert claim.value.window is not None
             window = WindowId.parse(claim.value.window)
@@ -116,7 +119,7 @@ class Windows:
                 if head.value.marked:
                     return str(window), False
                 self._note(window, head.value.trigger, self.ledger.now_ms())
-                at_ms = ms_of(claim.record)
+                at_ms = to_ms(claim.time)
                 marked = replace(head.value, live=window.n, until={"n": window.n, "at_ms": at_ms})
                 if self.ledger.heads.swap(head, marked) is not None:
                     return str(window), True
@@ -127,8 +130,8 @@ class Windows:
 
     def _move(self, name: str, claim: Stored[Claim], window: WindowId, head: Head) -> Stored[Claim]:
         self._seen[window.head] = window.numbered(head.n)
-        moved = self.ledger.claims.swap(claim, replace(claim.value, window=str(window.numbered(head.n))))
-        current = moved or self.ledger.claims.get(name)
+        self.ledger.claims.swap(claim, replace(claim.value, window=str(window.numbered(head.n))))
+        current = self.ledger.claims.get(name)
         assert current is not None  # claims are never deleted while they may be moved
         return current
 
@@ -170,10 +173,10 @@ class Windows:
         entries: dict[str, dict[str, Any]] = {}
         times: list[int] = []
         spoiled = False
-        for entry in list(self.ledger.records.list(f"m/{window}/")) if cause != "empty" else []:
-            record = self.ledger.records.get(entry.key)
-            if record is None:
-                continue  # removed after another helper's freeze: ours will not be the one that counts
+        members = {it.key: it for it in self.ledger.records.list(f"m/{window}/")} if cause != "empty" else {}
+        # What is gone was removed after another helper's freeze: ours will not be the one that counts.
+        for record in self.ledger.records.get_many(members):
+            entry = members[record.key]
             if is_own(entry):
                 if cause == "expired":
                     continue  # an ordinary member that raced the expiry moves on
@@ -272,8 +275,8 @@ def flat(claim_name: str) -> str:
     return claim_name.rsplit("/", 1)[1]
 
 
-def ms_of(stamped: Entry | Record) -> int:
-    return to_ms(stamped.time)
+def ms_of(entry: Entry) -> int:
+    return to_ms(entry.time)
 
 
 def millis(duration: timedelta) -> int:
