@@ -19,7 +19,7 @@ from retrigger.local_emulator.stores.blob_describe import (
     with_md5,
 )
 from retrigger.local_emulator.stores.blob_errors import CannotVerifyCopySource, Rejected
-from retrigger.local_emulator.stores.errors import NotEmulated, NotFound
+from retrigger.local_emulator.stores.errors import NotEmulated, NotFound, NotModified, PreconditionFailed
 from retrigger.local_emulator.stores.gcs_http import unquoted
 from retrigger.local_emulator.stores.gcs_media import ranged
 from retrigger.local_emulator.stores.listing import Query
@@ -134,7 +134,7 @@ class BlobCalls:
         return Response(headers=version_headers(stored))
 
     def _source(self, call: Call) -> Source:
-        """A blob of this emulator, by its URL here. Errors: CannotVerifyCopySource."""
+        """A blob of this emulator, by its URL here. Errors: CannotVerifyCopySource, PreconditionFailed."""
         url = call.headers["x-ms-copy-source"]
         try:
             parts = urlsplit(url)
@@ -144,12 +144,14 @@ class BlobCalls:
         container, _, name = rest.partition("/")
         if f"{parts.scheme}://{parts.netloc}" != call.base or not name:
             raise CannotVerifyCopySource("A copy's source is the URL of a blob of this emulator.")
-        bucket = f"{account}/{container}"
+        bucket, conditions = f"{account}/{container}", BlobConditions.of(call.headers, "x-ms-source-")
         try:
-            found = self._objects.get(bucket, name)
+            found = self._objects.get(bucket, name, None, conditions)
         except NotFound as error:
             raise CannotVerifyCopySource("The specified blob does not exist.") from error
-        return Source(bucket, name, found.generation, BlobConditions.of(call.headers, "x-ms-source-"))
+        except NotModified as error:
+            raise PreconditionFailed("The source is not as the request's condition wants it.") from error
+        return Source(bucket, name, found.generation)
 
 
 _LEASE = {"x-ms-lease-state": "available", "x-ms-lease-status": "unlocked"}
@@ -186,5 +188,6 @@ def _most(call: Call) -> int:
 
 def _asked(call: Call) -> dict[str, str]:
     """What a listing repeats of its question."""
-    shown = (("prefix", "Prefix"), ("marker", "Marker"), ("maxresults", "MaxResults"), ("delimiter", "Delimiter"))
-    return {label: call.query[parameter] for parameter, label in shown if parameter in call.query}
+    shown = (("prefix", "Prefix"), ("marker", "Marker"), ("delimiter", "Delimiter"))
+    repeated = {label: call.query[parameter] for parameter, label in shown if parameter in call.query}
+    return {**repeated, "MaxResults": str(_most(call))}
