@@ -11,7 +11,9 @@ from starlette.responses import Response
 from retrigger.local_emulator.stores import blob_xml
 from retrigger.local_emulator.stores.blob_conditions import BlobConditions, http_date
 from retrigger.local_emulator.stores.blob_describe import (
+    COPY,
     blob_headers,
+    copy_headers,
     md5_of,
     metadata,
     metadata_headers,
@@ -115,15 +117,16 @@ class BlobCalls:
 
     def copy(self, call: Call) -> Response:
         """Copy Blob, Copy Blob From URL and Put Blob From URL: all are done when they answer."""
+        identity = str(uuid.uuid4())
         stored = self._objects.copy(
             self._source(call),
             _container(call),
             call.names["blob"],
-            _copied(call.headers),
+            _copied(call.headers, identity),
             BlobConditions.of(call.headers),
             told={"api": "CopyBlob"},
         )
-        headers = {**version_headers(stored), "x-ms-copy-id": str(uuid.uuid4()), "x-ms-copy-status": "success"}
+        headers = {**version_headers(stored), **copy_headers(identity)}
         return Response(status_code=201 if "x-ms-blob-type" in call.headers else 202, headers=headers)
 
     # inside
@@ -173,10 +176,10 @@ def _metadata_of(it: Bucket) -> dict[str, str]:
             return {}
 
 
-def _copied(headers: Mapping[str, str]) -> Callable[[StoredObject], Description]:
+def _copied(headers: Mapping[str, str], identity: str) -> Callable[[StoredObject], Description]:
     """The source's description; its metadata only if the request brings none."""
     own = metadata(headers)
-    return lambda source: Description(source.attributes, own or source.metadata)
+    return lambda source: Description({**source.attributes, COPY: identity}, own or source.metadata)
 
 
 def _most(call: Call) -> int:
