@@ -204,6 +204,8 @@ def _print_environment(process: Process, state: State) -> None:
     """In a form that a shell can evaluate."""
     from retrigger.local_emulator.app import environment_variables
 
-    project = compiled_of(state).environment.project
-    for name, value in environment_variables(process.url, project).items():
+    environment = compiled_of(state).environment
+    account = next((store.account for store in environment.stores.values()), None)
+    variables = environment_variables(process.url, process.blob_url, environment.project, account)
+    for name, value in variables.items():
         say(f"export {name}={shlex.quote(value)}")

@@ -132,7 +132,7 @@ class ObjectStat:
 
 
 class Objects(Protocol):
-    """Reads objects of a bucket, and writes manifests."""
+    """Reads objects of a bucket (of Blob: ACCOUNT/CONTAINER), and writes manifests."""
 
     def read(self, bucket: str, name: str, *, version: str | None = None, limit: int) -> Iterator[bytes]:
         """Chunks of the object's first `limit` bytes. Raises Refused with code `object_gone` if it is not there."""

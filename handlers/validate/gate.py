@@ -22,7 +22,7 @@ def gate_object(objects: Objects, payload: Object, check: ObjectCheck) -> tuple[
     """
     until = time.monotonic() + GATE_SECONDS
     try:
-        chunks = objects.read(payload.bucket, payload.name, version=payload.version, limit=GATE_BYTES)
+        chunks = objects.read(payload.place, payload.name, version=payload.version, limit=GATE_BYTES)
         report = gate_csv(chunks, check, size=payload.size, deadline=lambda: time.monotonic() > until)
     except Refused as error:
         return Verdict("gate", "stop", error.code, str(error)), None
