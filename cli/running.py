@@ -35,7 +35,7 @@ def status(ctx: click.Context, folder: Path | None, form: Format) -> None:
         else:
             say(f"No emulator runs on {state.root}.")
         ctx.exit(NO)
-    told = Remote(process.url).control("GET", "/status")
+    told = Remote.at(process).control("GET", "/status")
     if form == "json":
         json_line({"running": True, "state": str(state.root), "started": process.started, **told})
         return

@@ -78,7 +78,10 @@ def _lines(it: Attempt, subject: str | None = None) -> Iterator[str]:
         yield f"{subject}  {paint('retry')}: {visible(it.error or f'the function answered {it.status}')}"
         return
     answer = it.answer if isinstance(it.answer, dict) else {}
-    outcomes: Sequence[Any] = answer.get("outcomes") or []  # type: ignore[assignment]  # our own function's answer
+    if "outcomes" not in answer:
+        yield f"{subject}  delivered"  # the host of Azure Functions tells no more; `retrigger events` does
+        return
+    outcomes: Sequence[Any] = answer["outcomes"] or []  # type: ignore[assignment]  # our own function's answer
     for outcome in outcomes:
         yield f"{subject}  {_decided(outcome)}"
 

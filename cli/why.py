@@ -108,7 +108,7 @@ def _resource(state: State, uri: str) -> Mapping[str, Json]:
         return {}
     bucket, _, name = uri.removeprefix("gs://").partition("/")
     try:
-        return Remote(process.url).call("GET", f"/storage/v1/b/{quote(bucket, safe='')}/o/{quote(name, safe='')}")
+        return Remote.at(process).call("GET", f"/storage/v1/b/{quote(bucket, safe='')}/o/{quote(name, safe='')}")
     except No as error:
         raise No(f"{uri} is not in the emulator: {error.message}") from error
 
@@ -118,7 +118,7 @@ def _models(state: State, runs: Iterable[RunView]) -> dict[str, list[str]]:
     process = running(state)
     if process is None:
         return {}
-    environment, emulator = compiled_of(state).environment, Remote(process.url)
+    environment, emulator = compiled_of(state).environment, Remote.at(process)
     parent = f"/v1/projects/{environment.project}/locations/{environment.location}/models"
     found: dict[str, list[str]] = {run.job: [] for run in runs}
     for model in emulator.call("GET", parent).get("models", []):

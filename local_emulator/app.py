@@ -143,6 +143,10 @@ class Emulator:
         return self._claim.url
 
     @property
+    def on_azure(self) -> bool:
+        return self._settings.azure is not None
+
+    @property
     def blob_url(self) -> str:
         return self._claim.blob_url
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from retrigger.handlers.ports import ObjectStat
+from retrigger.handlers.transport.azure import failure
 from retrigger.triggers.errors import Refused, Unavailable
+from retrigger.triggers.formats import blob_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +74,8 @@ class BlobObjects:
         headers = {"x-ms-blob-type": "BlockBlob", "If-None-Match": "*", "Content-Type": "application/octet-stream"}
         url = self._blob(bucket, name)
         answer = self._api.call("PUT", url, headers=headers, body=data, write=True, accept=frozenset({409, 412}))
+        if answer.status == 409 and answer.headers.get("x-ms-error-code") != "BlobAlreadyExists":
+            raise failure(answer, urlsplit(url).netloc)
         if answer.status in {409, 412} and b"".join(self.read(bucket, name, limit=len(data) + 1)) != data:
             raise Refused(
                 f"{bucket}/{name} exists with other content and is not overwritten; remove it if nobody needs it",
@@ -83,7 +87,7 @@ class BlobObjects:
 
     def _container(self, place: str) -> str:
         account, _, container = place.partition("/")
-        base = f"https://{account}.blob.core.windows.net" if self._endpoint is None else f"{self._endpoint}/{account}"
+        base = blob_place.endpoint(account) if self._endpoint is None else f"{self._endpoint}/{account}"
         return f"{base}/{quote(container, safe='')}"
 
 

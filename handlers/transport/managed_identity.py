@@ -1,7 +1,7 @@
 """Access tokens of Microsoft Entra, from the managed identity that the platform gives to a function or a machine.
 
-Sources: https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference (App Service and
-Functions) and https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token (IMDS).
+Sources: https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference, for Functions
+too, and https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token (IMDS).
 """
 
 from __future__ import annotations
