@@ -13,8 +13,8 @@ import click
 
 from retrigger.cli.errors import No, Usage
 from retrigger.cli.local import Remote, compiled_of, state_of, state_option
+from retrigger.cli.places import targets, upload
 from retrigger.cli.render import Format, examples, format_option, json_line, say, time_of, visible
-from retrigger.cli.uploads import targets, upload
 from retrigger.triggers.authoring.wording import closest
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Where `drop` puts a file: an object of Cloud Storage or a blob, by the URI that its events will have."""
+"""Objects of the emulator, of Cloud Storage or Blob, by the URIs that their events have: put there, or looked at."""
 
 from __future__ import annotations
 
@@ -38,9 +38,42 @@ class Target:
         return blob_place.uri(blob_place.Place(self.account, self.bucket, self.name))
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a store says of an object; `version` is 0 where nothing is known."""
+
+    version: str = "0"
+    size: int | None = None
+    content_type: str | None = None
+    checksum: str | None = None
+
+
+def place_of(uri: str) -> Target | None:
+    """None for what is no URI of an object."""
+    if (found := _BLOB.fullmatch(uri)) is not None:
+        return Target(found[1], found[2], unquote(found[3]))
+    bucket, slash, name = uri.removeprefix(_GCS).partition("/")
+    return Target(None, bucket, name) if uri.startswith(_GCS) and bucket and slash else None
+
+
+def stored(emulator: Remote, place: Target) -> Stored:
+    """Raises No if there is no such object."""
+    if place.account is None:
+        path = f"/storage/v1/b/{quote(place.bucket, safe='')}/o/{quote(place.name, safe='')}"
+        told = emulator.call("GET", path)
+        return Stored(told["generation"], int(told["size"]), told["contentType"], told["crc32c"])
+    headers = emulator.blob("HEAD", _path(place)).headers
+    md5 = headers.get("Content-MD5")
+    checksum = None if md5 is None else f"md5:{md5}"
+    return Stored(headers["ETag"].strip('"'), int(headers["Content-Length"]), headers["Content-Type"], checksum)
+
+
 def targets(files: Sequence[Path], uri: str) -> Iterator[tuple[Path, Target]]:
     """Where each file goes. A URI that ends in `/` is a folder: the files keep their names."""
-    to = _target(uri)
+    to = place_of(uri)
+    if to is None:
+        places = "gs://BUCKET/NAME or https://ACCOUNT.blob.core.windows.net/CONTAINER/NAME, or a folder with a `/`"
+        raise click.UsageError(f"`{uri}` is no place: write {places}.")
     is_folder = not to.name or to.name.endswith("/")
     if len(files) > 1 and not is_folder:
         raise click.UsageError(f"{len(files)} files cannot have one name: end the URI with `/`.")
@@ -57,16 +90,6 @@ def upload(emulator: Remote, file: Path, to: Target) -> Mapping[str, Any]:
         raise No(f"{to.uri}: {error.message} {_known(emulator, to.account)}") from error
 
 
-def _target(uri: str) -> Target:
-    if (found := _BLOB.fullmatch(uri)) is not None:
-        return Target(found[1], found[2], unquote(found[3]))
-    bucket, slash, name = uri.removeprefix(_GCS).partition("/")
-    if not uri.startswith(_GCS) or not bucket or not slash:
-        places = "gs://BUCKET/NAME or https://ACCOUNT.blob.core.windows.net/CONTAINER/NAME, or a folder with a `/`"
-        raise click.UsageError(f"`{uri}` is no place: write {places}.")
-    return Target(None, bucket, name)
-
-
 def _to_gcs(emulator: Remote, file: Path, to: Target, kind: str) -> Mapping[str, Any]:
     query = urlencode({"uploadType": "media", "name": to.name}, quote_via=quote)
     with file.open("rb") as content:
@@ -78,9 +101,12 @@ def _to_gcs(emulator: Remote, file: Path, to: Target, kind: str) -> Mapping[str,
 def _to_blob(emulator: Remote, file: Path, to: Target, kind: str) -> Mapping[str, Any]:
     headers = {"x-ms-blob-type": "BlockBlob", "Content-Type": kind}
     with file.open("rb") as content:
-        path = f"/{to.account}/{quote(to.bucket, safe='')}/{quote(to.name, safe='')}"
-        answer = emulator.blob("PUT", path, content, headers)
+        answer = emulator.blob("PUT", _path(to), content, headers)
         return {"uri": to.uri, "etag": answer.headers["ETag"].strip('"'), "size": content.tell()}
+
+
+def _path(place: Target) -> str:
+    return f"/{place.account}/{quote(place.bucket, safe='')}/{quote(place.name, safe='')}"
 
 
 def _known(emulator: Remote, account: str | None) -> str:
