@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from io import TextIOWrapper
 
+_LAST_PORT = 65535
 STATUS_PATH = "/retrigger/v1/status"
 
 
@@ -47,9 +48,8 @@ class _Port:
         self._faces = Router()
         try:
             self._server = Server([Mount("", self._faces, middleware=[Middleware(LoopbackOnly)])], number)
-        except (OSError, OverflowError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "there is no such port"
-            raise InUse(f"port {number} cannot be opened ({reason}); choose another, or 0 for any") from error
+        except OSError as error:
+            raise InUse(f"port {number} cannot be opened ({error.strerror}); choose another, or 0 for any") from error
         self.url = self._server.url
 
     def serve(self, routes: Sequence[BaseRoute]) -> None:
@@ -87,6 +87,8 @@ class Claim:
                 ) from error
             main = _Port(port)
             stack.callback(main.close)
+            if port == _LAST_PORT:
+                raise InUse(f"after port {port} there is none for Blob; choose another, or 0 for any")
             blob = _Port(port and port + 1)
             stack.pop_all()
         return cls(state, lock, main, blob)

@@ -32,6 +32,7 @@ COPY = "copyId"
 _META = "x-ms-meta-"
 _META_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _META_LIMIT = 8 * 1024
+_MD5 = re.compile(r"[A-Za-z0-9+/]{22}==", re.ASCII)
 
 
 def of_blob(headers: Mapping[str, str]) -> Description:
@@ -42,13 +43,16 @@ def of_blob(headers: Mapping[str, str]) -> Description:
 
 
 def of_block_list(headers: Mapping[str, str]) -> Description:
-    """Of Put Block List: the service does not know the MD5 of the whole, and keeps what it is told."""
+    """Of Put Block List: the service does not know the MD5 of the whole, it keeps what it is told. Errors: Rejected."""
     return Description(with_md5(headers), metadata(headers))
 
 
 def with_md5(headers: Mapping[str, str]) -> dict[str, str]:
-    """Every property that the headers set; what they leave out is no more."""
-    return {**_properties(headers), "contentMd5": headers.get("x-ms-blob-content-md5", "")}
+    """Every property that the headers set; what they leave out is no more. Errors: Rejected."""
+    md5 = headers.get("x-ms-blob-content-md5", "")
+    if md5 and _MD5.fullmatch(md5) is None:
+        raise Rejected("InvalidMd5", "x-ms-blob-content-md5 is the base64 of 16 bytes.")
+    return {**_properties(headers), "contentMd5": md5}
 
 
 def metadata(headers: Mapping[str, str]) -> dict[str, str]:
@@ -56,6 +60,8 @@ def metadata(headers: Mapping[str, str]) -> dict[str, str]:
     found = {name.removeprefix(_META): value for name, value in headers.items() if name.startswith(_META)}
     if not all(_META_NAME.fullmatch(name) for name in found):
         raise Rejected("InvalidMetadata", "A metadata name has letters, digits and `_`, and begins with no digit.")
+    if not all(value.isascii() and value.isprintable() for value in found.values()):
+        raise Rejected("InvalidMetadata", "A metadata value is printable ASCII.")
     if sum(len(name) + len(value) for name, value in found.items()) > _META_LIMIT:
         raise Rejected("MetadataTooLarge", f"Metadata may have {_META_LIMIT} bytes.")
     return found

@@ -87,6 +87,8 @@ def listed(text: bytes, tag: str) -> list[str | None]:
         ("PUT", "/landing/" + "a" * 1025, BLOCK_BLOB, b"x", (400, "InvalidResourceName")),
         ("PUT", "/landing/a", BLOCK_BLOB | {"Content-MD5": "AAAA"}, b"x", (400, "Md5Mismatch")),
         ("PUT", "/landing/a", BLOCK_BLOB | {"x-ms-meta-1": "x"}, b"x", (400, "InvalidMetadata")),
+        ("PUT", "/landing/a", BLOCK_BLOB | {"x-ms-meta-a": "\xe9"}, b"x", (400, "InvalidMetadata")),
+        ("PUT", "/landing/a?comp=blocklist", {"x-ms-blob-content-md5": "x"}, block_list(), (400, "InvalidMd5")),
         ("PUT", "/landing/a", BLOCK_BLOB | {"x-ms-meta-a": "x" * 9000}, b"x", (400, "MetadataTooLarge")),
         ("PUT", "/landing/a", BLOCK_BLOB | {"If-Match": "*"}, b"x", (412, "ConditionNotMet")),
         ("PUT", "/landing/a", BLOCK_BLOB | {"If-Modified-Since": "soon"}, b"x", (400, "InvalidHeaderValue")),
