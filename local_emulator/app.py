@@ -55,9 +55,10 @@ class Settings:
     """What one project needs of its emulator.
 
     All of `buckets` are made; changes in the `watched` ones reach the functions, and so do messages of `topics`
-    (projects/P/topics/T). `environment` is what functions and tasks inherit, `function_environment` is added for
-    functions only. `copies` announces every event that often. With `azure`, the functions are an app of Azure
-    Functions: `function_source` is its folder, and what reaches them comes that cloud's ways.
+    (projects/P/topics/T); `outbox` is a topic that functions publish to. `environment` is what functions and tasks
+    inherit, `function_environment` is added for functions only. `copies` announces every event that often. With
+    `azure`, the functions are an app of Azure Functions: `function_source` is its folder, and what reaches them comes
+    that cloud's ways.
     """
 
     project: str
@@ -70,6 +71,7 @@ class Settings:
     buckets: tuple[str, ...] = ()
     watched: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
+    outbox: str | None = None
     schedules: tuple[TriggerSchedule, ...] = ()
     tick_every: timedelta = timedelta(seconds=60)
     copies: int = 1
@@ -241,6 +243,8 @@ class Emulator:
             for bucket in buckets:
                 with suppress(Conflict):  # made by an earlier run on this state folder
                     store.insert_bucket(bucket, {})
+        if self._settings.outbox is not None:
+            self.queues.ensure_topic(self._settings.outbox)
         for topic in self._settings.topics:
             self.queues.ensure_topic(topic)
             self.queues.attach(

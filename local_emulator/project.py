@@ -47,7 +47,8 @@ def emulator_for(project: Project, claim: Claim, options: Options, environ: Mapp
     Raises ProjectError if the project has mistakes.
     """
     state = claim.state
-    services = {**dict.fromkeys(("storage", "vertex", "metadata"), claim.url), "blob": claim.blob_url}
+    google = dict.fromkeys(("storage", "vertex", "pubsub", "metadata"), claim.url)
+    services = {**google, "blob": claim.blob_url}
     local = local_environment(project, like=options.like, ledger=f"sqlite:{state.ledger}", services=services)
     write_atomically(state.compiled, compile_project(project, local))
     on_azure = local.cloud == "azure"
@@ -61,6 +62,7 @@ def emulator_for(project: Project, claim: Claim, options: Options, environ: Mapp
         buckets=() if on_azure else tuple(sorted(_places(local))),
         watched=() if on_azure else watched,
         topics=() if on_azure else heard,
+        outbox=None if on_azure or local.outbox is None else local.channels[local.outbox].address,
         schedules=tuple(
             TriggerSchedule(trigger.name, source.cron, source.timezone)
             for trigger in project.triggers

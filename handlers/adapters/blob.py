@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from retrigger.handlers.transport.azure import AzureStorageApi
 
 _PAGE: Final = 5000
+# What URLs cannot name: they would be resolved on the way.
+_NO_NAMES: Final = frozenset({"", ".", ".."})
 # A blob that is not there, or whose ETag is another; and the empty one: every other begins with byte 0.
 _GONE: Final = frozenset({404, 412})
 _EMPTY_RANGE: Final = 416
@@ -32,12 +34,14 @@ class BlobObjects:
         self._api = api
         self._endpoint = None if endpoint is None else endpoint.rstrip("/")
 
-    def read(self, bucket: str, name: str, *, version: str | None = None, limit: int) -> Iterator[bytes]:
-        """Chunks of the blob's first `limit` bytes, of exactly this ETag (without quotes) if one is named.
+    def read(
+        self, bucket: str, name: str, *, version: str | None = None, start: int = 0, limit: int
+    ) -> Iterator[bytes]:
+        """Chunks of the bytes from `start` on, `limit` at the most, of exactly this ETag (unquoted) if one is named.
 
         Raises Refused with code `object_gone` if it is not there, and Unavailable where the transfer breaks.
         """
-        headers = {"Range": f"bytes=0-{limit - 1}"}
+        headers = {"Range": f"bytes={start}-{start + limit - 1}"}
         if version is not None:
             if _ETAG.fullmatch(version) is None:
                 raise _gone(bucket, name)
@@ -53,6 +57,22 @@ class BlobObjects:
                 left -= len(chunk)
                 if left <= 0:
                     return
+
+    def stat(self, bucket: str, name: str) -> ObjectStat | None:
+        """The blob as it is now, None if there is none. Raises Refused or Unavailable where nothing is said of it."""
+        if name in _NO_NAMES:
+            return None
+        answer = self._api.call("HEAD", self._blob(bucket, name), accept=frozenset({404}))
+        if answer.status == 404:
+            return None
+        md5 = answer.headers.get("content-md5")
+        return ObjectStat(
+            name=name,
+            version=answer.headers.get("etag", "").strip('"'),
+            size=int(answer.headers.get("content-length", 0)),
+            checksum=f"md5:{md5}" if md5 else None,
+            content_type=answer.headers.get("content-type"),
+        )
 
     def list(self, bucket: str, prefix: str) -> Iterator[ObjectStat]:
         """Blobs in name order, a page at a time; the directories of a hierarchical account are none."""
@@ -115,4 +135,5 @@ def _stat(blob: Element) -> ObjectStat:
         version=(blob.findtext("Properties/Etag") or "").strip('"'),
         size=int(blob.findtext("Properties/Content-Length") or 0),
         checksum=f"md5:{md5}" if md5 else None,
+        content_type=blob.findtext("Properties/Content-Type"),
     )
