@@ -124,6 +124,7 @@ class _AtOnce:
             window=replace(trigger.window, quiet=timedelta(), until=None),
             object_check=trigger.object_check if refused else None,
             window_check=None,
+            validators=(),
         )
 
     def template(self, sha256: str) -> Mapping[str, Json]:
@@ -192,7 +193,7 @@ class _Explainer:
             job=run.value.job if run else None,
             request=self._request(run) if run else None,
             members=members,
-            not_checked=list(_not_checked(trigger, members)) if trigger and (outcome.window or members) else [],
+            not_checked=list(_not_checked(trigger, outcome, members)) if trigger else [],
             waits=self._waits(trigger, outcome.window) if trigger and outcome.window else None,
         )
 
@@ -284,10 +285,15 @@ def _result(outcome: Outcome, run: Stored[Run] | None) -> Result:
             return "rejected"
 
 
-def _not_checked(trigger: Trigger, members: list[Member]) -> Iterator[str]:
+def _not_checked(trigger: Trigger, outcome: Outcome, members: list[Member]) -> Iterator[str]:
+    """What would be asked on the way that the event has gone."""
     if members:
         yield "whether the objects that it names are there (each is taken to be, with 1 MiB)"
-    if trigger.object_check is not None:
+    gathers = outcome.window is not None or bool(members)
+    if not gathers and outcome.run is None:
+        return
+    if trigger.object_check is not None and gathers:
         yield f"the data of the object ({trigger.object_check.format})"
-    if trigger.window_check is not None:
+    yield from (f"what the validator {it.name} ({it.package}) would say" for it in trigger.validators)
+    if trigger.window_check is not None and gathers:
         yield f"the whole window (at least {trigger.window_check.min_rows:,} rows)"

@@ -68,7 +68,7 @@ def explain(
     headers, compiled = read_headers(headers_file), _compiled(project, environment)
     launched = False
     for payload in payloads(files):
-        for event in read_payload(payload, headers, route):
+        for event in read_payload(payload, headers, route, compiled.environment.formats):
             if isinstance(event, Malformed | Handshake):
                 say_no_event(payload.name, event, form)
                 continue
@@ -127,7 +127,7 @@ def _show(name: str, found: Explanation, *, full: bool) -> None:
 def _show_request(request: Request, *, full: bool) -> None:
     say(f"  {request.method} {request.url}")
     body: Mapping[str, Any] = request.body
-    if not full:
+    if not full and isinstance(body.get("pipelineSpec"), dict):
         body = {**body, "pipelineSpec": _in_short(body["pipelineSpec"])}
     for line in json.dumps(body, indent=2, ensure_ascii=False).splitlines():
         say(f"    {visible(line)}")

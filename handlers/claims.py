@@ -39,10 +39,11 @@ class Claims:
 
     def settle(self, name: str, stored: Stored[Claim], value: Claim) -> tuple[Stored[Claim], bool]:
         """The first verdict counts, whatever tries were counted meanwhile. -> (the claim, is it as we settled it)."""
+        undecided = stored.value.state
         settled = self.ledger.claims.swap(stored, value)
         while settled is None:
             stored = self.reread(name)
-            if stored.value.state != "open":
+            if stored.value.state != undecided:
                 return stored, False
             settled = self.ledger.claims.swap(stored, replace(value, tries=stored.value.tries))
         return settled, True

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from retrigger.handlers.arrivals import Arrival, arrivals
 from retrigger.handlers.claims import Claims, outcome
 from retrigger.handlers.direct import Direct
+from retrigger.handlers.gate import Gate
 from retrigger.handlers.gathering import Gathering
 from retrigger.handlers.joining import Joining
 from retrigger.handlers.named import Named
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from retrigger.handlers.admit import Admission
+    from retrigger.handlers.ledger import Claim, Stored
     from retrigger.handlers.ports import Publisher
     from retrigger.triggers.match import Index
 
@@ -50,10 +52,11 @@ class Core:
         self.catalog = admission.catalog
         self.index = index
         self.claims = Claims(admission.ledger)
-        self.gathering = Gathering(admission, self.claims, wait)
+        self.gate = Gate(admission, self.claims, wait)
+        self.gathering = Gathering(admission, self.claims, self.gate)
         named = Named(index, admission.catalog, admission.objects)
         self.joining = Joining(self.gathering, self.claims, named, self.decide)
-        self.direct = Direct(admission, self.claims)
+        self.direct = Direct(admission, self.claims, self.gate)
         self.outbox = Outbox(admission.ledger, publisher)
         self.schedules = Schedules(self.direct, self.outbox)
 
@@ -98,18 +101,29 @@ class Core:
     def resume(self, name: str) -> Outcome | None:
         """Decide again on a claim that was left open: what the tick does with the note of a gate that failed.
 
-        A claim that says `member` is decided again too: whoever settled it may have died before the member was written.
+        One that was settled is brought on too: whoever settled it may have died before the member, the note of its run
+        or the dead letter was written, or before it was told.
         """
         stored = self.ledger.claims.get(name)
-        if stored is None or stored.value.state not in {"open", "member"} or stored.value.job is not None:
+        if stored is None:
+            return None
+        if stored.value.state not in {"gate", "open", "member"}:
+            if stored.value.state == "dead":
+                self.gate.bury(name, stored.value)
+            self.outbox.tell_again(name)
             return None
         for met in arrivals(Event.from_json(stored.value.event), self.index, self.catalog):
             if met.trigger.name == stored.value.trigger:
-                arrival = replace(met, patient=False)
-                if stored.value.joins is None:
-                    return self.decide(arrival)
-                return self._told(self.joining.go_on(arrival, name, stored))
+                return self._go_on(replace(met, patient=False), name, stored)
         verdict = Verdict("match", "stop", "no_longer_matches", "the trigger was changed meanwhile")
         self.ledger.bury(f"claim:{name}", verdict.reason, {"event": stored.value.event})
         self.ledger.claims.swap(stored, replace(stored.value, state="dead", verdicts=[verdict.to_json()]))
         return None
+
+    def _go_on(self, arrival: Arrival, name: str, stored: Stored[Claim]) -> Outcome:
+        """With what the claim holds: the objects that are left to join, or a frozen request."""
+        if stored.value.joins is not None:
+            return self._told(self.joining.go_on(arrival, name, stored))
+        if stored.value.job is not None:
+            return self._told(self.direct.go_on(arrival, name, stored, fresh=False))
+        return self.decide(arrival)

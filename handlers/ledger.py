@@ -30,7 +30,7 @@ MAX_CARRIES: Final = 3
 MAX_TRIES: Final = 5
 _NOTE_SHARDS: Final = 8
 
-ClaimState = Literal["open", "member", "marker", "joined", "run", "rejected", "dead"]
+ClaimState = Literal["gate", "open", "member", "marker", "joined", "run", "rejected", "dead"]
 Cause = Literal["quiet", "marker", "settle", "idle", "max_wait", "reject", "empty", "expired"]
 NoteKind = Literal["window", "run", "carry", "claim", "schedule", "outcome"]
 RunState = Literal["ready", "wait", "launched", "cancelling", "carrying", "ended"]
@@ -48,7 +48,9 @@ class Body:
 class Claim(Body):
     """`c/`: one per (trigger, identity). `event` is canonical JSON; `job` is set for what launches directly.
 
-    `joins` is set for a message that names objects: those that are left to join, and what became of the others.
+    `open`: the gate has not decided on an object, or a run has not begun; `gate`: validators are still to judge an
+    event that launches directly. `joins` is set for a message that names objects: those that are left to join, and what
+    became of the others.
     """
 
     state: ClaimState

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 OUTCOME: Final = "retrigger.outcome"
 RUN_ENDED: Final = "retrigger.run.ended"
 STORED: Final[Mapping[str, Result]] = {
+    "gate": "deferred",
     "open": "deferred",
     "member": "deferred",
     "marker": "deferred",

@@ -44,7 +44,7 @@ class Schedules:
         minute = schedule.scheduled_for.replace(second=0, microsecond=0)
         since_ms = min(to_ms(minute) - 1, self.ledger.now_ms())
         for done in self.catch_up(arrival.trigger, source, since_ms):
-            if done.result in {"launched", "deferred", "skipped"}:
+            if done.result != "duplicate":
                 return done
         return outcome(arrival, "duplicate", Verdict("claim", "stop", "nothing_due", "no slot is due"))
 

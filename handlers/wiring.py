@@ -19,6 +19,7 @@ from retrigger.handlers.transport.google import GoogleApi
 from retrigger.handlers.transport.http import Http, HttpSettings
 from retrigger.triggers.compiled import load
 from retrigger.triggers.errors import RetriggerError
+from retrigger.triggers.formats import parse
 from retrigger.triggers.frozen import dataclass
 from retrigger.triggers.match import Index
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from retrigger.handlers.tick import Tick
     from retrigger.triggers.compiled import Compiled
     from retrigger.triggers.event import Event
+    from retrigger.triggers.formats import Parsed
     from retrigger.triggers.spec import Environment
 
 _TICK_S = 45.0  # a tick every minute: one that has much to do ends before the next begins
@@ -57,6 +59,11 @@ class App:
 
     core: Core
     ledger: Ledger
+
+    def parse(self, headers: Mapping[str, str], body: bytes, route: str) -> Parsed:
+        """The events of a request that came now, also in the project's own formats. Errors: as `formats.parse`."""
+        formats = self.core.catalog.environment.formats
+        return parse(headers, body, route, now=self.ledger.records.now(), plugins=formats)
 
     def tick(self) -> Tick:
         """A tick with a minute's patience, to be run once."""
@@ -119,7 +126,16 @@ def records_of(address: str) -> Records:
 
 
 def cloud_of(environment: Environment, environ: Mapping[str, str]) -> tuple[Launcher, Objects]:
-    """The environment's platform and its stores."""
+    """The platform that its pipelines run on, the cloud's own or a plug-in's, and its stores."""
+    launcher, objects = _built_in(environment, environ)
+    if environment.launcher is not None:
+        from retrigger.handlers.adapters.plugin import PlugInLauncher
+
+        launcher = PlugInLauncher(environment.launcher, environment)
+    return launcher, objects
+
+
+def _built_in(environment: Environment, environ: Mapping[str, str]) -> tuple[Launcher, Objects]:
     match environment.cloud:
         case "gcp":
             api = google_api(environment, environ)

@@ -40,6 +40,7 @@ FORBIDDEN = (
     "google.auth",
     "google.cloud",
     "grpc",
+    "importlib.metadata",
     "jsonschema",
     "jwt",
     "kfp",

@@ -75,6 +75,19 @@ Source: TypeAlias = ObjectSource | MessageSource | ScheduleSource | LifecycleSou
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlugIn:
+    """What an entry point stood for when the project was compiled: functions import `target`, and look for nothing.
+
+    `name` is what the author wrote, `target` the path `module:attribute`, `package` who offered it (`NAME==VERSION`).
+    """
+
+    name: str
+    target: str
+    package: str
+    options: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """What the cells of a column must be. `one_of` restricts to these texts (type `str`)."""
 
@@ -145,7 +158,7 @@ class OnFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """One declared trigger."""
+    """One declared trigger. `validators` judge its events in this order, after the checks of the object."""
 
     name: str
     sources: tuple[Source, ...]
@@ -154,6 +167,7 @@ class Trigger:
     filter: str | None = None
     object_check: ObjectCheck | None = None
     window_check: WindowCheck | None = None
+    validators: tuple[PlugIn, ...] = ()
     window: WindowRule = field(default_factory=WindowRule)
     concurrency: Concurrency = field(default_factory=Concurrency)
     throttle: Throttle | None = None
@@ -289,6 +303,7 @@ class Environment:
     `outbox` is the channel (its name) on which outcomes and the ends of runs leave; None: they do not.
     `services` replaces a service's public address ("storage", "blob", "vertex", "pubsub", "metadata"): the emulator's
     way in. The addresses of issuers' public keys are "google_certs" and "entra_certs".
+    `launcher` stands in for the cloud's own; `formats` are the project's, by the route that each one reads.
     """
 
     name: str
@@ -307,6 +322,8 @@ class Environment:
     callers: Literal["platform"] | tuple[Caller, ...] = ()
     outbox: str | None = None
     services: Mapping[str, str] = field(default_factory=dict)
+    launcher: PlugIn | None = None
+    formats: Mapping[str, PlugIn] = field(default_factory=dict)
 
     def platform(self, name: str | None) -> Platform:
         """The platform of this name, or the one where the pipelines run. KeyError if there is none of the name."""

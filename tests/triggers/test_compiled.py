@@ -34,6 +34,7 @@ from retrigger.triggers.spec import (
     OnFailure,
     Pipeline,
     Platform,
+    PlugIn,
     ScheduleSource,
     Store,
     Throttle,
@@ -100,6 +101,7 @@ launches = (
     )
 )
 columns = st.builds(Column, type=st.sampled_from(["str", "int"]), one_of=st.lists(text, max_size=2).map(tuple))
+plug_ins = st.builds(PlugIn, name=text, target=text, package=text, options=st.dictionaries(text, jsons, max_size=2))
 triggers = st.builds(
     Trigger,
     name=text,
@@ -115,6 +117,7 @@ triggers = st.builds(
         max_bytes=st.none() | numbers,
     ),
     window_check=st.none() | st.builds(WindowCheck, min_rows=st.none() | numbers),
+    validators=st.lists(plug_ins, max_size=2).map(tuple),
     window=st.builds(
         WindowRule,
         key=st.none() | text,
@@ -166,6 +169,8 @@ environments = st.builds(
     limits=st.builds(Limits, submit_per_minute=st.none() | numbers, running=st.none() | numbers),
     callers=st.just("platform") | st.lists(callers, max_size=3).map(tuple),
     services=st.dictionaries(text, text, max_size=2),
+    launcher=st.none() | plug_ins,
+    formats=st.dictionaries(text, plug_ins, max_size=2),
 )
 
 DEV = Environment(

@@ -53,12 +53,12 @@ def local_environment(project: Project, *, like: str | None, ledger: str, servic
     If `like` is None it is the first Google one, or else the first: Azure ML is not emulated yet.
 
     Identities and labels stay: they are harmless there. `callers` do not: nobody signs tokens on a laptop, and only
-    programs of the same machine may call.
+    programs of the same machine may call. Nor does a `launcher`: it would launch for real.
     """
     names = list(project.environments)
     google = [name for name in names if project.environments[name].cloud == "gcp"]
-    chosen = like or next(iter(google or names))
-    return replace(named(project, chosen), name="local", ledger=ledger, callers=(), services=dict(services))
+    chosen = named(project, like or next(iter(google or names)))
+    return replace(chosen, name="local", ledger=ledger, callers=(), launcher=None, services=dict(services))
 
 
 def named(project: Project, name: str) -> Environment:

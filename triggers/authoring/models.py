@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from retrigger.triggers.authoring.fields import (
@@ -16,6 +16,7 @@ from retrigger.triggers.authoring.fields import (
     Expression,
     FilePath,
     Glob,
+    Identifier,
     Later,
     Name,
     NotYet,
@@ -24,7 +25,7 @@ from retrigger.triggers.authoring.fields import (
     TriggerName,
 )
 from retrigger.triggers.authoring.launching import Launch
-from retrigger.triggers.authoring.model import Model, Parameters
+from retrigger.triggers.authoring.model import Model, Parameters, form
 
 
 class ObjectSource(Model):
@@ -173,11 +174,30 @@ class WindowCheck(Model):
     min_rows: Count | None = Field(default=None, description="At least so many rows, of all members together.")
 
 
+def _one_name(value: str | dict[str, dict[str, object]]) -> object:
+    if isinstance(value, dict) and len(value) != 1:
+        raise PydanticCustomError("one_of_keys", "names exactly one plug-in: write each as an entry of the list")
+    return value
+
+
+Validator = Annotated[
+    Annotated[Name, Tag("short")] | Annotated[dict[Name, dict[Identifier, object]], Tag("full")],
+    Discriminator(form),
+    AfterValidator(_one_name),
+]
+
+
 class Validate(Model):
     """Checks before money is spent."""
 
     object: ObjectCheck | None = Field(default=None, description="What every object must satisfy.")
     window: WindowCheck | None = Field(default=None, description="What all objects of a window must satisfy together.")
+    validators: list[Validator] = Field(
+        default=[],
+        alias="with",
+        max_length=10,
+        description="Plug-ins that judge the event, and the data of its object: `NAME`, or `{NAME: {OPTION: VALUE}}`.",
+    )
 
 
 class Until(Model):

@@ -19,6 +19,7 @@ from retrigger.triggers.spec import (
     ObjectSource,
     OnFailure,
     Pipeline,
+    PlugIn,
     Store,
     Throttle,
     Trigger,
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 
     from retrigger.triggers.event import Json
 
-Style = Literal["mixed", "honest", "tight", "quiet", "late", "stormy", "named"]
+JUDGE = PlugIn(name="judge", target="tests.handlers.protocol.judge:judge", package="tests==1")
+Style = Literal["mixed", "honest", "tight", "quiet", "late", "stormy", "named", "judged"]
 
 
 def environment(*, running: int | None = None) -> Environment:
@@ -82,14 +84,17 @@ def scene(seed: int, style: Style) -> Scene:
 
     `honest`: batches land before their marker. `tight`: hard on carry-over. `quiet`: no markers. `late`: markers come
     just when patience ends. `stormy`: every file is looked into, and the ledger is often away. `named`: messages name
-    the files of a batch, some of which the store announces too.
+    the files of a batch, some of which the store announces too. `judged`: a validator looks into every file and
+    message, and breaks on some.
     """
     chance = random.Random(f"scene {seed}")
     rule = _rule(chance, style)
-    gated = style == "stormy" or chance.random() < 0.5
+    judged = style == "judged"
+    gated = style in {"stormy", "judged"} or chance.random() < 0.5
     made = trigger(
         rule,
-        gated=gated,
+        gated=gated and not judged,
+        validators=(JUDGE,) if judged else (),
         concurrency=Concurrency(limit=chance.choice([2, 3] if style == "tight" else [1, 1, 2])),
         throttle=Throttle(limit=2, per=timedelta(minutes=10)) if chance.random() < 0.2 else None,
         on_failure=OnFailure(
@@ -101,7 +106,13 @@ def scene(seed: int, style: Style) -> Scene:
     events: list[tuple[int, Event]] = []
     for key in ["a", "b"][: chance.choice([1, 1, 2])]:
         _batches(chance, style, key, objects, events, gated=gated, rule=rule)
-    if style != "honest":
+    if judged:
+        events += [
+            (chance.randint(0, 200_000), message(f"{name}{number}"))
+            for number in (1, 2)
+            for name in ("m", "bad", "broken")
+        ]
+    elif style != "honest":
         events += [(chance.randint(0, 200_000), message(f"m{number}")) for number in range(chance.choice([0, 0, 1, 3]))]
     return Scene(
         trigger=made,

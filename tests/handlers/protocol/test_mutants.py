@@ -16,12 +16,14 @@ from retrigger.handlers.admit import Admission
 from retrigger.handlers.carrying import Carrying
 from retrigger.handlers.claims import Claims, outcome, recorded
 from retrigger.handlers.core import Core
+from retrigger.handlers.gate import Gate
 from retrigger.handlers.gathering import Gathering
 from retrigger.handlers.joining import Joining
 from retrigger.handlers.judging import Judging
 from retrigger.handlers.ledger import Claim, Ledger, Stored
 from retrigger.handlers.tick import Tick
 from retrigger.handlers.windows import Joined, WindowId, Windows, first_look
+from retrigger.triggers.errors import RetriggerError
 from tests.handlers.protocol.test_simulation import play
 from tests.handlers.protocol.world import AnyOrder, Parts, Violation
 
@@ -71,6 +73,25 @@ class ResumesOnlyOpenClaims(Core):
     def resume(self, name: str) -> Outcome | None:
         stored = self.ledger.claims.get(name)
         return None if stored is None or stored.value.state == "member" else super().resume(name)
+
+
+class LeavesRunsToTheirNote(Core):
+    """A claim with a request needs no decision: the note of its run will bring it on."""
+
+    def resume(self, name: str) -> Outcome | None:
+        stored = self.ledger.claims.get(name)
+        return None if stored is None or stored.value.job is not None else super().resume(name)
+
+
+class LaunchesWhatIsNotJudged(Gate):
+    """What cannot be judged now is no reason to wait."""
+
+    def decide(self, name: str, stored: Stored[Claim], *args: Any, **rest: Any) -> tuple[Stored[Claim], bool]:
+        try:
+            return super().decide(name, stored, *args, **rest)
+        except RetriggerError:
+            stored = self.claims.reread(name)
+            return self.claims.settle(name, stored, replace(stored.value, state="open"))
 
 
 class AcknowledgesUnnoted(AnyOrder):
@@ -123,7 +144,7 @@ class MarkerDuplicateAcks(Gathering):
     """A marker whose claim exists is a duplicate."""
 
     def mark(self, arrival: Arrival) -> Outcome:
-        if self.ledger.claims.get(self.claims.name(arrival)) is not None:
+        if self.claims.ledger.claims.get(self.claims.name(arrival)) is not None:
             return outcome(arrival, "duplicate")
         return super().mark(arrival)
 
@@ -334,6 +355,8 @@ NAIVE = {
     "check, then act on a claim": Naive(Parts(claims=CheckThenAct), "A CLAIM WENT BACK", "stormy", range(100)),
     "the member before its claim": Naive(Parts(claims=MemberBeforeClaim), "DOUBLED", "mixed", range(60)),
     "resume only open claims": Naive(Parts(core=ResumesOnlyOpenClaims), "LOST", "stormy", range(30, 120)),
+    "leave runs to their note": Naive(Parts(core=LeavesRunsToTheirNote), "LOST", "judged", range(30)),
+    "launch what is not judged": Naive(Parts(gate=LaunchesWhatIsNotJudged), "BAD MEMBER RAN", "judged", range(30)),
     "acknowledge without a note": Naive(Parts(ledger=AcknowledgesUnnoted), "LOST|NOT ENDED|STUCK", "stormy", range(20)),
     "live before its note": Naive(Parts(windows=LiveBeforeNote), "LOST|NOT ENDED|STUCK", "late", range(60)),
     "strike off before joining": Naive(Parts(joining=StrikesOffFirst), "LOST", "named", range(60)),

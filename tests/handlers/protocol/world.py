@@ -21,6 +21,7 @@ from retrigger.handlers.admit import Admission
 from retrigger.handlers.carrying import Carrying
 from retrigger.handlers.claims import Claims
 from retrigger.handlers.core import Core
+from retrigger.handlers.gate import Gate
 from retrigger.handlers.gathering import Gathering
 from retrigger.handlers.joining import Joining
 from retrigger.handlers.judging import Judging
@@ -124,6 +125,7 @@ class Parts:
     slots: type[Slots] = Slots
     admission: type[Admission] = Admission
     claims: type[Claims] = Claims
+    gate: type[Gate] = Gate
     gathering: type[Gathering] = Gathering
     joining: type[Joining] = Joining
     core: type[Core] = Core
@@ -138,7 +140,8 @@ class Parts:
         index = Index.build([catalog.only], catalog.environment)
         core = self.core(admission, index, lambda _: world.edge())
         core.claims = core.direct.claims = self.claims(ledger)
-        core.gathering = self.gathering(admission, core.claims, lambda _: world.edge())
+        core.gate = core.direct.gate = self.gate(admission, core.claims, lambda _: world.edge())
+        core.gathering = self.gathering(admission, core.claims, core.gate)
         core.joining = self.joining(core.gathering, core.claims, core.joining.named, core.decide)
         return core
 
@@ -350,7 +353,8 @@ class HostileRecords:
     def _claim_goes_on(self, old: Record, body: Mapping[str, Any]) -> None:
         """A claim that was settled stays settled; a member moves only out of a window that is closed without it."""
         before, after = old.body["state"], body["state"]
-        _require(before in {"open", after}, f"A CLAIM WENT BACK: {before} -> {after}")
+        back = (before, after) == ("open", "gate") or before not in {"gate", "open", after}
+        _require(not back, f"A CLAIM WENT BACK: {before} -> {after}")
         if before == after == "member":
             manifest = self._world.ledger.manifests.get(str(old.body["window"]))
             moves = manifest is not None and old.key.rsplit("/", 1)[1] not in manifest.value.own
@@ -459,8 +463,9 @@ def assert_nothing_lost_or_doubled(world: World) -> None:
             refused.update(manifest.value.entries)
         _closed_for_a_reason(manifest.value, trigger)
     for subject, claim in _expected(world).items():
-        if claim == "bad":
+        if claim in {"bad", "broken"}:
             _require(not tried[subject], "A BAD MEMBER RAN")
+            _require(claim == "bad" or subject in dead, f"LOST: {subject}")
             continue
         _require(good[subject] <= 1, f"DOUBLED: {subject}")
         _require(not (good[subject] and subject in dead | refused), f"SUCCEEDED AND DEAD: {subject}")
@@ -517,7 +522,7 @@ def _dead(world: World) -> set[str]:
 
 
 def _expected(world: World) -> dict[str, str]:
-    """Subject (flat claim name) -> `good` or `bad`, of all that was delivered or named, markers aside."""
+    """Subject (flat claim name) -> `good`, `bad` or `broken` (its judge breaks), of all that came or was named."""
     expected = {}
     for _, event in world.scene.deliveries:
         match event.payload:
@@ -525,9 +530,12 @@ def _expected(world: World) -> dict[str, str]:
                 objects = [name]
             case Message(json={"files": list(uris)}):
                 objects = [str(uri).removeprefix("gs://landing/") for uri in uris]
+            case Message(id=message_id):
+                objects = []
+                kind = message_id.rstrip("0123456789") if message_id.startswith("b") else "good"
+                expected[keys.digest(world.scene.trigger.name, event.identity)] = kind
             case _:
                 objects = []
-                expected[keys.digest(world.scene.trigger.name, event.identity)] = "good"
         for name in objects:
             if not name.endswith("_DONE"):
                 subject = keys.digest(world.scene.trigger.name, landed(name, 0).identity)
