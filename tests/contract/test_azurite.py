@@ -1,33 +1,25 @@
 """The same requests to Azurite and to the emulator's Blob: what they answer must not differ.
 
-Azurite is Microsoft's own emulator. `npm install --prefix ~/.cache/retrigger/azurite azurite` puts it where this looks.
+Azurite is Microsoft's own emulator; `make setup` installs it where npm is.
 """
 
 from __future__ import annotations
 
 import http.client
-import os
-import shutil
-import socket
-import subprocess
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
 
-from tests.local_emulator.conftest import eventually
-from tests.local_emulator.stores.blob_store import ACCOUNT, BLOCK_BLOB, KEY, BlobStore
+from tests.contract.azurite import ACCOUNT, KEY, azurite
+from tests.local_emulator.stores.blob_store import BLOCK_BLOB, BlobStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "retrigger" / "azurite"
-AZURITE = shutil.which("azurite-blob") or shutil.which("azurite-blob", path=CACHE / "node_modules" / ".bin")
-pytestmark = pytest.mark.skipif(AZURITE is None, reason=f"azurite-blob is neither on the PATH nor in {CACHE}")
+    from pathlib import Path
 
 BOX = "/box?restype=container"
 PAST, FUTURE = "Mon, 01 Jan 2018 00:00:00 GMT", "Mon, 01 Jan 2099 00:00:00 GMT"
@@ -124,40 +116,17 @@ def sas() -> str:
     )
 
 
-def listens(port: int) -> bool:
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=1)) as connection:
-        try:
-            connection.connect()
-        except OSError:
-            return False
-        return True
-
-
 @pytest.fixture(scope="module")
-def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    folder = tmp_path_factory.mktemp("azurite")
-    options = ["--silent", "--disableTelemetry", "--skipApiVersionCheck", "--loose"]
-    with socket.socket() as reserved:  # bound and never listening: nobody else is given the port
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        reserved.bind(("127.0.0.1", 0))
-        port = reserved.getsockname()[1]
-        at = ["--location", str(folder), "--blobHost", "127.0.0.1", "--blobPort", str(port)]
-        with (
-            (folder / "log").open("wb") as log,
-            subprocess.Popen([str(AZURITE), *at, *options], stdout=log, stderr=log) as process,
-        ):
-            try:
-                eventually(lambda: process.poll() is not None or listens(port), 30)
-                yield Service(f"127.0.0.1:{port}", sas())
-            finally:
-                process.kill()
+def microsofts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with azurite(tmp_path_factory.mktemp("azurite")) as it:
+        yield Service(f"127.0.0.1:{it.port}", sas())
 
 
-def test_the_answers_are_azurites(azurite: Service, tmp_path: Path) -> None:
+def test_the_answers_are_azurites(microsofts: Service, tmp_path: Path) -> None:
     store = BlobStore(tmp_path)
     try:
-        ours = Service(store.server.url.removeprefix("http://"), azurite.sas)
-        answers = [[_told(step, service.ask(step)) for service in (ours, azurite)] for step in STEPS]
+        ours = Service(store.server.url.removeprefix("http://"), microsofts.sas)
+        answers = [[_told(step, service.ask(step)) for service in (ours, microsofts)] for step in STEPS]
     finally:
         store.close()
     assert [mine for mine, _ in answers] == [theirs for _, theirs in answers]

@@ -15,6 +15,7 @@ from retrigger.local_emulator.stores.blob_http import routes
 from retrigger.local_emulator.stores.listing import Query
 from retrigger.local_emulator.stores.names import BLOB
 from retrigger.local_emulator.stores.objects import Objects
+from tests.contract.azurite import ACCOUNT, KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
     from retrigger.local_emulator.stores.resource import ObjectChange
 
-ACCOUNT = "devstoreaccount1"
-# Azurite's, known to everybody.
-KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # gitleaks:allow
 BLOCK_BLOB = {"x-ms-blob-type": "BlockBlob"}
 
 
