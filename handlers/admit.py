@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from retrigger.handlers.carrying import Carrying
+from retrigger.handlers.following import Following
 from retrigger.handlers.freezing import Freezing
 from retrigger.handlers.judging import Judging
 from retrigger.handlers.launch import send
@@ -45,6 +46,7 @@ class Admission:
         self.judging = Judging(self.windows)
         self.carrying = Carrying(self.windows)
         self.slots = Slots(ledger)
+        self.following = Following(launcher, self.carrying, self.slots)
         self.listing = Listing(ledger, catalog, objects)
         self.freezing = Freezing(ledger, catalog, objects, self.listing)
         self._kept: set[str] = set()

@@ -16,10 +16,10 @@ from retrigger.handlers.admit import Admission
 from retrigger.handlers.carrying import Carrying
 from retrigger.handlers.claims import Claims, outcome
 from retrigger.handlers.core import Core
+from retrigger.handlers.following import Following
 from retrigger.handlers.gathering import Gathering
 from retrigger.handlers.judging import Judging
 from retrigger.handlers.ledger import Claim, Ledger, Stored
-from retrigger.handlers.tick import Tick
 from retrigger.handlers.windows import Joined, WindowId, Windows, first_look
 from tests.handlers.protocol.test_simulation import play
 from tests.handlers.protocol.world import AnyOrder, Parts, Violation
@@ -207,7 +207,7 @@ class Releases(Admission):
 # carrying over
 
 
-class FreesFirst(Tick):
+class FreesFirst(Following):
     """End the failed run and free its slot, then carry its members over."""
 
     def _failed(self, name: str, run: Stored[Run], seen: Run) -> Stored[Run] | None:
@@ -216,8 +216,8 @@ class FreesFirst(Tick):
         ended = self.ledger.runs.swap(run, replace(seen, state="ended", outcome="failed"))
         if ended is None:
             return None
-        self.admission.slots.free(ended.value.gates, name)
-        return self.admission.carrying.carry(name, ended)
+        self.slots.free(ended.value.gates, name)
+        return self.carrying.carry(name, ended)
 
 
 class ReferenceFirst(Carrying):
@@ -332,7 +332,7 @@ NAIVE = {
     "seal a head that was not judged": Naive(Parts(windows=SealsBlind), "REJECTED WITH ITS MARKER", "late", range(100)),
     "helpers guess the cause": Naive(Parts(windows=HelperGuesses), "LAUNCHED AGAINST at_max_wait", "late", range(120)),
     "release what was granted": Naive(Parts(admission=Releases), "MORE RUNS THAN SLOTS", "late", range(200)),
-    "free the slot first": Naive(Parts(tick=FreesFirst), "LOST", "tight", range(60)),
+    "free the slot first": Naive(Parts(following=FreesFirst), "LOST", "tight", range(60)),
     "the reference before the run names it": Naive(
         Parts(carrying=ReferenceFirst), "SUCCEEDED AND DEAD|ENDLESS", "tight", range(280, 320)
     ),

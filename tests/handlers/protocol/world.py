@@ -21,6 +21,7 @@ from retrigger.handlers.admit import Admission
 from retrigger.handlers.carrying import Carrying
 from retrigger.handlers.claims import Claims
 from retrigger.handlers.core import Core
+from retrigger.handlers.following import Following
 from retrigger.handlers.gathering import Gathering
 from retrigger.handlers.judging import Judging
 from retrigger.handlers.ledger import MAX_CARRIES, Ledger, Pause, to_ms
@@ -108,6 +109,7 @@ class Parts:
     judging: type[Judging] = Judging
     carrying: type[Carrying] = Carrying
     slots: type[Slots] = Slots
+    following: type[Following] = Following
     admission: type[Admission] = Admission
     claims: type[Claims] = Claims
     gathering: type[Gathering] = Gathering
@@ -120,6 +122,7 @@ class Parts:
         admission.judging = self.judging(admission.windows)
         admission.carrying = self.carrying(admission.windows)
         admission.slots = self.slots(ledger)
+        admission.following = self.following(world.platform, admission.carrying, admission.slots)
         index = Index.build([catalog.only], catalog.environment)
         core = self.core(admission, index, lambda _: world.edge())
         core.claims = core.direct.claims = self.claims(ledger)
