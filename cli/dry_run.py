@@ -226,7 +226,7 @@ def _result(outcome: Outcome, run: Stored[Run] | None) -> Result:
             return outcome.result
         case "dead":
             return "dead"
-        case "observed":
+        case "observed" | "skipped":
             return "skipped"
         case _:
             return "rejected"

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from retrigger.handlers.carrying import Carrying
 from retrigger.handlers.following import Following
 from retrigger.handlers.freezing import Freezing
+from retrigger.handlers.granting import Granting
 from retrigger.handlers.judging import Judging
 from retrigger.handlers.launch import send
 from retrigger.handlers.ledger import Claim, Head, Ledger, Manifest, Run, Stored
 from retrigger.handlers.listing import Listing
-from retrigger.handlers.outcome import Verdict
-from retrigger.handlers.slots import GateRule, Slots, gates_of, throttles_of
+from retrigger.handlers.slots import Bid, GateRule, Slots, gates_of
+from retrigger.handlers.unlaunched import by_window, observed, skipped
 from retrigger.handlers.windows import WindowId, Windows
 from retrigger.triggers import keys
 from retrigger.triggers.expressions import load_expression
@@ -26,12 +27,14 @@ from retrigger.triggers.expressions import load_expression
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from retrigger.handlers.ledger import Cause, RunOutcome
+    from retrigger.handlers.granting import Grant
+    from retrigger.handlers.ledger import Cause
     from retrigger.handlers.ports import Catalog, Launcher, Objects
     from retrigger.triggers.event import Json
     from retrigger.triggers.spec import Trigger
 
-_ENDED_AS: Mapping[str, RunOutcome] = {"rejected": "rejected", "empty": "empty", "dead": "dead"}
+_UNASKED = frozenset({"reject", "empty"})
+"""Causes for which a window closes without a slot."""
 
 
 class Admission:
@@ -47,6 +50,7 @@ class Admission:
         self.carrying = Carrying(self.windows)
         self.slots = Slots(ledger)
         self.following = Following(launcher, self.carrying, self.slots)
+        self.granting = Granting(self.slots, self.following)
         self.listing = Listing(ledger, catalog, objects)
         self.freezing = Freezing(ledger, catalog, objects, self.listing)
         self._kept: set[str] = set()
@@ -64,12 +68,9 @@ class Admission:
         manifest = self._closed(window, trigger, timed=timed, first_ms=first_ms)
         if manifest is None:
             return []
-        first_run = self.run_of(trigger.name, window, 0)
         gates = self._gates(trigger, manifest.captures)
         if manifest.state != "frozen":
-            ended = self._ended(trigger, window, manifest)
-            self.ledger.runs.create(first_run, ended)
-            self.slots.free([gate.name for gate in gates], first_run)
+            self._end(trigger, window, manifest, gates)
             return []
         launched = []
         for chunk in range(len(manifest.chunks())):
@@ -94,11 +95,15 @@ class Admission:
             )
             if cause is None:
                 return None
-            if cause in {"reject", "empty"}:  # needs no slot: one try, on the head that was judged
+            if cause not in _UNASKED:
+                answer = self._ask(trigger, gates, Bid(run, cause))
+                if answer == "waits":
+                    return None
+                cause = "busy" if answer == "busy" else cause  # over a throttle, it is its runs that are skipped
+            if cause in _UNASKED or cause == "busy":  # it has no slot: one try, on the head that was judged
                 if self.windows.seal(window, head, cause) is None:
                     return None
-            elif not self._admitted(trigger, gates, run, cause):
-                return None
+                return self.windows.manifest(window)
             while head.value.n == window.n:  # granted: never judged again
                 self.windows.seal(window, head, cause, max_members=trigger.window.max_members)
                 head = self.windows.head(window.head)
@@ -121,11 +126,8 @@ class Admission:
             listed=lambda: (name for _, name in self.listing.claimed(trigger, head.captures)),
         )
 
-    def _admitted(self, trigger: Trigger, gates: tuple[GateRule, ...], run: str, cause: str) -> bool:
-        """A slot, then the throttle. A throttled run keeps its slot (R3): nobody else could be sealing on it."""
-        if not self.slots.grant(gates, run, cause):
-            return False
-        return not self.slots.throttled(throttles_of(trigger, self.catalog.environment), run)
+    def _ask(self, trigger: Trigger, gates: tuple[GateRule, ...], bid: Bid) -> Grant:
+        return self.granting.ask(trigger, self.catalog.environment, gates, bid)
 
     def _gates(self, trigger: Trigger, captures: Mapping[str, str]) -> tuple[GateRule, ...]:
         rule = trigger.concurrency.key
@@ -147,15 +149,30 @@ class Admission:
         run = self.ledger.runs.get(name)
         if run is not None and run.value.state not in {"ready", "wait"}:
             if run.value.state == "ended":
-                self.slots.free(run.value.gates, name)
+                self._ended(name, run.value)
             return False
         if run is None:
-            if not self._admitted(trigger, gates, name, manifest.cause if chunk == 0 else "chunk"):
-                return False
-            self.ledger.runs.create(name, self._frozen(window, trigger, manifest, chunk, gates))
+            answer = self._ask(trigger, gates, Bid(name, manifest.cause if chunk == 0 else "chunk"))
+            if answer == "waits" or answer == "busy":  # noqa: PLR1714  # mypy narrows no set
+                return False  # what was granted was granted to the whole window: later chunks wait for their slots
+            first = self._new_run(window, trigger, chunk, gates)
+            if answer == "granted":
+                first = self._frozen(name, first, trigger, manifest)
+            else:
+                first = skipped(first, answer, trigger, self.ledger.now_ms())
+            self.ledger.runs.create(name, first)
             run = self.ledger.runs.get(name)
             assert run is not None
+        if run.value.state == "ended":
+            self._ended(name, run.value)
+            return False
         return self._send(name, run, trigger, timed=timed)
+
+    def _ended(self, name: str, run: Run) -> None:
+        """What is left to do with a run that has ended: its slots, and what was skipped after it had failed before."""
+        if run.outcome == "skipped" and run.window is not None:
+            self.carrying.bury_skipped(name, run)
+        self.slots.free(run.gates, name)
 
     def _send(self, name: str, run: Stored[Run], trigger: Trigger, *, timed: bool) -> bool:
         """Roll a frozen run forward. -> whether this call recorded it as launched."""
@@ -163,23 +180,15 @@ class Admission:
             return False
         sent: Stored[Run] | None = run
         if run.value.state in {"ready", "wait"} and trigger.mode == "observe":
-            sent = self.ledger.runs.swap(run, self._observed(run.value))
+            sent = self.ledger.runs.swap(run, observed(run.value, self.ledger.now_ms()))
         elif run.value.state in {"ready", "wait"}:
             sent = send(self.ledger, self.launcher, name, run)
         if sent is not None and sent.value.state == "ended":
             self.slots.free(sent.value.gates, name)
         return sent is not None and sent.value.state == "launched"
 
-    def _observed(self, run: Run) -> Run:
-        """What would have been launched stands in the record; nothing was."""
-        verdict = Verdict("launch", "stop", "observed", "the trigger only observes: this would have been launched")
-        verdicts = [*run.verdicts, verdict.to_json()]
-        return replace(run, state="ended", outcome="observed", ended_ms=self.ledger.now_ms(), verdicts=verdicts)
-
-    def _frozen(
-        self, window: WindowId, trigger: Trigger, manifest: Manifest, chunk: int, gates: tuple[GateRule, ...]
-    ) -> Run:
-        run = Run(
+    def _new_run(self, window: WindowId, trigger: Trigger, chunk: int, gates: tuple[GateRule, ...]) -> Run:
+        return Run(
             state="ready",
             trigger=trigger.name,
             window=str(window),
@@ -189,28 +198,19 @@ class Admission:
             then=trigger.on_failure.then,
             created_ms=self.ledger.now_ms(),
         )
-        name = self.run_of(trigger.name, window, chunk)
+
+    def _frozen(self, name: str, run: Run, trigger: Trigger, manifest: Manifest) -> Run:
         frozen = self.freezing.window_run(name, run, trigger, manifest)
         if frozen.job is not None:
             self._keep_template(frozen.job["template"])
         return frozen
 
-    def _ended(self, trigger: Trigger, window: WindowId, manifest: Manifest) -> Run:
-        reason = {
-            "rejected": "no marker came in time, or a member was bad and `bad_member` is `reject`",
-            "empty": "it ended without members",
-            "dead": "nothing opened it before its carried members expired",
-        }[manifest.state]
-        now = self.ledger.now_ms()
-        return Run(
-            state="ended",
-            trigger=trigger.name,
-            window=str(window),
-            outcome=_ENDED_AS[manifest.state],
-            verdicts=[Verdict("window", "stop", manifest.cause, reason).to_json()],
-            created_ms=now,
-            ended_ms=now,
-        )
+    def _end(self, trigger: Trigger, window: WindowId, manifest: Manifest, gates: tuple[GateRule, ...]) -> None:
+        """The record of a window that closed without a run."""
+        name = self.run_of(trigger.name, window, 0)
+        run = self._new_run(window, trigger, 0, gates)
+        self.ledger.runs.create(name, by_window(run, manifest, run.created_ms))
+        self.slots.free(run.gates, name)
 
     # a direct run
 
@@ -224,16 +224,22 @@ class Admission:
         run = self.ledger.runs.get(run_name)
         if run is None:
             gates = self._gates_of_direct(claim.value, trigger)
-            if self.ledger.paused(trigger.name)[0] or not self._admitted(trigger, gates, run_name, "direct"):
+            if self.ledger.paused(trigger.name)[0]:
                 return False
-            self.ledger.runs.create(run_name, self._direct(name, claim.value, trigger, gates))
+            answer = self._ask(trigger, gates, Bid(run_name, "direct"))
+            if answer == "waits":
+                return False
+            first = self._direct(name, claim.value, trigger, gates)
+            if answer != "granted":
+                first = skipped(first, answer, trigger, self.ledger.now_ms())
+            self.ledger.runs.create(run_name, first)
             run = self.ledger.runs.get(run_name)
             assert run is not None
         if run.value.state == "ended":
             self.slots.free(run.value.gates, run_name)
         launched = self._send(run_name, run, trigger, timed=timed) if run.value.state in {"ready", "wait"} else False
         if claim.value.state == "open":
-            self.ledger.claims.swap(claim, replace(claim.value, state="run"))
+            self.ledger.claims.swap(claim, _answered(claim.value, run.value))
         return launched
 
     def _gates_of_direct(self, claim: Claim, trigger: Trigger) -> tuple[GateRule, ...]:
@@ -261,6 +267,13 @@ class Admission:
         if sha256 not in self._kept:
             self.ledger.keep_template(sha256, self.catalog.template(sha256))
             self._kept.add(sha256)
+
+
+def _answered(claim: Claim, run: Run) -> Claim:
+    """What a claim says once its run has a record."""
+    if run.outcome != "skipped":
+        return replace(claim, state="run")
+    return replace(claim, state="skipped", verdicts=[*claim.verdicts, *run.verdicts])
 
 
 def _text(value: Json) -> str:

@@ -89,6 +89,13 @@ class Carrying:
             self.windows.manifest(target)
         return "waiting"
 
+    def bury_skipped(self, name: str, run: Run) -> None:
+        """Dead letters for those members of a skipped run that have failed before: nobody would hear of them else."""
+        for member, entry in self.windows.members_of(run).items():
+            if entry["carries"]:
+                reason = f"it failed, and the run {name} that it was carried over to was skipped"
+                self.ledger.bury(f"{run.trigger}:{member}", reason, {"member": entry, "run": name})
+
     def _bury_carried(self, name: str, run: Run, reason: str) -> None:
         for member, entry in self.windows.members_of(run).items():
             if entry["carries"] < MAX_CARRIES:  # the others are buried already

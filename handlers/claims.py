@@ -21,6 +21,7 @@ _STORED: Mapping[str, Result] = {
     "member": "deferred",
     "marker": "deferred",
     "run": "launched",
+    "skipped": "skipped",
     "rejected": "rejected",
     "dead": "dead",
 }

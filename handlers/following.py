@@ -35,22 +35,35 @@ class Following:
             return on_grid(now, FIRST_POLL_MS)  # waits for a slot, or was changed a moment ago
         if run.value.state == "wait":
             return max(run.value.not_before_ms, now + 1)
-        if self._ask(name, run):
+        asked = self._ask(name, run)
+        if asked is not None and asked.value.state == "ended":
             return None
         age = now - run.value.launched_ms
         return on_grid(now, min(max(age, FIRST_POLL_MS), LONGEST_POLL_MS))
 
-    def _ask(self, name: str, run: Stored[Run]) -> bool:
-        """What became of a run that was launched. -> whether it has ended; its slots are free then."""
-        now: Stored[Run] | None = run
+    def has_ended(self, name: str) -> bool:
+        """Ask the platform whether a run that holds a slot has ended: the slot is free then.
+
+        Of what was granted and not launched yet the platform knows nothing: it is on its way.
+        """
+        while True:
+            run = self.ledger.runs.get(name)
+            if run is None or run.value.state in {"ready", "wait"}:
+                return False
+            asked = self._ask(name, run)
+            if asked is not None:
+                return asked.value.state == "ended"
+
+    def _ask(self, name: str, run: Stored[Run]) -> Stored[Run] | None:
+        """What became of a run that was launched; None: another worker changed it. Frees the slots of what ended."""
+        asked: Stored[Run] | None = run
         if run.value.state in {"launched", "cancelling"}:
-            now = self._apply(name, run, self.launcher.status(job_of(name, run.value).id))
+            asked = self._apply(name, run, self.launcher.status(job_of(name, run.value).id))
         elif run.value.state == "carrying":
-            now = self.carrying.carry(name, run)
-        if now is None or now.value.state != "ended":
-            return False
-        self.slots.free(now.value.gates, name)
-        return True
+            asked = self.carrying.carry(name, run)
+        if asked is not None and asked.value.state == "ended":
+            self.slots.free(asked.value.gates, name)
+        return asked
 
     def _apply(self, name: str, run: Stored[Run], status: JobStatus) -> Stored[Run] | None:
         """The record after what the platform says; None: another worker changed it."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.claims import Claims, outcome, recorded
+from retrigger.handlers.granting import may_skip
 from retrigger.handlers.ledger import MAX_TRIES, Claim, Stored
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.handlers.validate.checks import check_object
@@ -174,6 +175,12 @@ class Gathering:
         launched = self._try_to_advance(WindowId.parse(window), arrival.trigger) if now else []
         if launched:
             return recorded(arrival, stored, "launched", window=window, run=launched[0])
+        if now and may_skip(arrival.trigger):
+            run = self.admission.run_of(arrival.trigger.name, WindowId.parse(window), 0)
+            ended = self.ledger.runs.get(run)
+            if ended is not None and ended.value.outcome == "skipped":
+                said = (Verdict(**verdict) for verdict in ended.value.verdicts)
+                return recorded(arrival, stored, "skipped" if changed else "duplicate", *said, window=window, run=run)
         return recorded(arrival, stored, "deferred" if changed else "duplicate", window=window)
 
     def _try_to_advance(self, window: WindowId, trigger: Trigger) -> list[str]:

@@ -23,7 +23,7 @@ _STATES: Mapping[str | None, RunStateName] = {
     "cancelled": "cancelled",
     "lost": "lost",
 }
-_NEVER_RAN = {"rejected": "rejected", "empty": "ignored", "observed": "skipped"}
+_NEVER_RAN = {"rejected": "rejected", "empty": "ignored", "observed": "skipped", "skipped": "skipped"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +173,7 @@ class Journal:
         )
 
     def _result(self, claim: Claim, run: str | None) -> str:
-        if claim.state in {"rejected", "dead"}:
+        if claim.state in {"rejected", "dead", "skipped"}:
             return claim.state
         stored = self._ledger.runs.get(run) if run else None
         if stored is None:

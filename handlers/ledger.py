@@ -29,11 +29,11 @@ MAX_CARRIES: Final = 3
 MAX_TRIES: Final = 5
 _NOTE_SHARDS: Final = 8
 
-ClaimState = Literal["open", "member", "marker", "run", "rejected", "dead"]
-Cause = Literal["quiet", "marker", "settle", "idle", "max_wait", "reject", "empty", "expired"]
+ClaimState = Literal["open", "member", "marker", "run", "skipped", "rejected", "dead"]
+Cause = Literal["quiet", "marker", "settle", "idle", "max_wait", "reject", "empty", "expired", "busy"]
 NoteKind = Literal["window", "run", "carry", "claim", "schedule"]
 RunState = Literal["ready", "wait", "launched", "cancelling", "carrying", "ended"]
-RunOutcome = Literal["succeeded", "failed", "cancelled", "lost", "rejected", "empty", "dead", "observed"]
+RunOutcome = Literal["succeeded", "failed", "cancelled", "lost", "rejected", "empty", "dead", "observed", "skipped"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,7 @@ class Head(Body):
 class Manifest(Body):
     """`f/`: create-only. `own`: claims that were members here. `entries`: member -> object, what its run gets."""
 
-    state: Literal["frozen", "rejected", "empty", "dead"]
+    state: Literal["frozen", "rejected", "skipped", "empty", "dead"]
     trigger: str
     captures: dict[str, str]
     cause: Cause
@@ -100,9 +100,13 @@ class Manifest(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate(Body):
-    """`g/`: who holds a slot, and why: run -> cause. A successor that finds a grant does not judge again."""
+    """`g/`: who holds a slot, and why: run -> cause. A successor that finds a grant does not judge again.
+
+    `waits`: the line before the gate, where there is one: run -> since when in ms.
+    """
 
     holds: dict[str, str] = field(default_factory=dict)
+    waits: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

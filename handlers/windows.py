@@ -249,12 +249,14 @@ def _age(entry: Mapping[str, Any]) -> list[tuple[int, str]]:
     return [(len(number), number) for number in (part.lstrip("0") for part in numbers)]
 
 
-def _state(cause: Cause, *, spoiled: bool, empty: bool) -> Literal["frozen", "rejected", "empty", "dead"]:
+def _state(cause: Cause, *, spoiled: bool, empty: bool) -> Literal["frozen", "rejected", "skipped", "empty", "dead"]:
     if cause == "expired":
         return "dead"
     if cause == "reject" or spoiled:
         return "rejected"
-    return "empty" if empty else "frozen"
+    if empty:
+        return "empty"
+    return "skipped" if cause == "busy" else "frozen"
 
 
 def is_own(entry: Entry) -> bool:

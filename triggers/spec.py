@@ -117,18 +117,20 @@ class WindowRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Concurrency:
-    """At most `limit` runs at once per value of `key`; what arrives meanwhile gathers (`coalesce`) or queues."""
+    """At most `limit` runs at once per value of `key`; `when_busy`: what becomes of what is due meanwhile."""
 
     limit: int = 1
     key: str | None = None
+    when_busy: Literal["coalesce", "queue", "skip", "replace"] = "coalesce"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throttle:
-    """At most `limit` launches in any `per`; over it, they are held."""
+    """At most `limit` launches in any `per`; over it, they are held until there is room, or skipped."""
 
     limit: int
     per: timedelta
+    when_over: Literal["hold", "skip"] = "hold"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -220,9 +220,10 @@ class Concurrency(Model):
     key: Expression | None = Field(
         default=None, description="The limit holds for each value of this; default: one limit for the trigger."
     )
-    when_busy: Annotated[Literal["coalesce"], NotYet(("queue", "skip", "replace"))] = Field(
+    when_busy: Annotated[Literal["coalesce", "skip"], NotYet(("queue", "replace"))] = Field(
         default="coalesce",
-        description="`coalesce`: what arrives meanwhile gathers, and exactly one follow-up run gets it.",
+        description="What becomes of what is due while the limit is reached: `coalesce` gathers it for one follow-up "
+        "run, `skip` lets it go.",
     )
 
 
@@ -231,8 +232,9 @@ class Throttle(Model):
 
     limit: Annotated[int, Field(ge=1, le=500)] = Field(description="Launches in any such period.")
     per: Period = Field(description="The period, such as `24h`.")
-    when_over: Annotated[Literal["hold"], NotYet(("skip",))] = Field(
-        default="hold", description="What becomes of a launch over the limit: `hold` lets it wait for its turn."
+    when_over: Literal["hold", "skip"] = Field(
+        default="hold",
+        description="What becomes of a launch over the limit: `hold` lets it wait for its turn, `skip` lets it go.",
     )
 
 

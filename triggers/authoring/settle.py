@@ -28,7 +28,7 @@ def trigger(file: models.TriggerFile, defaults: environments.Defaults, documents
         window_check=spec.WindowCheck(min_rows=checks.window.min_rows) if checks and checks.window else None,
         window=_window(admit.window) if admit.window else spec.WindowRule(),
         concurrency=_concurrency(admit.concurrency, defaults.concurrency),
-        throttle=spec.Throttle(limit=admit.throttle.limit, per=admit.throttle.per) if admit.throttle else None,
+        throttle=_throttle(admit.throttle) if admit.throttle else None,
         keep=(file.deduplicate or admit.deduplicate or defaults.deduplicate).keep,
         on_failure=spec.OnFailure(retry=file.on_failure.retry, then=file.on_failure.then),
         launch=_launch(file.launch, documents),
@@ -171,7 +171,12 @@ def _concurrency(own: models.Concurrency | None, default: models.Concurrency) ->
     return spec.Concurrency(
         limit=own.limit if own and "limit" in told else default.limit,
         key=own.key if own and "key" in told else default.key,
+        when_busy=own.when_busy if own and "when_busy" in told else default.when_busy,
     )
+
+
+def _throttle(throttle: models.Throttle) -> spec.Throttle:
+    return spec.Throttle(limit=throttle.limit, per=throttle.per, when_over=throttle.when_over)
 
 
 def _launch(file: launching.Launch, documents: Mapping[str, Json]) -> launches.Launch:

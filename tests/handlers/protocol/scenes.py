@@ -29,7 +29,7 @@ from tests.handlers.protocol.world import BAD, GOOD, START, Scene
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Style = Literal["mixed", "honest", "tight", "quiet", "late", "stormy"]
+Style = Literal["mixed", "honest", "tight", "quiet", "late", "stormy", "skip"]
 
 
 def environment(*, running: int | None = None) -> Environment:
@@ -82,7 +82,8 @@ def scene(seed: int, style: Style) -> Scene:
     """A scene of a style.
 
     `honest`: batches land before their marker. `tight`: hard on carry-over. `quiet`: no markers. `late`: markers come
-    just when patience ends. `stormy`: every file is looked into, and the ledger is often away.
+    just when patience ends. `stormy`: every file is looked into, and the ledger is often away. `skip`: what finds no
+    slot, or no room under its throttle, is let go.
     """
     chance = random.Random(f"scene {seed}")
     rule = _rule(chance, style)
@@ -90,8 +91,11 @@ def scene(seed: int, style: Style) -> Scene:
     made = trigger(
         rule,
         gated=gated,
-        concurrency=Concurrency(limit=chance.choice([2, 3] if style == "tight" else [1, 1, 2])),
-        throttle=Throttle(limit=2, per=timedelta(minutes=10)) if chance.random() < 0.2 else None,
+        concurrency=Concurrency(
+            limit=chance.choice([2, 3] if style == "tight" else [1, 1, 2]),
+            when_busy="skip" if style == "skip" and seed % 4 else "coalesce",
+        ),
+        throttle=_throttle(chance, style),
         on_failure=OnFailure(
             retry=0 if style == "tight" else chance.choice([0, 0, 1]),
             then="carry_over" if style == "tight" else chance.choice(["carry_over", "carry_over", "dead"]),
@@ -110,6 +114,12 @@ def scene(seed: int, style: Style) -> Scene:
         objects=objects,
         pauses=_pauses(chance) if style == "mixed" and chance.random() < 0.3 else [],
     )
+
+
+def _throttle(chance: random.Random, style: Style) -> Throttle | None:
+    if chance.random() >= (0.6 if style == "skip" else 0.2):
+        return None
+    return Throttle(limit=2, per=timedelta(minutes=10), when_over="skip" if style == "skip" else "hold")
 
 
 def _rule(chance: random.Random, style: Style) -> WindowRule:

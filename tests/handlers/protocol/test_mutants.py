@@ -18,6 +18,7 @@ from retrigger.handlers.claims import Claims, outcome
 from retrigger.handlers.core import Core
 from retrigger.handlers.following import Following
 from retrigger.handlers.gathering import Gathering
+from retrigger.handlers.granting import Granting
 from retrigger.handlers.judging import Judging
 from retrigger.handlers.ledger import Claim, Ledger, Stored
 from retrigger.handlers.windows import Joined, WindowId, Windows, first_look
@@ -204,6 +205,14 @@ class Releases(Admission):
         return launched
 
 
+class SkipsUnasked(Granting):
+    """The ledger says that the slot is taken: it is."""
+
+    def _one_has_ended(self, holders: Iterable[str]) -> bool:
+        del holders
+        return False
+
+
 # carrying over
 
 
@@ -332,6 +341,7 @@ NAIVE = {
     "seal a head that was not judged": Naive(Parts(windows=SealsBlind), "REJECTED WITH ITS MARKER", "late", range(100)),
     "helpers guess the cause": Naive(Parts(windows=HelperGuesses), "LAUNCHED AGAINST at_max_wait", "late", range(120)),
     "release what was granted": Naive(Parts(admission=Releases), "MORE RUNS THAN SLOTS", "late", range(200)),
+    "skip without asking": Naive(Parts(granting=SkipsUnasked), "SKIPPED FOR A RUN THAT HAD ENDED", "skip", range(40)),
     "free the slot first": Naive(Parts(following=FreesFirst), "LOST", "tight", range(60)),
     "the reference before the run names it": Naive(
         Parts(carrying=ReferenceFirst), "SUCCEEDED AND DEAD|ENDLESS", "tight", range(280, 320)

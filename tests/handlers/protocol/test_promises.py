@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections import Counter
 
 AT_ONCE = WindowRule(key="match.k")
+SKIP = Concurrency(when_busy="skip")
 HOUR = 60 * MINUTE
 
 
@@ -154,6 +155,65 @@ def test_messages_queue_one_run_each() -> None:
     bench.finish()
     bench.finish()
     assert sorted(str(run.parameters["what"]) for run in bench.runs()) == ["m0", "m1", "m2"]
+
+
+def test_over_a_throttle_that_skips_a_launch_is_let_go_and_its_slot_is_free() -> None:
+    bench = Bench(trigger(AT_ONCE, throttle=Throttle(limit=1, per=HOUR, when_over="skip")))
+    first, second = bench.publish("m"), None
+    bench.finish()
+    outcome = bench.outcome(bench.message("n"))
+    second = (outcome.result, [verdict.code for verdict in outcome.verdicts])
+    assert (first, second) == ("launched", ("skipped", ["over"]))
+    assert (bench.publish("n"), bench.slots()) == ("duplicate", {})
+    assert (bench.drop("a/1.csv"), bench.members(), bench.slots()) == ("skipped", [], {})
+    bench.advance(HOUR)
+    assert (bench.drop("a/2.csv"), bench.members()) == ("launched", [["a/2.csv"]])
+
+
+def test_what_comes_while_a_run_is_at_work_is_skipped_and_what_comes_after_it_is_not() -> None:
+    bench = Bench(trigger(AT_ONCE, concurrency=SKIP))
+    results = [bench.publish("m"), bench.publish("n"), bench.drop("a/1.csv")]
+    bench.platform.finish(bench.runs()[0].job, JobStatus(state="succeeded"))  # and no tick has seen it yet
+    results += [bench.drop("a/2.csv"), bench.publish("o"), bench.publish("n")]
+    assert results == ["launched", "skipped", "skipped", "launched", "skipped", "duplicate"]
+    assert bench.members() == [["a/2.csv"]]
+
+
+def test_a_run_that_was_granted_and_not_launched_yet_counts_as_at_work() -> None:
+    bench = Bench(trigger(AT_ONCE, concurrency=SKIP))
+    bench.platform.before = [Unavailable("503", code="platform_unavailable")]
+    assert [bench.publish("m"), bench.publish("n")] == ["deferred", "skipped"]
+
+
+def test_what_waits_for_the_environments_limit_is_not_skipped() -> None:
+    bench = Bench(trigger(AT_ONCE, concurrency=replace(SKIP, limit=2)), environment(running=1))
+    assert [bench.publish("m"), bench.publish("n")] == ["launched", "deferred"]
+    bench.finish()
+    assert len(bench.platform.jobs) == 2
+
+
+def test_a_skipped_window_says_why_and_the_next_one_opens() -> None:
+    bench = Bench(trigger(replace(AT_ONCE, quiet=5 * MINUTE), concurrency=SKIP))
+    bench.publish("m")
+    bench.drop("a/1.csv")
+    bench.advance(6 * MINUTE)
+    [manifest] = [stored.value for stored in bench.ledger.manifests.list()]
+    assert (manifest.state, manifest.cause) == ("skipped", "busy")
+    bench.finish()
+    bench.drop("a/2.csv")
+    bench.advance(6 * MINUTE)
+    assert bench.members() == [["a/2.csv"]]
+
+
+def test_members_that_failed_once_and_are_then_skipped_are_dead_letters() -> None:
+    rule = replace(AT_ONCE, quiet=MINUTE)
+    bench = Bench(trigger(rule, throttle=Throttle(limit=1, per=HOUR, when_over="skip")))
+    bench.drop("a/1.csv")
+    bench.advance(2 * MINUTE)
+    bench.finish("failed")
+    bench.drop("a/2.csv")
+    bench.advance(5 * MINUTE)
+    assert [reason.partition(" and")[0] for reason in bench.dead()] == ["it failed,"]
 
 
 # failures

@@ -23,6 +23,7 @@ from retrigger.handlers.claims import Claims
 from retrigger.handlers.core import Core
 from retrigger.handlers.following import Following
 from retrigger.handlers.gathering import Gathering
+from retrigger.handlers.granting import Granting
 from retrigger.handlers.judging import Judging
 from retrigger.handlers.ledger import MAX_CARRIES, Ledger, Pause, to_ms
 from retrigger.handlers.ports import JobStatus, ObjectStat, Request
@@ -110,6 +111,7 @@ class Parts:
     carrying: type[Carrying] = Carrying
     slots: type[Slots] = Slots
     following: type[Following] = Following
+    granting: type[Granting] = Granting
     admission: type[Admission] = Admission
     claims: type[Claims] = Claims
     gathering: type[Gathering] = Gathering
@@ -123,6 +125,7 @@ class Parts:
         admission.carrying = self.carrying(admission.windows)
         admission.slots = self.slots(ledger)
         admission.following = self.following(world.platform, admission.carrying, admission.slots)
+        admission.granting = self.granting(admission.slots, admission.following)
         index = Index.build([catalog.only], catalog.environment)
         core = self.core(admission, index, lambda _: world.edge())
         core.claims = core.direct.claims = self.claims(ledger)
@@ -141,6 +144,12 @@ class Worker:
     began_ms: int
     priority: float
     lost: bool = False
+    full: list[str] = field(default_factory=list)
+    full_ms: int = 0
+
+    def saw_gate(self, body: Mapping[str, Any], now_ms: int) -> None:
+        """The holders of the gate that it has looked at last, and when."""
+        self.full, self.full_ms = list(body["holds"]), now_ms
 
 
 class World:
@@ -274,12 +283,17 @@ class HostileRecords:
 
     def get(self, key: str) -> Record | None:
         self._world.edge()
-        return self._world.plain.get(key)
+        found = self._world.plain.get(key)
+        if found is not None and key.startswith("g/") and self._world.worker is not None:
+            self._world.worker.saw_gate(found.body, self._world.ms)
+        return found
 
     def create(self, key: str, body: Mapping[str, Json]) -> Record | None:
         self._world.edge()
         if key.startswith("due/"):
             self._few_notes(key)
+        if key.startswith("r/") and key not in self._keys():
+            self._skipped_for_a_reason(body)
         return self._world.answer(self._world.plain.create(key, body))  # type: ignore[no-any-return]
 
     def swap(self, old: Record, body: Mapping[str, Json]) -> Record | None:
@@ -305,6 +319,38 @@ class HostileRecords:
     def now(self) -> datetime:
         return self._world.plain.now()
 
+    def _keys(self) -> set[str]:
+        return {entry.key for entry in self._world.plain.list("r/")}
+
+    def _skipped_for_a_reason(self, body: Mapping[str, Any]) -> None:
+        """Whoever skips has seen the slots taken, and after that the platform said that their runs were at work."""
+        if body["outcome"] != "skipped":
+            return
+        world, trigger, worker = self._world, self._world.scene.trigger, self._world.worker
+        assert worker is not None
+        match body["verdicts"][-1]["code"]:
+            case "over":
+                assert trigger.throttle is not None
+                begin_ms = worker.began_ms + to_ms(START) - trigger.throttle.per.total_seconds() * 1000
+                throttles = [grants.value.grants for grants in world.ledger.throttles.list()]
+                recent = [grant for grants in throttles for grant in grants if grant[1] > begin_ms]
+                _require(trigger.throttle.when_over == "skip", "SKIPPED WITHOUT A RULE")
+                _require(len(recent) >= trigger.throttle.limit, "SKIPPED BELOW THE LIMIT")
+            case "busy" if body["window"] is None:
+                _require(trigger.concurrency.when_busy == "skip", "SKIPPED WITHOUT A RULE")
+                self._really_busy(worker)
+
+    def _really_busy(self, worker: Worker) -> None:
+        ended = self._world.platform.ended_ms
+        for holder in worker.full:
+            run = self._world.ledger.runs.get(holder)
+            if run is None or run.value.state in {"ready", "wait"}:
+                continue  # nobody can know that the platform has it
+            if to_ms(run.record.time) - to_ms(START) < worker.full_ms:
+                job = f"{holder}-{run.value.epoch}" if run.value.epoch else holder
+                _require(ended.get(job, worker.full_ms) >= worker.full_ms, "SKIPPED FOR A RUN THAT HAD ENDED")
+        _require(len(worker.full) >= self._world.scene.trigger.concurrency.limit, "SKIPPED WITH A FREE SLOT")
+
     def _granted_while_paused(self, old: Record, body: Mapping[str, Json]) -> None:
         before, after = old.body["holds"], body["holds"]
         assert isinstance(before, dict)
@@ -325,7 +371,10 @@ class HostileRecords:
         world, trigger, rule = self._world, self._world.scene.trigger, self._world.scene.trigger.window
         window = f"{old.key.removeprefix('w/')}.{body['nonce']}.{old.body['n']}"
         cause = body["prev"]["cause"]
-        if cause not in {"reject", "empty", "expired"}:
+        if cause == "busy":
+            assert world.worker is not None
+            self._really_busy(world.worker)
+        elif cause not in {"reject", "empty", "expired"}:
             own = world.ledger.gates.get(gates_of(trigger, world.scene.environment, "")[0].name)
             run = keys.run_id(world.scene.environment.name, trigger.name, window, "0")
             _require(own is not None and run in own.value.holds, "SEALED WITHOUT A SLOT")
@@ -380,6 +429,7 @@ class Platform:
         self._world = world
         self.jobs: dict[str, Job] = {}
         self.states: dict[str, str] = {}
+        self.ended_ms: dict[str, int] = {}
         self.most_running = 0
 
     def request(self, job: Job, template: Mapping[str, Json]) -> Request:
@@ -411,6 +461,7 @@ class Platform:
             if state == "running" and self._world.random.random() < 0.02:
                 failed = self._world.random.random() < self._world.chances.fail
                 self.states[job_id] = "failed" if failed else "succeeded"
+                self.ended_ms[job_id] = self._world.ms
 
 
 # what must be true of a world at rest
@@ -430,13 +481,13 @@ def assert_nothing_lost_or_doubled(world: World) -> None:
         tried.update(subject for subject in subjects for _ in states)
         if "succeeded" in states:
             good.update(subjects)
-        if run.value.outcome in {"rejected", "dead"}:
+        if run.value.outcome in {"rejected", "dead", "skipped"}:
             refused.update(subjects)
         _require(run.value.state == "ended", f"RUN NOT ENDED: {name} {run.value.state}")
     _require(not world.platform.states, f"JOBS THAT NO RUN KNOWS: {world.platform.states}")
     dead = _dead(world)
     for manifest in ledger.manifests.list():
-        if manifest.value.state == "rejected":
+        if manifest.value.state in {"rejected", "skipped"}:
             refused.update(manifest.value.entries)
         _closed_for_a_reason(manifest.value, trigger)
     for subject, claim in _expected(world).items():
@@ -452,6 +503,9 @@ def assert_nothing_lost_or_doubled(world: World) -> None:
             assert claim.value.window is not None
             manifest = ledger.manifests.get(claim.value.window)
             _require(manifest is not None and manifest.value.until, "MARKER LOST")
+        if claim.value.run is not None and (run := ledger.runs.get(claim.value.run)):
+            skipped = run.value.outcome == "skipped"
+            _require((claim.value.state == "skipped") == skipped, f"CLAIM AND RUN DISAGREE: {claim.value.run}")
     for gate in ledger.gates.list():
         ended = {name for name in gate.value.holds if (run := ledger.runs.get(name)) and run.value.state == "ended"}
         _require(set(gate.value.holds) <= ended, f"SLOT LEAKED: {gate.value.holds}")
