@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from retrigger.handlers.carrying import Carrying
 from retrigger.handlers.following import Following
 from retrigger.handlers.freezing import Freezing
-from retrigger.handlers.granting import Granting
+from retrigger.handlers.granting import Granting, direct_order, window_order
 from retrigger.handlers.judging import Judging
 from retrigger.handlers.launch import send
 from retrigger.handlers.ledger import Claim, Head, Ledger, Manifest, Run, Stored
 from retrigger.handlers.listing import Listing
 from retrigger.handlers.slots import Bid, GateRule, Slots, gates_of
 from retrigger.handlers.unlaunched import by_window, observed, skipped
-from retrigger.handlers.windows import WindowId, Windows
+from retrigger.handlers.windows import WindowId, Windows, ms_of
 from retrigger.triggers import keys
 from retrigger.triggers.expressions import load_expression
 
@@ -77,8 +77,11 @@ class Admission:
             run = self.run_of(trigger.name, window, chunk)
             if chunk and self.ledger.runs.get(run) is None and self.ledger.paused(trigger.name)[0]:
                 break  # later chunks are new grants
-            if self._advance_chunk(window, trigger, manifest, chunk, gates=gates, timed=timed):
-                launched.append(run)
+            match self._advance_chunk(window, trigger, manifest, chunk, gates=gates, timed=timed):
+                case "launched":
+                    launched.append(run)
+                case "waits" if manifest.in_order:
+                    break
         return launched
 
     def _closed(self, window: WindowId, trigger: Trigger, *, timed: bool, first_ms: int) -> Manifest | None:
@@ -94,9 +97,11 @@ class Admission:
                 window, trigger, head.value, timed=timed, first_ms=first_ms
             )
             if cause is None:
+                if timed and window_order(trigger) != "anyone":
+                    self.slots.withdraw(gates[0], run)
                 return None
             if cause not in _UNASKED:
-                answer = self._ask(trigger, gates, Bid(run, cause))
+                answer = self._ask(trigger, gates, self._window_bid(window, trigger, run, cause))
                 if answer == "waits":
                     return None
                 cause = "busy" if answer == "busy" else cause  # over a throttle, it is its runs that are skipped
@@ -105,7 +110,9 @@ class Admission:
                     return None
                 return self.windows.manifest(window)
             while head.value.n == window.n:  # granted: never judged again
-                self.windows.seal(window, head, cause, max_members=trigger.window.max_members)
+                in_order = trigger.concurrency.when_busy == "queue"
+                most = 1 if in_order else trigger.window.max_members
+                self.windows.seal(window, head, cause, max_members=most, in_order=in_order)
                 head = self.windows.head(window.head)
         return self.windows.manifest(window)
 
@@ -126,6 +133,19 @@ class Admission:
             listed=lambda: (name for _, name in self.listing.claimed(trigger, head.captures)),
         )
 
+    def _window_bid(self, window: WindowId, trigger: Trigger, run: str, cause: Cause) -> Bid:
+        """Of a window that is still open: what came first stands for it where the oldest goes first, else the last."""
+        first = window_order(trigger)
+        if first == "anyone":
+            return Bid(run, cause)
+        came = self.windows.arrivals(window) or [self.ledger.now_ms()]
+        return Bid(run, cause, first, min(came) if first == "oldest" else max(came))
+
+    def _chunk_bid(self, trigger: Trigger, run: str, manifest: Manifest, chunk: int) -> Bid:
+        cause = manifest.cause if chunk == 0 else "chunk"
+        [came, *_] = manifest.arrivals(chunk) if manifest.in_order else [manifest.last_ms]
+        return Bid(run, cause, window_order(trigger), came)
+
     def _ask(self, trigger: Trigger, gates: tuple[GateRule, ...], bid: Bid) -> Grant:
         return self.granting.ask(trigger, self.catalog.environment, gates, bid)
 
@@ -144,18 +164,19 @@ class Admission:
         *,
         gates: tuple[GateRule, ...],
         timed: bool,
-    ) -> bool:
+    ) -> Literal["launched", "waits", "done"]:
+        """`waits`: for a slot. `done`: there is nothing to do now."""
         name = self.run_of(trigger.name, window, chunk)
         run = self.ledger.runs.get(name)
         if run is not None and run.value.state not in {"ready", "wait"}:
             if run.value.state == "ended":
                 self._ended(name, run.value)
-            return False
+            return "done"
         if run is None:
-            answer = self._ask(trigger, gates, Bid(name, manifest.cause if chunk == 0 else "chunk"))
+            answer = self._ask(trigger, gates, self._chunk_bid(trigger, name, manifest, chunk))
             if answer == "waits" or answer == "busy":  # noqa: PLR1714  # mypy narrows no set
-                return False  # what was granted was granted to the whole window: later chunks wait for their slots
-            first = self._new_run(window, trigger, chunk, gates)
+                return "waits"  # what was granted was granted to the whole window: later chunks wait for their slots
+            first = replace(self._new_run(window, trigger, chunk, gates), since_ms=manifest.last_ms)
             if answer == "granted":
                 first = self._frozen(name, first, trigger, manifest)
             else:
@@ -165,8 +186,8 @@ class Admission:
             assert run is not None
         if run.value.state == "ended":
             self._ended(name, run.value)
-            return False
-        return self._send(name, run, trigger, timed=timed)
+            return "done"
+        return "launched" if self._send(name, run, trigger, timed=timed) else "done"
 
     def _ended(self, name: str, run: Run) -> None:
         """What is left to do with a run that has ended: its slots, and what was skipped after it had failed before."""
@@ -226,10 +247,11 @@ class Admission:
             gates = self._gates_of_direct(claim.value, trigger)
             if self.ledger.paused(trigger.name)[0]:
                 return False
-            answer = self._ask(trigger, gates, Bid(run_name, "direct"))
+            bid = Bid(run_name, "direct", direct_order(trigger), ms_of(claim.record))
+            answer = self._ask(trigger, gates, bid)
             if answer == "waits":
                 return False
-            first = self._direct(name, claim.value, trigger, gates)
+            first = replace(self._direct(name, claim.value, trigger, gates), since_ms=bid.since_ms)
             if answer != "granted":
                 first = skipped(first, answer, trigger, self.ledger.now_ms())
             self.ledger.runs.create(run_name, first)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from retrigger.handlers.following import Following
-    from retrigger.handlers.slots import Bid, GateRule, Slots
+    from retrigger.handlers.slots import Bid, GateRule, Order, Slots
     from retrigger.triggers.spec import Environment, Trigger
 
 Grant: TypeAlias = Literal["granted", "waits", "busy", "over"]
@@ -50,6 +50,22 @@ class Granting:
     def _one_has_ended(self, holders: Iterable[str]) -> bool:
         """The platform is asked: an end that nobody has noticed yet is no reason to skip anything."""
         return any(self.following.has_ended(holder) for holder in holders)
+
+
+def window_order(trigger: Trigger) -> Order:
+    """Which of the windows that wait goes first; `coalesce` has none that matters: each of them gathers on."""
+    match trigger.concurrency.when_busy:
+        case "queue":
+            return "oldest"
+        case "replace":
+            return "newest"
+        case "coalesce" | "skip":
+            return "anyone"
+
+
+def direct_order(trigger: Trigger) -> Order:
+    """Which of the events that launch directly goes first: to them, `coalesce` means `queue`."""
+    return "oldest" if trigger.concurrency.when_busy == "coalesce" else window_order(trigger)
 
 
 def may_skip(trigger: Trigger) -> bool:

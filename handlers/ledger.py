@@ -78,7 +78,10 @@ class Head(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest(Body):
-    """`f/`: create-only. `own`: claims that were members here. `entries`: member -> object, what its run gets."""
+    """`f/`: create-only. `own`: claims that were members here. `entries`: member -> object, what its run gets.
+
+    `in_order`: the runs follow the arrival of their members.
+    """
 
     state: Literal["frozen", "rejected", "skipped", "empty", "dead"]
     trigger: str
@@ -91,11 +94,21 @@ class Manifest(Body):
     first_ms: int = 0
     last_ms: int = 0
     max_members: int = 1
+    in_order: bool = False
 
     def chunks(self) -> list[list[str]]:
         """Members of each run, in a fixed order; one empty chunk where nothing may run."""
-        members = sorted(self.entries) if self.state == "frozen" else []
+        order = self._arrival if self.in_order else None
+        members = sorted(self.entries, key=order) if self.state == "frozen" else []
         return [members[at : at + self.max_members] for at in range(0, len(members), self.max_members)] or [[]]
+
+    def arrivals(self, chunk: int) -> list[int]:
+        """When the members of a chunk came, in ms, the first of them first."""
+        return sorted(self._arrival(member)[0] for member in self.chunks()[chunk])
+
+    def _arrival(self, member: str) -> tuple[int, str]:
+        entry = self.entries[member]
+        return entry.get("at_ms", 0), entry["name"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +131,10 @@ class Grants(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run(Body):
-    """`r/`: one run and its state. `job` is the frozen request; `gates` are the slots that it holds."""
+    """`r/`: one run and its state. `job` is the frozen request; `gates` are the slots that it holds.
+
+    `since_ms`: when the newest of what it answers came.
+    """
 
     state: RunState
     trigger: str
@@ -138,6 +154,7 @@ class Run(Body):
     metrics: dict[str, float] = field(default_factory=dict)
     tasks: dict[str, str] = field(default_factory=dict)
     verdicts: list[dict[str, Any]] = field(default_factory=list)
+    since_ms: int = 0
     created_ms: int = 0
     launched_ms: int = 0
     ended_ms: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from retrigger.handlers.ledger import Gate, Grants, Ledger
 from retrigger.triggers import keys
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from retrigger.triggers.spec import Environment, Trigger
 
+Order: TypeAlias = Literal["anyone", "oldest", "newest"]
 _AT_MOST_REMEMBERED = 500
 _LINED_UP: Final = 8
 """How many stand in line: each of them is a write to the record of the gate, which a burst must not be."""
@@ -44,7 +45,7 @@ class Bid:
 
     run: str
     cause: str
-    first: Literal["anyone", "oldest", "newest"] = "anyone"
+    first: Order = "anyone"
     since_ms: int = 0
 
 
@@ -105,7 +106,7 @@ class Slots:
             holds = stored.value.holds
             if bid.run in holds:
                 return Standing("granted")
-            ahead = _ahead(stored.value, bid)
+            ahead = self._ahead(stored.value, bid)
             free = gate.limit - len(holds)
             if free > len(ahead):
                 if self.ledger.gates.swap(stored, _taken(stored.value, bid)) is None:
@@ -118,9 +119,33 @@ class Slots:
             if ended is not None:  # its end was recorded by a worker that died before it freed the slot
                 self.free([gate.name], ended)
                 continue
-            lined_up = _lined_up(stored.value, bid)
+            lined_up = self._lined_up(stored.value, bid)
             if lined_up == stored.value or self.ledger.gates.swap(stored, lined_up) is not None:
                 return Standing("behind" if free > 0 else "full", tuple(holds), behind=bool(ahead))
+
+    def _ahead(self, gate: Gate, bid: Bid) -> list[str]:
+        """Those of the line that go before the bid."""
+        mine = (bid.since_ms, bid.run)
+        others = [(since_ms, run) for run, since_ms in gate.waits.items() if run != bid.run]
+        match bid.first:
+            case "anyone":
+                return []
+            case "oldest":
+                return [run for since_ms, run in others if (since_ms, run) < mine]
+            case "newest":
+                return [run for since_ms, run in others if (since_ms, run) > mine]
+
+    def _lined_up(self, gate: Gate, bid: Bid) -> Gate:
+        """The gate with the bid in its line: the oldest few, or the newest alone."""
+        if bid.first == "anyone":
+            return gate
+        line = sorted((since_ms, run) for run, since_ms in (gate.waits | {bid.run: bid.since_ms}).items())
+        kept = line[:_LINED_UP] if bid.first == "oldest" else line[-1:]
+        return replace(gate, waits={run: since_ms for since_ms, run in kept})
+
+    def withdraw(self, gate: GateRule, run: str) -> None:
+        """Give up a place in line: a window that is not due any more, since something came, lets others go."""
+        self.ledger.gates.update(gate.name, lambda it: _without_place(it, run))
 
     def free(self, gates: Sequence[str], run: str) -> None:
         """Give back the slots of a run that has ended, or its places in line; idempotent."""
@@ -155,32 +180,14 @@ def _without(gate: Gate, run: str) -> Gate | None:
     if run not in gate.holds and run not in gate.waits:
         return None
     holds = {holder: cause for holder, cause in gate.holds.items() if holder != run}
-    waits = {waiter: since for waiter, since in gate.waits.items() if waiter != run}
-    return replace(gate, holds=holds, waits=waits)
+    return replace(_without_place(gate, run) or gate, holds=holds)
+
+
+def _without_place(gate: Gate, run: str) -> Gate | None:
+    if run not in gate.waits:
+        return None
+    return replace(gate, waits={waiter: since_ms for waiter, since_ms in gate.waits.items() if waiter != run})
 
 
 def _taken(gate: Gate, bid: Bid) -> Gate:
-    waits = {waiter: since for waiter, since in gate.waits.items() if waiter != bid.run}
-    return replace(gate, holds={**gate.holds, bid.run: bid.cause}, waits=waits)
-
-
-def _ahead(gate: Gate, bid: Bid) -> list[str]:
-    """Those of the line that go before the bid."""
-    mine = (bid.since_ms, bid.run)
-    others = [(since_ms, run) for run, since_ms in gate.waits.items() if run != bid.run]
-    match bid.first:
-        case "anyone":
-            return []
-        case "oldest":
-            return [run for since_ms, run in others if (since_ms, run) < mine]
-        case "newest":
-            return [run for since_ms, run in others if (since_ms, run) > mine]
-
-
-def _lined_up(gate: Gate, bid: Bid) -> Gate:
-    """The gate with the bid in its line: the oldest few, or the newest alone."""
-    if bid.first == "anyone":
-        return gate
-    line = sorted((since_ms, run) for run, since_ms in (gate.waits | {bid.run: bid.since_ms}).items())
-    kept = line[:_LINED_UP] if bid.first == "oldest" else line[-1:]
-    return replace(gate, waits={run: since_ms for since_ms, run in kept})
+    return replace(_without_place(gate, bid.run) or gate, holds={**gate.holds, bid.run: bid.cause})

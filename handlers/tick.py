@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from retrigger.handlers.core import Core
+    from retrigger.handlers.ledger import Manifest
     from retrigger.triggers.spec import Trigger
 
 _LOG = logging.getLogger(__name__)
@@ -92,8 +93,7 @@ class Tick:
         if frozen is None:
             self._look_again(note, window, trigger)
             return
-        names = [self.admission.run_of(note.trigger, window, chunk) for chunk in range(len(frozen.value.chunks()))]
-        looks = [look for name in names if (look := self.admission.following.follow_up(name)) is not None]
+        looks = self._follow_window(note, window, frozen.value, trigger)
         if looks:
             self.ledger.reschedule(note, min(looks))
             return
@@ -103,6 +103,17 @@ class Tick:
             return
         self.admission.windows.sweep(window)
         self.ledger.finish(note)
+
+    def _follow_window(self, note: Note, window: WindowId, frozen: Manifest, trigger: Trigger | None) -> list[int]:
+        """When to look again at each run of the window that has not ended; of a queue, at those that are under way."""
+        looks: list[int] = []
+        for chunk in range(len(frozen.chunks())):
+            look = self.admission.following.follow_up(self.admission.run_of(note.trigger, window, chunk))
+            if look is not None:
+                looks.append(look)
+            if frozen.in_order and trigger is not None and len(looks) > trigger.concurrency.limit:
+                break  # all others wait behind these
+        return looks
 
     def _look_again(self, note: Note, window: WindowId, trigger: Trigger | None) -> None:
         head = self.admission.windows.head(window.head).value

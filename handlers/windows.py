@@ -135,7 +135,14 @@ class Windows:
     # closing
 
     def seal(
-        self, window: WindowId, head: Stored[Head], cause: Cause, *, max_members: int = 1, cut_ms: int | None = None
+        self,
+        window: WindowId,
+        head: Stored[Head],
+        cause: Cause,
+        *,
+        max_members: int = 1,
+        in_order: bool = False,
+        cut_ms: int | None = None,
     ) -> Stored[Head] | None:
         """Close window n with one swap of the very head that was judged; None: it changed, judge again."""
         if window.n > 1:
@@ -146,6 +153,7 @@ class Windows:
             "until": head.value.marked,
             "cut_ms": cut_ms,
             "max_members": max_members,
+            "in_order": in_order,
         }
         return self.ledger.heads.swap(head, replace(head.value, n=window.n + 1, live=0, prev=prev))
 
@@ -179,7 +187,7 @@ class Windows:
                     continue  # an ordinary member that raced the expiry moves on
                 own.append(claim_of(entry))
                 spoiled = spoiled or bool(record.body["bad"])
-                entries[own[-1]] = {**record.body, "carries": 0}
+                entries[own[-1]] = {**record.body, "carries": 0, "at_ms": ms_of(entry)}
                 times.append(ms_of(entry))
             elif cause != "expired" or ms_of(entry) <= head.prev["cut_ms"]:
                 refs.append(str(record.body["run"]))
@@ -196,7 +204,12 @@ class Windows:
             first_ms=min(times, default=0),
             last_ms=max(times, default=0),
             max_members=head.prev["max_members"],
+            in_order=head.prev.get("in_order", False),
         )
+
+    def arrivals(self, window: WindowId) -> list[int]:
+        """When the window's own members came, in ms."""
+        return [ms_of(entry) for entry in self.ledger.records.list(f"m/{window}/e.")]
 
     def members_of(self, run: Run) -> dict[str, dict[str, Any]]:
         """Member -> object of a window's run, from its frozen manifest."""

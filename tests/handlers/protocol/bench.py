@@ -198,5 +198,9 @@ class Bench:
         """Who holds a slot, of any gate, and why."""
         return {run: cause for gate in self.ledger.gates.list() for run, cause in gate.value.holds.items()}
 
+    def line(self) -> dict[str, int]:
+        """Who waits in line, before any gate, and since when."""
+        return {run: since_ms for gate in self.ledger.gates.list() for run, since_ms in gate.value.waits.items()}
+
     def dead(self) -> list[str]:
         return [str(letter["reason"]) for letter in self.journal.dead_letters()]

@@ -29,7 +29,7 @@ from tests.handlers.protocol.world import BAD, GOOD, START, Scene
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Style = Literal["mixed", "honest", "tight", "quiet", "late", "stormy", "skip"]
+Style = Literal["mixed", "honest", "tight", "quiet", "late", "stormy", "skip", "queue"]
 
 
 def environment(*, running: int | None = None) -> Environment:
@@ -83,7 +83,7 @@ def scene(seed: int, style: Style) -> Scene:
 
     `honest`: batches land before their marker. `tight`: hard on carry-over. `quiet`: no markers. `late`: markers come
     just when patience ends. `stormy`: every file is looked into, and the ledger is often away. `skip`: what finds no
-    slot, or no room under its throttle, is let go.
+    slot, or no room under its throttle, is let go. `queue`: one run an event, and nobody dies in every other scene.
     """
     chance = random.Random(f"scene {seed}")
     rule = _rule(chance, style)
@@ -93,7 +93,7 @@ def scene(seed: int, style: Style) -> Scene:
         gated=gated,
         concurrency=Concurrency(
             limit=chance.choice([2, 3] if style == "tight" else [1, 1, 2]),
-            when_busy="skip" if style == "skip" and seed % 4 else "coalesce",
+            when_busy=_when_busy(style, seed),
         ),
         throttle=_throttle(chance, style),
         on_failure=OnFailure(
@@ -106,7 +106,8 @@ def scene(seed: int, style: Style) -> Scene:
     for key in ["a", "b"][: chance.choice([1, 1, 2])]:
         _batches(chance, style, key, objects, events, gated=gated, rule=rule)
     if style != "honest":
-        events += [(chance.randint(0, 200_000), message(f"m{number}")) for number in range(chance.choice([0, 0, 1, 3]))]
+        count = chance.choice([0, 0, 1, 3] if style != "queue" else [0, 4, 7])
+        events += [(chance.randint(0, 200_000), message(f"m{number}")) for number in range(count)]
     return Scene(
         trigger=made,
         environment=environment(running=2 if chance.random() < 0.2 else None),
@@ -114,6 +115,12 @@ def scene(seed: int, style: Style) -> Scene:
         objects=objects,
         pauses=_pauses(chance) if style == "mixed" and chance.random() < 0.3 else [],
     )
+
+
+def _when_busy(style: Style, seed: int) -> Literal["coalesce", "queue", "skip"]:
+    if style == "queue":
+        return "queue"
+    return "skip" if style == "skip" and seed % 4 else "coalesce"
 
 
 def _throttle(chance: random.Random, style: Style) -> Throttle | None:
@@ -124,7 +131,7 @@ def _throttle(chance: random.Random, style: Style) -> Throttle | None:
 
 def _rule(chance: random.Random, style: Style) -> WindowRule:
     short = style == "tight"
-    marked = style in {"honest", "late"} or (style != "quiet" and chance.random() < 0.7)
+    marked = style in {"honest", "late"} or (style not in {"quiet", "queue"} and chance.random() < 0.7)
     return WindowRule(
         key="match.k",
         until="{k}/*_DONE" if marked else None,

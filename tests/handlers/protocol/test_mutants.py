@@ -21,6 +21,7 @@ from retrigger.handlers.gathering import Gathering
 from retrigger.handlers.granting import Granting
 from retrigger.handlers.judging import Judging
 from retrigger.handlers.ledger import Claim, Ledger, Stored
+from retrigger.handlers.slots import Slots
 from retrigger.handlers.windows import Joined, WindowId, Windows, first_look
 from tests.handlers.protocol.test_simulation import play
 from tests.handlers.protocol.world import AnyOrder, Parts, Violation
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from retrigger.handlers.arrivals import Arrival
-    from retrigger.handlers.ledger import Cause, Head, Manifest, Note, NoteKind, Run
+    from retrigger.handlers.ledger import Cause, Gate, Head, Manifest, Note, NoteKind, Run
     from retrigger.handlers.outcome import Outcome
     from retrigger.handlers.ports import Records
+    from retrigger.handlers.slots import Bid
     from retrigger.triggers.spec import Trigger, WindowRule
     from tests.handlers.protocol.scenes import Style
 
@@ -213,6 +215,22 @@ class SkipsUnasked(Granting):
         return False
 
 
+class Overtakes(Slots):
+    """A free slot is for whoever finds it."""
+
+    def _ahead(self, gate: Gate, bid: Bid) -> list[str]:
+        del gate, bid
+        return []
+
+
+class RemembersOne(Slots):
+    """The first in line is enough: when it has gone, the next one that looks is the first."""
+
+    def _lined_up(self, gate: Gate, bid: Bid) -> Gate:
+        lined_up = super()._lined_up(gate, bid)
+        return replace(lined_up, waits=dict(list(lined_up.waits.items())[:1]))
+
+
 # carrying over
 
 
@@ -342,9 +360,11 @@ NAIVE = {
     "helpers guess the cause": Naive(Parts(windows=HelperGuesses), "LAUNCHED AGAINST at_max_wait", "late", range(120)),
     "release what was granted": Naive(Parts(admission=Releases), "MORE RUNS THAN SLOTS", "late", range(200)),
     "skip without asking": Naive(Parts(granting=SkipsUnasked), "SKIPPED FOR A RUN THAT HAD ENDED", "skip", range(40)),
+    "a newcomer takes what is free": Naive(Parts(slots=Overtakes), "OUT OF ORDER", "queue", range(20)),
+    "a line of one": Naive(Parts(slots=RemembersOne), "OUT OF ORDER", "queue", range(100)),
     "free the slot first": Naive(Parts(following=FreesFirst), "LOST", "tight", range(60)),
     "the reference before the run names it": Naive(
-        Parts(carrying=ReferenceFirst), "SUCCEEDED AND DEAD|ENDLESS", "tight", range(280, 320)
+        Parts(carrying=ReferenceFirst), "SUCCEEDED AND DEAD|ENDLESS", "tight", range(440, 480)
     ),
     "the head says where a reference went": Naive(Parts(carrying=CarryTrustsHead), "LOST", "tight", range(100, 150)),
     "no note for what is carried": Naive(Parts(ledger=NoCarryNote), "LOST", "tight", range(40)),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from retrigger.handlers.ports import JobStatus
-from retrigger.triggers.errors import Unavailable
+from retrigger.triggers.errors import Refused, Unavailable
 from retrigger.triggers.event import Event, Schedule
 from retrigger.triggers.spec import Concurrency, OnFailure, ScheduleSource, Throttle, WindowRule
 from tests.handlers.protocol.bench import BAD, MINUTE, Bench
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = WindowRule(key="match.k")
 SKIP = Concurrency(when_busy="skip")
+QUEUE = Concurrency(when_busy="queue")
 HOUR = 60 * MINUTE
 
 
@@ -33,6 +34,11 @@ def cost(bench: Bench) -> Counter[str]:
     spent = bench.records.counted.copy()
     bench.records.counted.clear()
     return spent  # type: ignore[return-value]
+
+
+def started(bench: Bench) -> list[str]:
+    """What each job was given, in the order in which they were launched."""
+    return [str(job.parameters["what"]) for job in bench.platform.jobs.values()]
 
 
 # gathering
@@ -214,6 +220,59 @@ def test_members_that_failed_once_and_are_then_skipped_are_dead_letters() -> Non
     bench.drop("a/2.csv")
     bench.advance(5 * MINUTE)
     assert [reason.partition(" and")[0] for reason in bench.dead()] == ["it failed,"]
+
+
+def test_of_a_queue_each_object_has_a_run_of_its_own_in_the_order_of_arrival() -> None:
+    bench = Bench(trigger(AT_ONCE, concurrency=QUEUE))
+    names = [f"{key}/{number}.csv" for number in range(3) for key in "zab"]
+    for name in names:
+        bench.drop(name)
+        bench.now += timedelta(seconds=1)
+    for _ in names:
+        bench.finish()
+    assert [run.members for run in bench.runs()] == [1] * 9
+    assert started(bench) == [name[0] for name in names]
+
+
+def test_a_newcomer_does_not_overtake_who_waits_though_the_slot_is_free() -> None:
+    bench = Bench(trigger(AT_ONCE, concurrency=QUEUE))
+    for name in "mno":
+        bench.publish(name)
+        bench.now += timedelta(seconds=1)
+    [run] = list(bench.ledger.runs.list())
+    bench.cores[1].admission.slots.free(run.value.gates, bench.ledger.runs.name(run))  # as its end will
+    assert bench.publish("p") == "deferred"
+    bench.now += MINUTE
+    bench.tick()
+    assert started(bench) == ["m", "n"]
+
+
+def test_who_waits_goes_in_order_though_the_first_of_them_ends_at_once() -> None:
+    bench = Bench(trigger(AT_ONCE))
+    for name in "mno":
+        bench.publish(name)
+        bench.now += timedelta(seconds=1)
+    bench.platform.finish(bench.runs()[0].job, JobStatus(state="succeeded"))
+    bench.platform.before = [Refused("400", code="invalid_argument")]
+    bench.now += 2 * MINUTE
+    bench.records.meanwhile("create", "d/", lambda: bench.publish("p"))  # while `n` is refused, before `o` has its turn
+    bench.tick()
+    bench.advance(2 * MINUTE)
+    assert started(bench) == ["m", "o"]
+
+
+def test_a_window_that_is_no_longer_due_gives_up_its_place_in_line() -> None:
+    bench = Bench(trigger(replace(AT_ONCE, quiet=5 * MINUTE), concurrency=QUEUE))
+    bench.drop("a/1.csv")
+    bench.advance(4 * MINUTE)
+    bench.publish("m")
+    bench.advance(2 * MINUTE)
+    assert len(bench.line()) == 1
+    bench.drop("a/2.csv")  # its quiet period begins again
+    bench.advance(2 * MINUTE)
+    assert bench.line() == {}
+    bench.finish()
+    assert bench.members() == [["a/1.csv", "a/2.csv"]]
 
 
 # failures

@@ -18,6 +18,7 @@ from tests.handlers.protocol.world import (
     Violation,
     World,
     assert_all_succeeded,
+    assert_in_order,
     assert_nothing_lost_or_doubled,
 )
 
@@ -44,11 +45,15 @@ def play(style: Style, seed: int, parts: Parts = REAL) -> World:
         unavailable=[0, 0.01][seed // 9 % 2] if style != "stormy" else 0.05,
         fail={"honest": 0.0, "tight": 0.9}.get(style, [0, 0.3, 0.6, 1][seed // 18 % 4]),
     )
+    if style == "queue" and seed % 2 == 0:
+        chances = Chances()
     world = World(made, seed, chances, parts)
     world.run()
     assert_nothing_lost_or_doubled(world)
     if style == "honest":
         assert_all_succeeded(world)
+    if chances == Chances() and style == "queue":
+        assert_in_order(world)
     return world
 
 

@@ -163,6 +163,9 @@ class World:
         self.worker: Worker | None = None
         self.workers: list[Worker] = []
         self.most_notes = 0
+        self.deaths = 0
+        self.began_ms: dict[str, int] = {}
+        self.answered_ms: dict[str, int] = {}
         self.queue = list(scene.deliveries)
         self.commands = list(scene.pauses)
         self.plain = MemoryRecords(lambda: START + timedelta(milliseconds=self.ms))
@@ -202,12 +205,17 @@ class World:
         if ready and kinds.count("event") < 5 and self.random.random() < 0.3:
             event = self.queue.pop(self.random.choice(ready))[1]
             core = self.random.choice(self.cores)
-            self._start("event", event, lambda: core.handle(event))
+            self.began_ms.setdefault(event.identity, self.ms)
+            self._start("event", event, lambda: self._deliver(core, event))
         if kinds.count("tick") < 2 and self.random.random() < 0.04:
             tick = self.parts.tick(self.random.choice(self.cores))
             work = tick._work
             tick._work = lambda note: self._unbroken(work, note)  # type: ignore[method-assign]
             self._start("tick", None, tick.run)
+
+    def _deliver(self, core: Core, event: Event) -> None:
+        core.handle(event)
+        self.answered_ms.setdefault(event.identity, self.ms)
 
     def _unbroken(self, work: Callable[[Note], None], note: Note) -> None:
         """A tick goes on after a note that our own code broke at; here that is a violation."""
@@ -241,6 +249,7 @@ class World:
 
     def _dies(self, worker: Worker) -> None:
         """What it was doing was not acknowledged: it comes again."""
+        self.deaths += 1
         self.workers.remove(worker)
         if worker.kind == "event":
             self.queue.append((self.ms + self.random.choice([0, 500, 20_000]), worker.what))
@@ -510,6 +519,25 @@ def assert_nothing_lost_or_doubled(world: World) -> None:
         ended = {name for name in gate.value.holds if (run := ledger.runs.get(name)) and run.value.state == "ended"}
         _require(set(gate.value.holds) <= ended, f"SLOT LEAKED: {gate.value.holds}")
     _require(world.platform.most_running <= trigger.concurrency.limit, "MORE RUNS THAN SLOTS")
+
+
+def assert_in_order(world: World) -> None:
+    """Who was answered before another came starts before it: messages, and the objects of windows one by one.
+
+    Of several slots one is kept for whoever is first; who comes later may start on another one before.
+    """
+    if world.scene.trigger.concurrency.limit > 1:
+        return
+    names = {keys.digest(world.scene.trigger.name, event.identity): event for _, event in world.scene.deliveries}
+    started: list[Event] = []
+    for job in world.platform.jobs:
+        run = world.ledger.runs.get(job)
+        if run is not None:
+            started += [names[subject] for subject in _subjects(world, run.value) if names[subject] not in started]
+    for place, later in enumerate(started):
+        for earlier in started[place + 1 :]:
+            came_first = world.answered_ms[earlier.identity] < world.began_ms[later.identity]
+            _require(not came_first, f"OUT OF ORDER: {earlier.id} after {later.id}")
 
 
 def assert_all_succeeded(world: World) -> None:

@@ -50,7 +50,7 @@ def _closing(one: Authored) -> Iterator[Problem]:
 
 
 def _one_uri(one: Authored) -> Iterator[Problem]:
-    if one.trigger.window.max_members == 1:
+    if one.trigger.window.max_members == 1 or one.trigger.concurrency.when_busy == "queue":
         return
     asked: list[tuple[At, Json]] = [(one.asked_at(name), value) for name, value in one.trigger.launch.values.items()]
     for at, source in one.sources:
@@ -58,7 +58,8 @@ def _one_uri(one: Authored) -> Iterator[Problem]:
             asked += [((*at, "parameters", name), value) for name, value in source.parameters.items()]
     for at, value in asked:
         if _uses_one_uri(value):
-            told = "`window.uri` is for a window of one: set `max_members: 1`, or use `window.folder`."
+            told = "`window.uri` is for a run of one object: set `max_members: 1` or `when_busy: queue`, "
+            told += "or use `window.folder`."
             yield one.document.problem(at, "many_members", told)
 
 
