@@ -102,7 +102,7 @@ class Admission:
                 return None
             if cause not in _UNASKED:
                 answer = self._ask(trigger, gates, self._window_bid(window, trigger, run, cause))
-                if answer == "waits":
+                if answer in {"waits", "replaced"}:  # a window gathers on, also behind a newer one
                     return None
                 cause = "busy" if answer == "busy" else cause  # over a throttle, it is its runs that are skipped
             if cause in _UNASKED or cause == "busy":  # it has no slot: one try, on the head that was judged
@@ -138,7 +138,7 @@ class Admission:
         first = window_order(trigger)
         if first == "anyone":
             return Bid(run, cause)
-        came = self.windows.arrivals(window) or [self.ledger.now_ms()]
+        came = self.windows.arrivals(window) or [0]  # without members of its own it stops nothing
         return Bid(run, cause, first, min(came) if first == "oldest" else max(came))
 
     def _chunk_bid(self, trigger: Trigger, run: str, manifest: Manifest, chunk: int) -> Bid:
@@ -174,9 +174,9 @@ class Admission:
             return "done"
         if run is None:
             answer = self._ask(trigger, gates, self._chunk_bid(trigger, name, manifest, chunk))
-            if answer == "waits" or answer == "busy":  # noqa: PLR1714  # mypy narrows no set
+            if answer not in ("granted", "over"):
                 return "waits"  # what was granted was granted to the whole window: later chunks wait for their slots
-            first = replace(self._new_run(window, trigger, chunk, gates), since_ms=manifest.last_ms)
+            first = self._new_run(window, trigger, manifest, chunk, gates)
             if answer == "granted":
                 first = self._frozen(name, first, trigger, manifest)
             else:
@@ -208,7 +208,9 @@ class Admission:
             self.slots.free(sent.value.gates, name)
         return sent is not None and sent.value.state == "launched"
 
-    def _new_run(self, window: WindowId, trigger: Trigger, chunk: int, gates: tuple[GateRule, ...]) -> Run:
+    def _new_run(
+        self, window: WindowId, trigger: Trigger, manifest: Manifest, chunk: int, gates: tuple[GateRule, ...]
+    ) -> Run:
         return Run(
             state="ready",
             trigger=trigger.name,
@@ -217,6 +219,7 @@ class Admission:
             gates=[gate.name for gate in gates],
             retry=trigger.on_failure.retry,
             then=trigger.on_failure.then,
+            since_ms=manifest.last_ms,
             created_ms=self.ledger.now_ms(),
         )
 
@@ -229,7 +232,7 @@ class Admission:
     def _end(self, trigger: Trigger, window: WindowId, manifest: Manifest, gates: tuple[GateRule, ...]) -> None:
         """The record of a window that closed without a run."""
         name = self.run_of(trigger.name, window, 0)
-        run = self._new_run(window, trigger, 0, gates)
+        run = self._new_run(window, trigger, manifest, 0, gates)
         self.ledger.runs.create(name, by_window(run, manifest, run.created_ms))
         self.slots.free(run.gates, name)
 

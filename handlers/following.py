@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.launch import dead, job_of
+from retrigger.handlers.outcome import Verdict
 from retrigger.handlers.windows import on_grid
 
 if TYPE_CHECKING:
@@ -54,6 +55,13 @@ class Following:
             if asked is not None:
                 return asked.value.state == "ended"
 
+    def stop(self, name: str, run: Stored[Run]) -> None:
+        """Ask the platform to stop a run for something newer. It keeps its slot until it has ended."""
+        verdict = Verdict("slot", "stop", "replaced", "something newer came, and `when_busy` is `replace`")
+        verdicts = [*run.value.verdicts, verdict.to_json()]
+        if self.ledger.runs.swap(run, replace(run.value, state="cancelling", replaced=True, verdicts=verdicts)):
+            self.launcher.cancel(job_of(name, run.value).id)
+
     def _ask(self, name: str, run: Stored[Run]) -> Stored[Run] | None:
         """What became of a run that was launched; None: another worker changed it. Frees the slots of what ended."""
         asked: Stored[Run] | None = run
@@ -74,6 +82,8 @@ class Following:
                 if run.value.state == "cancelling":  # whoever asked may have died before the platform heard of it
                     self.launcher.cancel(job_of(name, run.value).id)
                 return run if seen == run.value else self.ledger.runs.swap(run, seen)
+            case "cancelled" | "failed" if run.value.replaced and run.value.window is not None:
+                return self._carried(name, run, seen)
             case "succeeded" | "cancelled":
                 return self.ledger.runs.swap(run, replace(seen, state="ended", outcome=status.state, ended_ms=now))
             case "lost":
@@ -84,12 +94,15 @@ class Following:
             case "failed":
                 return self._failed(name, run, seen)
 
+    def _carried(self, name: str, run: Stored[Run], seen: Run) -> Stored[Run] | None:
+        known = self.ledger.runs.swap(run, seen)
+        return None if known is None else self.carrying.carry(name, known)
+
     def _failed(self, name: str, run: Stored[Run], seen: Run) -> Stored[Run] | None:
         if run.value.epoch < run.value.retry:
             return self.ledger.runs.swap(run, replace(seen, state="ready", epoch=run.value.epoch + 1, tries=0))
         if run.value.window is not None:
-            known = self.ledger.runs.swap(run, seen)
-            return None if known is None else self.carrying.carry(name, known)
+            return self._carried(name, run, seen)
         reason = f"the run failed: {seen.error or 'the platform gave no reason'}"
         buried = dead(self.ledger, name, seen, reason)
         return self.ledger.runs.swap(run, replace(buried, outcome="failed"))

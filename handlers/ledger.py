@@ -133,7 +133,7 @@ class Grants(Body):
 class Run(Body):
     """`r/`: one run and its state. `job` is the frozen request; `gates` are the slots that it holds.
 
-    `since_ms`: when the newest of what it answers came.
+    `since_ms`: when the newest of what it answers came. `replaced`: it was stopped for something newer.
     """
 
     state: RunState
@@ -149,6 +149,7 @@ class Run(Body):
     tries: int = 0
     not_before_ms: int = 0
     carried: int | None = None
+    replaced: bool = False
     outcome: RunOutcome | None = None
     error: str | None = None
     metrics: dict[str, float] = field(default_factory=dict)

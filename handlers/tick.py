@@ -135,10 +135,10 @@ class Tick:
         if trigger is not None:
             self.admission.advance_direct(note.id, claim, trigger, timed=True)
         look = self.admission.following.follow_up(claim.value.run)
-        if look is None:
-            self.ledger.finish(note)
-        else:
+        if look is not None:
             self.ledger.reschedule(note, look)
+        elif claim.value.state != "open" or trigger is None:
+            self.ledger.finish(note)  # an open claim does not say yet what became of its run: the note stays due
 
     # the rest
 

@@ -33,15 +33,17 @@ def observed(run: Run, now_ms: int) -> Run:
     return _ended(run, "observed", Verdict("launch", "stop", "observed", reason), now_ms)
 
 
-def skipped(run: Run, why: Literal["busy", "over"], trigger: Trigger, now_ms: int) -> Run:
+def skipped(run: Run, why: Literal["busy", "replaced", "over"], trigger: Trigger, now_ms: int) -> Run:
     """A run that was let go, for good."""
     return _ended(run, "skipped", _why_skipped(why, trigger), now_ms)
 
 
-def _why_skipped(why: Literal["busy", "over"], trigger: Trigger) -> Verdict:
+def _why_skipped(why: Literal["busy", "replaced", "over"], trigger: Trigger) -> Verdict:
     match why:
         case "busy":
             return Verdict("slot", "stop", "busy", _WINDOW_ENDED["skipped"][1])
+        case "replaced":
+            return Verdict("slot", "stop", "replaced", "something newer came before it started")
         case "over":
             assert trigger.throttle is not None  # it is the trigger's own throttle that skips
             told = f"{trigger.throttle.limit} launches in {trigger.throttle.per} were spent, and `when_over` is `skip`"

@@ -220,9 +220,12 @@ class Windows:
     def _carried(self, name: str) -> dict[str, dict[str, Any]]:
         run = self.ledger.runs.get(name)
         assert run is not None  # a reference is written by the run's own carry
+        members = self.members_of(run.value)
+        if run.value.replaced:
+            return members  # nothing failed
         return {
             member: {**entry, "carries": entry["carries"] + 1}
-            for member, entry in self.members_of(run.value).items()
+            for member, entry in members.items()
             if entry["carries"] < MAX_CARRIES
         }
 

@@ -220,10 +220,11 @@ class Concurrency(Model):
     key: Expression | None = Field(
         default=None, description="The limit holds for each value of this; default: one limit for the trigger."
     )
-    when_busy: Annotated[Literal["coalesce", "queue", "skip"], NotYet(("replace",))] = Field(
+    when_busy: Literal["coalesce", "queue", "skip", "replace"] = Field(
         default="coalesce",
         description="What becomes of what is due while the limit is reached: `coalesce` gathers it for one follow-up "
-        "run, `queue` gives each event a run of its own, the earliest first, `skip` lets it go.",
+        "run, `queue` gives each event a run of its own, the earliest first, `skip` lets it go, `replace` "
+        "stops the run at work and starts the newest.",
     )
 
 

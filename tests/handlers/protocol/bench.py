@@ -79,12 +79,20 @@ class SteppedRecords:
 
 
 class MoodyLauncher(MemoryLauncher):
-    """A platform that does as it is told for its next submissions: `before` it acts, or `after`, it raises."""
+    """A platform that does as it is told for its next submissions: `before` it acts, or `after`, it raises.
+
+    A `slow` one takes its time to stop a job: it goes on until the test finishes it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.before: list[RetriggerError] = []
         self.after: list[RetriggerError] = []
+        self.slow = False
+
+    def cancel(self, job_id: str) -> None:
+        if not self.slow:
+            super().cancel(job_id)
 
     def submit(self, job: Job, template: Mapping[str, Json]) -> Literal["created", "adopted", "conflict"]:
         if self.before:

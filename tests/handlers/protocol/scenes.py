@@ -29,7 +29,7 @@ from tests.handlers.protocol.world import BAD, GOOD, START, Scene
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Style = Literal["mixed", "honest", "tight", "quiet", "late", "stormy", "skip", "queue"]
+Style = Literal["mixed", "honest", "tight", "quiet", "late", "stormy", "skip", "queue", "replace"]
 
 
 def environment(*, running: int | None = None) -> Environment:
@@ -84,6 +84,7 @@ def scene(seed: int, style: Style) -> Scene:
     `honest`: batches land before their marker. `tight`: hard on carry-over. `quiet`: no markers. `late`: markers come
     just when patience ends. `stormy`: every file is looked into, and the ledger is often away. `skip`: what finds no
     slot, or no room under its throttle, is let go. `queue`: one run an event, and nobody dies in every other scene.
+    `replace`: what is newer stops what runs.
     """
     chance = random.Random(f"scene {seed}")
     rule = _rule(chance, style)
@@ -106,7 +107,7 @@ def scene(seed: int, style: Style) -> Scene:
     for key in ["a", "b"][: chance.choice([1, 1, 2])]:
         _batches(chance, style, key, objects, events, gated=gated, rule=rule)
     if style != "honest":
-        count = chance.choice([0, 0, 1, 3] if style != "queue" else [0, 4, 7])
+        count = chance.choice([0, 0, 1, 3] if style not in {"queue", "replace"} else [0, 4, 7])
         events += [(chance.randint(0, 200_000), message(f"m{number}")) for number in range(count)]
     return Scene(
         trigger=made,
@@ -117,9 +118,9 @@ def scene(seed: int, style: Style) -> Scene:
     )
 
 
-def _when_busy(style: Style, seed: int) -> Literal["coalesce", "queue", "skip"]:
-    if style == "queue":
-        return "queue"
+def _when_busy(style: Style, seed: int) -> Literal["coalesce", "queue", "skip", "replace"]:
+    if style in {"queue", "replace"}:
+        return style
     return "skip" if style == "skip" and seed % 4 else "coalesce"
 
 

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from retrigger.handlers.arrivals import Arrival
+    from retrigger.handlers.granting import Grant
     from retrigger.handlers.ledger import Cause, Gate, Head, Manifest, Note, NoteKind, Run
     from retrigger.handlers.outcome import Outcome
-    from retrigger.handlers.ports import Records
+    from retrigger.handlers.ports import JobStatus, Records
     from retrigger.handlers.slots import Bid
     from retrigger.triggers.spec import Trigger, WindowRule
     from tests.handlers.protocol.scenes import Style
@@ -231,6 +232,42 @@ class RemembersOne(Slots):
         return replace(lined_up, waits=dict(list(lined_up.waits.items())[:1]))
 
 
+class StartsAtOnce(Following):
+    """It was asked to stop: its slot may be used."""
+
+    def stop(self, name: str, run: Stored[Run]) -> None:
+        super().stop(name, run)
+        self.slots.free(run.value.gates, name)
+
+
+class AnyoneReplaces(Granting):
+    """Whoever finds a run at work replaces it, also who came before it."""
+
+    def _replace(self, holders: Iterable[str], bid: Bid) -> Grant:
+        return super()._replace(holders, replace(bid, since_ms=self.ledger.now_ms()))
+
+
+class OldestOfReplaced(Slots):
+    """Who came first is next, whatever came after."""
+
+    def _ahead(self, gate: Gate, bid: Bid) -> list[str]:
+        return super()._ahead(gate, replace(bid, first="oldest"))
+
+
+class ForgetsReplaced(Following):
+    """A run that was stopped is over."""
+
+    def _apply(self, name: str, run: Stored[Run], status: JobStatus) -> Stored[Run] | None:
+        return super()._apply(name, replace(run, value=replace(run.value, replaced=False)), status)
+
+
+class CountsReplaced(Windows):
+    """Carried is carried, for whatever reason."""
+
+    def _carried(self, name: str) -> dict[str, dict[str, Any]]:
+        return {member: {**entry, "carries": entry["carries"] + 1} for member, entry in super()._carried(name).items()}
+
+
 # carrying over
 
 
@@ -362,6 +399,15 @@ NAIVE = {
     "skip without asking": Naive(Parts(granting=SkipsUnasked), "SKIPPED FOR A RUN THAT HAD ENDED", "skip", range(40)),
     "a newcomer takes what is free": Naive(Parts(slots=Overtakes), "OUT OF ORDER", "queue", range(20)),
     "a line of one": Naive(Parts(slots=RemembersOne), "OUT OF ORDER", "queue", range(100)),
+    "start before the old run has ended": Naive(
+        Parts(following=StartsAtOnce), "MORE RUNS THAN SLOTS|SLOT LEAKED", "replace", range(20)
+    ),
+    "older ones replace too": Naive(
+        Parts(granting=AnyoneReplaces), "STOPPED FOR SOMETHING OLDER", "replace", range(40)
+    ),
+    "the oldest is next": Naive(Parts(slots=OldestOfReplaced), "REPLACED BY NOTHING NEWER", "replace", range(40)),
+    "forget what was replaced": Naive(Parts(following=ForgetsReplaced), "LOST", "replace", range(40)),
+    "count what was replaced": Naive(Parts(windows=CountsReplaced), "BURIED TOO SOON", "replace", range(400)),
     "free the slot first": Naive(Parts(following=FreesFirst), "LOST", "tight", range(60)),
     "the reference before the run names it": Naive(
         Parts(carrying=ReferenceFirst), "SUCCEEDED AND DEAD|ENDLESS", "tight", range(440, 480)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 AT_ONCE = WindowRule(key="match.k")
 SKIP = Concurrency(when_busy="skip")
 QUEUE = Concurrency(when_busy="queue")
+REPLACE = Concurrency(when_busy="replace")
 HOUR = 60 * MINUTE
 
 
@@ -273,6 +274,62 @@ def test_a_window_that_is_no_longer_due_gives_up_its_place_in_line() -> None:
     assert bench.line() == {}
     bench.finish()
     assert bench.members() == [["a/1.csv", "a/2.csv"]]
+
+
+def test_the_newest_message_replaces_the_run_at_work_and_starts_when_that_has_ended() -> None:
+    bench = Bench(trigger(AT_ONCE, concurrency=REPLACE))
+    bench.platform.slow = True
+    results = []
+    for name in "mno":
+        results.append(bench.publish(name))
+        bench.now += timedelta(seconds=1)
+    bench.advance(5 * MINUTE)
+    assert (results, started(bench), bench.runs()[0].phase) == (
+        ["launched", "deferred", "deferred"],
+        ["m"],
+        "cancelling",
+    )
+    bench.platform.finish(bench.runs()[0].job, JobStatus(state="cancelled"))
+    bench.advance(2 * MINUTE)
+    assert started(bench) == ["m", "o"]
+    assert [(event.result, event.id) for event in bench.journal.events()] == [
+        ("launched", "envelope-1"),
+        ("skipped", "envelope-2"),
+        ("launched", "envelope-3"),
+    ]
+
+
+def test_what_a_replaced_run_was_at_work_on_is_in_the_next_window_and_counts_as_no_failure() -> None:
+    bench = Bench(trigger(AT_ONCE, concurrency=REPLACE))
+    for number in range(6):
+        bench.drop(f"a/{number}.csv")
+        bench.advance(3 * MINUTE)
+    assert bench.members()[-1] == [f"a/{number}.csv" for number in range(6)]
+    assert (bench.dead(), [run.state for run in bench.runs()]) == ([], ["cancelled"] * 5 + ["running"])
+
+
+def test_a_run_that_was_granted_and_not_launched_is_launched_before_it_is_replaced() -> None:
+    bench = Bench(trigger(AT_ONCE, concurrency=REPLACE))
+    bench.platform.slow = True
+    bench.platform.before = [Unavailable("503", code="platform_unavailable")]
+    bench.publish("m")
+    bench.now += timedelta(seconds=1)
+    bench.publish("n")
+    assert [run.phase for run in bench.runs()] == ["wait"]
+    bench.advance(5 * MINUTE)
+    assert (started(bench), [run.phase for run in bench.runs()]) == (["m"], ["cancelling"])
+
+
+def test_a_run_that_ended_before_it_was_replaced_ended_as_it_did() -> None:
+    bench = Bench(trigger(AT_ONCE, concurrency=REPLACE))
+    bench.drop("a/1.csv")
+    bench.platform.finish(bench.runs()[0].job, JobStatus(state="succeeded"))
+    bench.now += timedelta(seconds=1)
+    assert bench.drop("a/2.csv") == "launched"
+    assert ([run.state for run in bench.runs()], bench.members()) == (
+        ["succeeded", "running"],
+        [["a/1.csv"], ["a/2.csv"]],
+    )
 
 
 # failures

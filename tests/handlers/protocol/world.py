@@ -275,6 +275,15 @@ class World:
             self.scheduler.switch()
         return value
 
+    def stopped_for_something_newer(self, job_id: str) -> None:
+        """Whoever is to have the slot came after what is stopped."""
+        run = self.ledger.runs.get(job_id)
+        if run is None:
+            return  # a retry: its id says more than the record's name
+        came = [to_ms(claim.record.time) for claim in self.ledger.claims.list()]
+        came += [to_ms(entry.time) for entry in self.plain.list("m/")]
+        _require(any(at_ms > run.value.since_ms for at_ms in came), "STOPPED FOR SOMETHING OLDER")
+
     def _pause(self, *, on: bool) -> None:
         ledger = self.cores[0].ledger
         ledger.pauses.update(
@@ -345,6 +354,8 @@ class HostileRecords:
                 recent = [grant for grants in throttles for grant in grants if grant[1] > begin_ms]
                 _require(trigger.throttle.when_over == "skip", "SKIPPED WITHOUT A RULE")
                 _require(len(recent) >= trigger.throttle.limit, "SKIPPED BELOW THE LIMIT")
+            case "replaced":
+                _require(trigger.concurrency.when_busy == "replace", "SKIPPED WITHOUT A RULE")
             case "busy" if body["window"] is None:
                 _require(trigger.concurrency.when_busy == "skip", "SKIPPED WITHOUT A RULE")
                 self._really_busy(worker)
@@ -438,6 +449,7 @@ class Platform:
         self._world = world
         self.jobs: dict[str, Job] = {}
         self.states: dict[str, str] = {}
+        self.stopping: set[str] = set()
         self.ended_ms: dict[str, int] = {}
         self.most_running = 0
 
@@ -463,13 +475,18 @@ class Platform:
         return JobStatus(state=state, error="it failed" if state == "failed" else None)
 
     def cancel(self, job_id: str) -> None:
-        raise AssertionError(job_id)
+        self._world.edge()
+        self._world.stopped_for_something_newer(job_id)
+        self.stopping.add(job_id)
+        self._world.answer(None)
 
     def progress(self) -> None:
+        """A job ends in its own time; one that is to stop may end as it would have, just before."""
         for job_id, state in self.states.items():
             if state == "running" and self._world.random.random() < 0.02:
+                stopped = job_id in self.stopping and self._world.random.random() < 0.8
                 failed = self._world.random.random() < self._world.chances.fail
-                self.states[job_id] = "failed" if failed else "succeeded"
+                self.states[job_id] = "cancelled" if stopped else "failed" if failed else "succeeded"
                 self.ended_ms[job_id] = self._world.ms
 
 
@@ -481,13 +498,22 @@ def assert_nothing_lost_or_doubled(world: World) -> None:
     ledger, trigger = world.ledger, world.scene.trigger
     good: Counter[str] = Counter()
     tried: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
     refused: set[str] = set()
     for run in ledger.runs.list():
         name = ledger.runs.name(run)
         epochs = [name if epoch == 0 else f"{name}-{epoch}" for epoch in range(run.value.epoch + 1)]
         states = [world.platform.states.pop(epoch) for epoch in epochs if epoch in world.platform.states]
         subjects = _subjects(world, run.value)
-        tried.update(subject for subject in subjects for _ in states)
+        if not run.value.replaced:
+            tried.update(subject for subject in subjects for _ in states)
+        elif run.value.window is None and run.value.outcome == "cancelled":
+            refused.update(subjects)
+        if run.value.outcome == "failed":
+            failed.update(subjects)
+        if run.value.outcome == "skipped" and run.value.verdicts[-1]["code"] == "replaced":
+            newest = max(run.value.since_ms, *(other.value.since_ms for other in ledger.runs.list() if other != run))
+            _require(newest > run.value.since_ms, "REPLACED BY NOTHING NEWER")
         if "succeeded" in states:
             good.update(subjects)
         if run.value.outcome in {"rejected", "dead", "skipped"}:
@@ -499,6 +525,9 @@ def assert_nothing_lost_or_doubled(world: World) -> None:
         if manifest.value.state in {"rejected", "skipped"}:
             refused.update(manifest.value.entries)
         _closed_for_a_reason(manifest.value, trigger)
+    if trigger.on_failure.then == "carry_over":
+        for subject in _spent(world):
+            _require(failed[subject] > MAX_CARRIES, f"BURIED TOO SOON: {subject}")
     for subject, claim in _expected(world).items():
         if claim == "bad":
             _require(not tried[subject], "A BAD MEMBER RAN")
@@ -574,6 +603,13 @@ def _dead(world: World) -> set[str]:
         if what.startswith("run:") and (run := world.ledger.runs.get(what.removeprefix("run:"))):
             subjects.update(_subjects(world, run.value))
     return subjects
+
+
+def _spent(world: World) -> set[str]:
+    """Members that are dead letters because their run failed, once too often."""
+    bodies = [record.body for entry in world.plain.list("d/") if (record := world.plain.get(entry.key))]
+    spent = [str(body["what"]) for body in bodies if str(body["reason"]).startswith("its run")]
+    return {what.rsplit(":", 1)[1] for what in spent}
 
 
 def _expected(world: World) -> dict[str, str]:
