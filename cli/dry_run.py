@@ -104,7 +104,7 @@ class _AtOnce:
         refused = check_object(self._event, trigger.object_check) is not None
         return replace(
             trigger,
-            window=replace(trigger.window, quiet=timedelta(), until=None),
+            window=replace(trigger.window, quiet=timedelta(), until=None, until_count=None, until_lists=False),
             object_check=trigger.object_check if refused else None,
             window_check=None,
         )
@@ -209,10 +209,12 @@ class _Explainer:
         rule = trigger.window
         if any(match.role == "marker" for match in self._matches(trigger)):
             return "this is the marker: the window closes when the objects that it announces are members"
+        end = "is rejected" if rule.at_max_wait == "reject" else "launches"
+        if rule.until_count is not None:
+            return f"the window waits for {rule.until_count} members; with fewer, it {end} after {rule.max_wait}"
         if rule.until is not None:
             head = self.ledger.heads.get(WindowId.parse(window).head)
             marker = glob.parse(rule.until).bind(head.value.captures if head else {}).text
-            end = "is rejected" if rule.at_max_wait == "reject" else "launches"
             return f"the window waits for {marker}; without it, it {end} after {rule.max_wait}"
         if rule.quiet:
             return f"the window waits until nothing has come for {rule.quiet}, at most {rule.max_wait}"

@@ -160,7 +160,7 @@ class Gathering:
         }
         rule = arrival.trigger.window
         joined = self.admission.windows.join(name, stored, member, rule)
-        at_once = joined.opened and not rule.quiet and rule.until is None
+        at_once = joined.opened and not rule.quiet and rule.until is None and rule.until_count is None
         return self._advanced(arrival, stored, joined.window, changed=joined.changed, now=at_once or joined.marked)
 
     def _turned_away(self, arrival: Arrival, stored: Stored[Claim], *, fresh: bool) -> Outcome:

@@ -30,7 +30,7 @@ MAX_TRIES: Final = 5
 _NOTE_SHARDS: Final = 8
 
 ClaimState = Literal["open", "member", "marker", "run", "skipped", "rejected", "dead"]
-Cause = Literal["quiet", "marker", "settle", "idle", "max_wait", "reject", "empty", "expired", "busy"]
+Cause = Literal["quiet", "count", "marker", "settle", "idle", "max_wait", "reject", "empty", "expired", "busy"]
 NoteKind = Literal["window", "run", "carry", "claim", "schedule"]
 RunState = Literal["ready", "wait", "launched", "cancelling", "carrying", "ended"]
 RunOutcome = Literal["succeeded", "failed", "cancelled", "lost", "rejected", "empty", "dead", "observed", "skipped"]

@@ -47,7 +47,7 @@ class WindowId:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joined:
-    """Where a member went. `changed`: by this delivery; `opened`: it is the first; `marked`: the marker has come."""
+    """Where a member went. `changed`: by this delivery; `opened`: it is the first; `marked`: what completes it came."""
 
     window: str
     changed: bool
@@ -97,14 +97,36 @@ class Windows:
             head = self.head(window.head)
             if head.value.n == window.n:
                 if head.value.live == window.n:
-                    return Joined(window=str(window), changed=changed, marked=head.value.marked)
+                    return Joined(window=str(window), changed=changed, marked=self._complete(window, head, rule))
                 self._note(window, head.value.trigger, first_look(rule, self.ledger.now_ms()))
-                if self.ledger.heads.swap(head, replace(head.value, live=window.n)) is not None:
-                    return Joined(window=str(window), changed=True, opened=True)
+                opened = self.ledger.heads.swap(head, replace(head.value, live=window.n))
+                if opened is not None:
+                    marked = self._complete(window, opened, rule)
+                    return Joined(window=str(window), changed=True, opened=True, marked=marked)
                 continue
             if flat(name) in self.manifest(window).own:
                 return Joined(window=str(window), changed=changed)
             claim = self._move(name, claim, window, head.value)
+
+    def _complete(self, window: WindowId, head: Stored[Head], rule: WindowRule) -> bool:
+        """Whether the marker has come, or as many members as are waited for; whoever finds them says so on the head.
+
+        Each joiner counts after its own member is written: of several at once the last one sees them all.
+        """
+        if head.value.marked or rule.until_count is None:
+            return head.value.marked
+        if self.count(window, rule.until_count) < rule.until_count:
+            return False
+        while head.value.n == window.n and not head.value.marked:
+            now = self.ledger.now_ms()
+            self._note(window, head.value.trigger, now)
+            swapped = self.ledger.heads.swap(head, replace(head.value, until={"n": window.n, "at_ms": now}))
+            head = swapped or self.head(window.head)
+        return head.value.n == window.n
+
+    def count(self, window: WindowId, most: int) -> int:
+        """How many members of its own the window has; `most` are enough."""
+        return sum(1 for _ in self.ledger.records.list(f"m/{window}/e.", most))
 
     def mark(self, name: str, claim: Stored[Claim]) -> tuple[str, bool]:
         """Let a marker take effect: exactly one window gets `until`. -> (window id, did this change anything)."""
@@ -249,7 +271,7 @@ def newest_versions(entries: Mapping[str, dict[str, Any]]) -> dict[str, dict[str
 
 def first_look(rule: WindowRule, now_ms: int) -> int:
     """When the tick should first look at a window that opens now, in ms."""
-    if rule.until is not None:
+    if rule.until is not None or rule.until_count is not None:
         return now_ms + millis(rule.max_wait)
     return now_ms + min(millis(rule.quiet), millis(rule.max_wait))
 

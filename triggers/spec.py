@@ -101,6 +101,7 @@ class WindowCheck:
 class WindowRule:
     """What waits together, and until when. `key` is an expression; `until` a glob of marker objects.
 
+    With `until_lists`, markers list the members in their content. `until_count`: so many members complete it.
     `manifest`: the form in which a run finds its members listed, where it asks for `window.manifest`.
     """
 
@@ -109,6 +110,8 @@ class WindowRule:
     max_wait: timedelta = timedelta(hours=1)
     max_members: int = 10_000
     until: str | None = None
+    until_lists: bool = False
+    until_count: int | None = None
     settle: timedelta = timedelta(minutes=5)
     at_max_wait: Literal["launch", "reject"] = "launch"
     bad_member: Literal["drop", "reject"] = "drop"

@@ -167,16 +167,18 @@ class Validate(Model):
 
 
 class Until(Model):
-    """What closes a window before its time."""
+    """What completes a window before its time: exactly one key."""
 
     object: Glob | None = Field(default=None, description="Glob of the marker objects.")
-    count: Later = Field(default=None, description="Not supported yet.")
+    count: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None, description="So many members; each that joins costs a listing of as many."
+    )
     manifest: Later = Field(default=None, description="Not supported yet.")
 
     @model_validator(mode="after")
     def _one(self) -> Until:
-        if self.object is None:
-            raise PydanticCustomError("missing_key", "lacks `object`: name the marker's glob")
+        if len(self.model_fields_set) != 1:
+            raise PydanticCustomError("one_of_keys", "takes exactly one of `object`, `count`, `manifest`")
         return self
 
 
@@ -199,9 +201,10 @@ class Window(Model):
     max_members: Annotated[int, Field(ge=1, le=100_000)] = Field(
         default=10_000, description="Over it, the window becomes several runs."
     )
-    until: Until | None = Field(default=None, description="A marker that completes the window.")
+    until: Until | None = Field(default=None, description="What completes the window.")
     settle: Duration = Field(
-        default=timedelta(minutes=5), description="How long a marker waits for the files that it announced."
+        default=timedelta(minutes=5),
+        description="How long a marker waits for the files that it announced; only with `until.object`.",
     )
     at_max_wait: Literal["launch", "reject"] | None = Field(
         default=None,

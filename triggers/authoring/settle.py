@@ -159,6 +159,7 @@ def _window(window: models.Window) -> spec.WindowRule:
         max_wait=window.max_wait,
         max_members=window.max_members,
         until=window.until.object if window.until else None,
+        until_count=window.until.count if window.until else None,
         settle=window.settle,
         at_max_wait=window.at_max_wait or ("reject" if window.until else "launch"),
         bad_member=window.bad_member,

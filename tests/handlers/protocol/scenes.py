@@ -29,7 +29,7 @@ from tests.handlers.protocol.world import BAD, GOOD, START, Scene
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Style = Literal["mixed", "honest", "tight", "quiet", "late", "stormy", "skip", "queue", "replace"]
+Style = Literal["mixed", "honest", "tight", "quiet", "late", "stormy", "skip", "queue", "replace", "count"]
 
 
 def environment(*, running: int | None = None) -> Environment:
@@ -84,7 +84,7 @@ def scene(seed: int, style: Style) -> Scene:
     `honest`: batches land before their marker. `tight`: hard on carry-over. `quiet`: no markers. `late`: markers come
     just when patience ends. `stormy`: every file is looked into, and the ledger is often away. `skip`: what finds no
     slot, or no room under its throttle, is let go. `queue`: one run an event, and nobody dies in every other scene.
-    `replace`: what is newer stops what runs.
+    `replace`: what is newer stops what runs. `count`: a few members complete a window.
     """
     chance = random.Random(f"scene {seed}")
     rule = _rule(chance, style)
@@ -132,10 +132,11 @@ def _throttle(chance: random.Random, style: Style) -> Throttle | None:
 
 def _rule(chance: random.Random, style: Style) -> WindowRule:
     short = style == "tight"
-    marked = style in {"honest", "late"} or (style not in {"quiet", "queue"} and chance.random() < 0.7)
+    marked = style in {"honest", "late"} or (style not in {"quiet", "queue", "count"} and chance.random() < 0.7)
     return WindowRule(
         key="match.k",
         until="{k}/*_DONE" if marked else None,
+        until_count=chance.choice([1, 2, 3, 5]) if style == "count" else None,
         quiet=timedelta() if marked or style != "quiet" else timedelta(seconds=chance.choice([0, 20, 200])),
         max_wait=timedelta(
             seconds=36_000

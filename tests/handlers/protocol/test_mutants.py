@@ -137,10 +137,18 @@ class Vacuous(Judging):
 class ClaimIsMember(Judging):
     """A claim that says `member` is as good as the member."""
 
-    def _complete(self, window: WindowId, mine: set[str], listed: Iterable[str]) -> bool:
+    def _complete(self, window: WindowId, mine: set[str], listed: Iterable[str | None]) -> bool:
         del window, mine
-        claims = [self.ledger.claims.get(name) for name in listed]
-        return all(claim is not None and claim.value.state != "open" for claim in claims)
+        claims = [name and self.ledger.claims.get(name) for name in listed]
+        return all(claim and claim.value.state != "open" for claim in claims)
+
+
+class CountsFirst(Windows):
+    """How many there are is known before one more is written."""
+
+    def _complete(self, window: WindowId, head: Stored[Head], rule: WindowRule) -> bool:
+        fewer = None if rule.until_count is None else rule.until_count + 1
+        return super()._complete(window, head, replace(rule, until_count=fewer))
 
 
 # closing
@@ -391,6 +399,7 @@ NAIVE = {
     ),
     "nothing listed is complete": Naive(Parts(judging=Vacuous), "A MARKER SPENT ON NOTHING", "late", range(20)),
     "a claim is as good as a member": Naive(Parts(judging=ClaimIsMember), "TURNED AWAY", "honest", range(100)),
+    "count, then join": Naive(Parts(windows=CountsFirst), "COUNTED BY TIME ALONE", "count", range(40)),
     "time by the host's clock": Naive(Parts(ledger=HostClock), "SEALED BEFORE ITS TIME", "mixed", range(60)),
     "seal before the grant": Naive(Parts(admission=SealsBeforeGrant), "SEALED WITHOUT A SLOT", "mixed", range(20)),
     "seal a head that was not judged": Naive(Parts(windows=SealsBlind), "REJECTED WITH ITS MARKER", "late", range(100)),

@@ -135,6 +135,38 @@ def test_a_rejected_file_in_a_folder_that_the_run_would_read_stops_the_run() -> 
     assert (run.outcome, run.verdicts[-1]["code"], bench.platform.jobs) == ("rejected", "folder_holds_rejected", {})
 
 
+def test_a_window_is_complete_with_so_many_members_and_the_next_one_counts_anew() -> None:
+    bench = Bench(trigger(replace(AT_ONCE, until_count=3, at_max_wait="reject"), concurrency=Concurrency(limit=2)))
+    results = [bench.drop(f"a/{number}.csv") for number in range(7)]
+    assert results == (["deferred"] * 2 + ["launched"]) * 2 + ["deferred"]
+    bench.advance(2 * HOUR)
+    assert [len(names) for names in bench.members()] == [3, 3]
+    assert sorted(stored.value.cause for stored in bench.ledger.manifests.list()) == ["count", "count", "reject"]
+
+
+def test_a_window_that_is_complete_while_the_slot_is_taken_is_launched_with_all_that_came() -> None:
+    bench = Bench(trigger(replace(AT_ONCE, until_count=2)))
+    bench.publish("m")
+    for number in range(3):
+        bench.drop(f"a/{number}.csv")
+    bench.finish()
+    assert bench.members() == [["a/0.csv", "a/1.csv", "a/2.csv"]]
+
+
+def test_the_last_of_a_counted_window_is_found_again_by_its_redelivery() -> None:
+    bench = Bench(trigger(replace(AT_ONCE, until_count=2)))
+    bench.drop("a/0.csv")
+    event = bench.landed("a/1.csv")
+
+    def away() -> None:
+        raise Unavailable("the store is away", code="ledger_unavailable")
+
+    bench.records.meanwhile("list", "m/", away)
+    with pytest.raises(Unavailable):
+        bench.send(event)
+    assert (bench.send(event), bench.members()) == ("launched", [["a/0.csv", "a/1.csv"]])
+
+
 # slots and throttles
 
 
@@ -482,6 +514,14 @@ def test_a_windowed_event_costs_three_operations_and_its_duplicate_four() -> Non
     cost(bench)
     assert (bench.send(event), cost(bench)) == ("deferred", {"create": 2, "get": 1})
     assert (bench.send(event), cost(bench)) == ("duplicate", {"create": 2, "get": 2})
+
+
+def test_counting_costs_a_list_more() -> None:
+    bench = Bench(trigger(replace(AT_ONCE, until_count=10)))
+    bench.drop("a/0.csv")
+    event = bench.landed("a/1.csv")
+    cost(bench)
+    assert (bench.send(event), cost(bench)) == ("deferred", {"create": 2, "get": 1, "list": 1})
 
 
 def test_the_data_gate_costs_one_operation_more() -> None:

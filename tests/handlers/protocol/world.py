@@ -569,6 +569,14 @@ def assert_in_order(world: World) -> None:
             _require(not came_first, f"OUT OF ORDER: {earlier.id} after {later.id}")
 
 
+def assert_counted_by_who_joined(world: World) -> None:
+    """Where nobody dies, a window that is complete by its members does not wait for a tick to find out."""
+    for manifest in world.ledger.manifests.list():
+        waited_ms = to_ms(manifest.record.time) - manifest.value.last_ms
+        alone = manifest.value.cause == "count" and not manifest.value.until and waited_ms > 20_000
+        _require(not alone, "COUNTED BY TIME ALONE")
+
+
 def assert_all_succeeded(world: World) -> None:
     """Of honest producers (every file before its marker, no run fails) nothing good is turned away."""
     good = {subject for subject, kind in _expected(world).items() if kind == "good"}
@@ -582,7 +590,9 @@ def _closed_for_a_reason(manifest: Manifest, trigger: Trigger) -> None:
     _require(not (manifest.cause == "reject" and manifest.until), "REJECTED WITH ITS MARKER")
     _require(not (manifest.cause == "marker" and not manifest.entries), "A MARKER SPENT ON NOTHING")
     _require(not (manifest.cause in {"marker", "settle", "idle"} and not manifest.until), "LAUNCHED WITHOUT ITS MARKER")
-    forbidden = trigger.window.until is not None and trigger.window.at_max_wait == "reject"
+    few = trigger.window.until_count
+    _require(not (manifest.cause == "count" and len(manifest.own) < (few or 0)), "TOO FEW TO BE COMPLETE")
+    forbidden = (trigger.window.until is not None or few is not None) and trigger.window.at_max_wait == "reject"
     _require(not (manifest.cause == "max_wait" and forbidden), "LAUNCHED AGAINST at_max_wait")
 
 
