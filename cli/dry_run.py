@@ -208,7 +208,8 @@ class _Explainer:
     def _waits(self, trigger: Trigger, window: str) -> str | None:
         rule = trigger.window
         if any(match.role == "marker" for match in self._matches(trigger)):
-            return "this is the marker: the window closes when the objects that it announces are members"
+            what = "lists" if rule.until_lists else "announces"
+            return f"this is the marker: the window closes when the objects that it {what} are members"
         end = "is rejected" if rule.at_max_wait == "reject" else "launches"
         if rule.until_count is not None:
             return f"the window waits for {rule.until_count} members; with fewer, it {end} after {rule.max_wait}"

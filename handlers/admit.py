@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
+from retrigger.handlers.announced import Announced
 from retrigger.handlers.carrying import Carrying
 from retrigger.handlers.following import Following
 from retrigger.handlers.freezing import Freezing
@@ -25,7 +26,7 @@ from retrigger.triggers import keys
 from retrigger.triggers.expressions import load_expression
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from retrigger.handlers.granting import Grant
     from retrigger.handlers.ledger import Cause
@@ -52,6 +53,7 @@ class Admission:
         self.following = Following(launcher, self.carrying, self.slots)
         self.granting = Granting(self.slots, self.following)
         self.listing = Listing(ledger, catalog, objects)
+        self.announced = Announced(objects, self.listing)
         self.freezing = Freezing(ledger, catalog, objects, self.listing)
         self._kept: set[str] = set()
 
@@ -93,15 +95,18 @@ class Admission:
         if head.value.n == window.n:
             run = self.run_of(trigger.name, window, 0)
             gates = self._gates(trigger, head.value.captures)
-            cause = self._granted(gates[0], run) or self._judge(
-                window, trigger, head.value, timed=timed, first_ms=first_ms
-            )
-            if cause is None:
-                if timed and window_order(trigger) != "anyone":
-                    self.slots.withdraw(gates[0], run)
-                return None
+            granted = self.slots.cause(gates[0], run)
+            if granted is not None:
+                cause, lists = _told(granted)
+            else:
+                judged = self._judge(window, trigger, head.value, timed=timed, first_ms=first_ms)
+                if judged is None:
+                    if timed and window_order(trigger) != "anyone":
+                        self.slots.withdraw(gates[0], run)
+                    return None
+                cause, lists = judged, len(head.value.lists)
             if cause not in _UNASKED:
-                answer = self._ask(trigger, gates, self._window_bid(window, trigger, run, cause))
+                answer = self._ask(trigger, gates, self._window_bid(window, trigger, run, _tell(cause, lists)))
                 if answer in {"waits", "replaced"}:  # a window gathers on, also behind a newer one
                     return None
                 cause = "busy" if answer == "busy" else cause  # over a throttle, it is its runs that are skipped
@@ -109,15 +114,12 @@ class Admission:
                 if self.windows.seal(window, head, cause) is None:
                     return None
                 return self.windows.manifest(window)
+            in_order = trigger.concurrency.when_busy == "queue"
+            most = 1 if in_order else trigger.window.max_members
             while head.value.n == window.n:  # granted: never judged again
-                in_order = trigger.concurrency.when_busy == "queue"
-                most = 1 if in_order else trigger.window.max_members
-                self.windows.seal(window, head, cause, max_members=most, in_order=in_order)
+                self.windows.seal(window, head, cause, max_members=most, in_order=in_order, lists=lists)
                 head = self.windows.head(window.head)
         return self.windows.manifest(window)
-
-    def _granted(self, gate: GateRule, run: str) -> Cause | None:
-        return self.slots.cause(gate, run)  # type: ignore[return-value]  # only causes are written there for windows
 
     def _judge(self, window: WindowId, trigger: Trigger, head: Head, *, timed: bool, first_ms: int) -> Cause | None:
         paused, since_ms = self.ledger.paused(trigger.name)
@@ -130,10 +132,16 @@ class Admission:
             timed=timed,
             first_ms=first_ms,
             since_ms=since_ms,
-            listed=lambda: (name for _, name in self.listing.claimed(trigger, head.captures)),
+            listed=lambda: self._listed(trigger, head),
         )
 
-    def _window_bid(self, window: WindowId, trigger: Trigger, run: str, cause: Cause) -> Bid:
+    def _listed(self, trigger: Trigger, head: Head) -> Iterator[str | None]:
+        """The claims that a marker waits for: of what it names in its content, or of all that lies there."""
+        if trigger.window.until_lists:
+            return self.announced.claimed(trigger, head)
+        return (name for _, name in self.listing.claimed(trigger, head.captures))
+
+    def _window_bid(self, window: WindowId, trigger: Trigger, run: str, cause: str) -> Bid:
         """Of a window that is still open: what came first stands for it where the oldest goes first, else the last."""
         first = window_order(trigger)
         if first == "anyone":
@@ -292,6 +300,16 @@ class Admission:
         if sha256 not in self._kept:
             self.ledger.keep_template(sha256, self.catalog.template(sha256))
             self._kept.add(sha256)
+
+
+def _tell(cause: Cause, lists: int) -> str:
+    """A window's cause as the gate keeps it: with how many markers' lists were judged, where there are any."""
+    return f"{cause}:{lists}" if lists else cause
+
+
+def _told(granted: str) -> tuple[Cause, int]:
+    cause, _, lists = granted.partition(":")
+    return cast("Cause", cause), int(lists or 0)
 
 
 def _answered(claim: Claim, run: Run) -> Claim:

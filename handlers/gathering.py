@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from retrigger.handlers.announced import Place
 from retrigger.handlers.claims import Claims, outcome, recorded
 from retrigger.handlers.granting import may_skip
 from retrigger.handlers.ledger import MAX_TRIES, Claim, Stored
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.handlers.validate.checks import check_object
 from retrigger.handlers.windows import WindowId, on_grid
-from retrigger.triggers.errors import ExpressionError, RetriggerError, Unavailable
+from retrigger.triggers.errors import ExpressionError, Refused, RetriggerError, Unavailable
 from retrigger.triggers.event import Object
 
 if TYPE_CHECKING:
@@ -52,7 +54,8 @@ class Gathering:
             return conflict
         try:
             if stored.value.state == "open":
-                stored, fresh = self._gated(name, stored, arrival, stop, fresh=fresh)
+                look = partial(self._looked_into, arrival, stop)
+                stored, fresh = self._gated(name, stored, look, patient=arrival.patient, fresh=fresh)
         except Unavailable as error:
             return self._later(arrival, name, Verdict("gate", "wait", error.code, str(error)))
         match stored.value.state:
@@ -70,8 +73,23 @@ class Gathering:
             name, window = self.claims.name(arrival), self._window(arrival)
         except ExpressionError as error:
             return self.claims.reject(arrival, Verdict("check", "stop", error.code, str(error)))
-        stored, _ = self.claims.take(arrival, name, state="marker", window=window)
-        marked, changed = self.admission.windows.mark(name, stored)
+        lists = arrival.trigger.window.until_lists
+        stored, fresh = self.claims.take(
+            arrival, name, state="open" if lists else "marker", window=window, tries=1 if lists else 0
+        )
+        try:
+            if stored.value.state == "open":
+                look = partial(self._read_marker, arrival)
+                stored, fresh = self._gated(name, stored, look, patient=arrival.patient, fresh=fresh)
+        except Unavailable as error:
+            return self._later(arrival, name, Verdict("gate", "wait", error.code, str(error)))
+        match stored.value.state:
+            case "open":
+                held = "another delivery of this event is being decided"
+                return self._later(arrival, name, Verdict("gate", "wait", "held", held))
+            case "rejected" | "dead":
+                return recorded(arrival, stored, "rejected" if fresh else "duplicate")
+        marked, changed = self.admission.windows.mark(name, stored, asdict(_place(arrival)) if lists else None)
         return self._advanced(arrival, stored, marked, changed=changed, now=True)
 
     def _window(self, arrival: Arrival) -> str:
@@ -81,7 +99,7 @@ class Gathering:
     # the gate
 
     def _gated(
-        self, name: str, stored: Stored[Claim], arrival: Arrival, stop: Verdict | None, *, fresh: bool
+        self, name: str, stored: Stored[Claim], look: Callable[[Claim], Claim], *, patient: bool, fresh: bool
     ) -> tuple[Stored[Claim], bool]:
         """Look into the file and settle the claim by swap; a claim that stays `open` is another delivery's.
 
@@ -89,25 +107,40 @@ class Gathering:
         ends as a dead letter. The tick alone says so: at a burst of deliveries the readers may all still be at work.
         """
         if not fresh:
-            stored = self._settled(name, stored) if arrival.patient else stored
+            stored = self._settled(name, stored) if patient else stored
             if stored.value.state != "open":
                 return stored, False
             if stored.value.tries >= MAX_TRIES:
-                return (stored, False) if arrival.patient else self._given_up(name, stored)
+                return (stored, False) if patient else self._given_up(name, stored)
             counted = self.ledger.claims.swap(stored, replace(stored.value, tries=stored.value.tries + 1))
             if counted is None:
                 return self.claims.reread(name), False
             stored = counted
         try:
-            verdict, rows = self._look(arrival, stop)
+            decided = look(stored.value)
         except Unavailable:  # an outage of the store is no try of this file
             self.ledger.claims.swap(stored, replace(stored.value, tries=stored.value.tries - 1))
             raise
+        return self.claims.settle(name, stored, decided)
+
+    def _looked_into(self, arrival: Arrival, stop: Verdict | None, claim: Claim) -> Claim:
+        """The claim of an object, after the gate."""
+        verdict, rows = self._look(arrival, stop)
         bad = verdict.says == "stop"
         spoils = bad and arrival.trigger.window.bad_member == "reject"
         state: ClaimState = "rejected" if bad and not spoils else "member"
-        decided = replace(stored.value, state=state, rows=rows, verdicts=[verdict.to_json()])
-        return self.claims.settle(name, stored, decided)
+        return replace(claim, state=state, rows=rows, verdicts=[verdict.to_json()])
+
+    def _read_marker(self, arrival: Arrival, claim: Claim) -> Claim:
+        """The claim of a marker that lists the members: it counts if the trigger takes all that it names."""
+        _, captures = arrival.window_key
+        try:
+            named = self.admission.announced.uris(arrival.trigger, captures, _place(arrival))
+        except Refused as error:
+            said = Verdict("gate", "stop", error.code, f"the list of members: {error}")
+            return replace(claim, state="rejected", verdicts=[said.to_json()])
+        said = Verdict("gate", "pass", "lists_members", f"{len(named)} objects")
+        return replace(claim, state="marker", verdicts=[said.to_json()])
 
     def _given_up(self, name: str, stored: Stored[Claim]) -> tuple[Stored[Claim], bool]:
         """Settle, then bury: a reader that was only slow may settle first, and its file is no dead letter then."""
@@ -190,3 +223,9 @@ class Gathering:
         except RetriggerError as error:
             _LOG.warning("advance_deferred", extra={"fields": {"window": str(window), "error": str(error)}})
             return []
+
+
+def _place(arrival: Arrival) -> Place:
+    payload = arrival.event.payload
+    assert isinstance(payload, Object)
+    return Place(payload.bucket, payload.name, payload.version)

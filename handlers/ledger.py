@@ -60,7 +60,10 @@ class Claim(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head(Body):
-    """`w/`: the open window of a key. `live == n` says that window n has its note; `prev` is the last one sealed."""
+    """`w/`: the open window of a key. `live == n` says that window n has its note; `prev` is the last one sealed.
+
+    `until`: which window is marked, and since when; of markers that list the members also where they lie.
+    """
 
     trigger: str
     key: str
@@ -68,19 +71,29 @@ class Head(Body):
     nonce: str
     n: int = 1
     live: int = 0
-    until: dict[str, int] | None = None
+    until: dict[str, Any] | None = None
     prev: dict[str, Any] | None = None
 
     @property
     def marked(self) -> bool:
         return self.until is not None and self.until["n"] == self.n
 
+    @property
+    def lists(self) -> list[dict[str, Any]]:
+        """The markers of this window that list its members: {claim, at_ms, bucket, name, version}."""
+        return self.until.get("lists", []) if self.until is not None and self.marked else []
+
+    @property
+    def marks(self) -> list[str]:
+        """The claims of those markers."""
+        return [listed["claim"] for listed in self.lists]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest(Body):
     """`f/`: create-only. `own`: claims that were members here. `entries`: member -> object, what its run gets.
 
-    `in_order`: the runs follow the arrival of their members.
+    `in_order`: the runs follow the arrival of their members. `marks`: claims of the markers that listed them.
     """
 
     state: Literal["frozen", "rejected", "skipped", "empty", "dead"]
@@ -95,6 +108,7 @@ class Manifest(Body):
     last_ms: int = 0
     max_members: int = 1
     in_order: bool = False
+    marks: list[str] = field(default_factory=list)
 
     def chunks(self) -> list[list[str]]:
         """Members of each run, in a fixed order; one empty chunk where nothing may run."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _SEEN_AT_MOST = 10_000
 _GRID_MS = 30_000
+_LISTS_AT_MOST = 100
+"""Markers that list the members of one window; what is over adds nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,22 +130,31 @@ class Windows:
         """How many members of its own the window has; `most` are enough."""
         return sum(1 for _ in self.ledger.records.list(f"m/{window}/e.", most))
 
-    def mark(self, name: str, claim: Stored[Claim]) -> tuple[str, bool]:
-        """Let a marker take effect: exactly one window gets `until`. -> (window id, did this change anything)."""
+    def mark(self, name: str, claim: Stored[Claim], place: Mapping[str, str] | None = None) -> tuple[str, bool]:
+        """Let a marker take effect: exactly one window gets `until`. -> (window id, did this change anything).
+
+        `place`: of a marker that lists the members. Each of these counts: a window waits for all that they list.
+        """
         while True:
             assert claim.value.window is not None
             window = WindowId.parse(claim.value.window)
             head = self.head(window.head)
             if head.value.n == window.n:
-                if head.value.marked:
+                at_ms = ms_of(claim.record)
+                marks = head.value.marks
+                if head.value.marked and (place is None or flat(name) in marks or len(marks) >= _LISTS_AT_MOST):
                     return str(window), False
                 self._note(window, head.value.trigger, self.ledger.now_ms())
-                at_ms = ms_of(claim.record)
-                marked = replace(head.value, live=window.n, until={"n": window.n, "at_ms": at_ms})
+                until = head.value.until if head.value.until and head.value.marked else {"n": window.n, "at_ms": at_ms}
+                if place is not None:
+                    listed = {"claim": flat(name), "at_ms": at_ms, **place}
+                    until = {**until, "lists": [*head.value.lists, listed]}
+                marked = replace(head.value, live=window.n, until=until)
                 if self.ledger.heads.swap(head, marked) is not None:
                     return str(window), True
                 continue
-            if self.manifest(window).until:
+            manifest = self.manifest(window)
+            if manifest.until and (place is None or flat(name) in manifest.marks):
                 return str(window), False  # that window had its marker: absorbed
             claim = self._move(name, claim, window, head.value)
 
@@ -164,20 +175,31 @@ class Windows:
         *,
         max_members: int = 1,
         in_order: bool = False,
+        lists: int | None = None,
         cut_ms: int | None = None,
     ) -> Stored[Head] | None:
-        """Close window n with one swap of the very head that was judged; None: it changed, judge again."""
+        """Close window n with one swap of the very head that was judged; None: it changed, judge again.
+
+        `lists`: of a window that was granted, how many markers' lists were judged. Those that came after that mark the
+        next window: what they list may still be on its way.
+        """
         if window.n > 1:
             self.manifest(window.numbered(window.n - 1))  # `prev` has one place
         prev = {
             "n": window.n,
             "cause": cause,
             "until": head.value.marked,
+            "marks": head.value.marks[:lists],
             "cut_ms": cut_ms,
             "max_members": max_members,
             "in_order": in_order,
         }
-        return self.ledger.heads.swap(head, replace(head.value, n=window.n + 1, live=0, prev=prev))
+        after = replace(head.value, n=window.n + 1, live=0, prev=prev)
+        left = head.value.lists[lists:] if lists is not None else []
+        if left:
+            self._note(window.numbered(after.n), after.trigger, self.ledger.now_ms())
+            after = replace(after, live=after.n, until={"n": after.n, "at_ms": left[0]["at_ms"], "lists": left})
+        return self.ledger.heads.swap(head, after)
 
     def manifest(self, window: WindowId) -> Manifest:
         """The frozen manifest of a sealed window; helps to freeze it. The cause is the sealer's, never the helper's."""
@@ -220,6 +242,7 @@ class Windows:
             captures=head.captures,
             cause=cause,
             until=head.prev["until"],
+            marks=head.prev.get("marks", []),
             own=own,
             refs=refs,
             entries=newest_versions(entries),

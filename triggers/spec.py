@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from retrigger.triggers.frozen import dataclass
 
@@ -192,6 +192,14 @@ class Store:
         if self.kind == "gcs":
             return f"gs://{self.bucket}/{name}"
         return f"https://{self.account}.blob.core.windows.net/{self.bucket}/{quote(name)}"
+
+    def name_of(self, uri: str) -> str | None:
+        """The name of an object of the bucket whose URI this is, however it is quoted; None: it is elsewhere."""
+        place = self.uri("")
+        if not uri.startswith(place):
+            return None
+        name = uri.removeprefix(place)
+        return name if self.kind == "gcs" else unquote(name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

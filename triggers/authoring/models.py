@@ -173,7 +173,10 @@ class Until(Model):
     count: Annotated[int, Field(ge=1, le=1000)] | None = Field(
         default=None, description="So many members; each that joins costs a listing of as many."
     )
-    manifest: Later = Field(default=None, description="Not supported yet.")
+    manifest: Glob | None = Field(
+        default=None,
+        description="Glob of the objects that list the members: JSON `{members: [{uri}]}`, or a URI a line.",
+    )
 
     @model_validator(mode="after")
     def _one(self) -> Until:

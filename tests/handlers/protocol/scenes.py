@@ -27,9 +27,9 @@ from retrigger.triggers.spec import (
 from tests.handlers.protocol.world import BAD, GOOD, START, Scene
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-Style = Literal["mixed", "honest", "tight", "quiet", "late", "stormy", "skip", "queue", "replace", "count"]
+Style = Literal["mixed", "honest", "tight", "quiet", "late", "stormy", "skip", "queue", "replace", "count", "listed"]
 
 
 def environment(*, running: int | None = None) -> Environment:
@@ -84,7 +84,8 @@ def scene(seed: int, style: Style) -> Scene:
     `honest`: batches land before their marker. `tight`: hard on carry-over. `quiet`: no markers. `late`: markers come
     just when patience ends. `stormy`: every file is looked into, and the ledger is often away. `skip`: what finds no
     slot, or no room under its throttle, is let go. `queue`: one run an event, and nobody dies in every other scene.
-    `replace`: what is newer stops what runs. `count`: a few members complete a window.
+    `replace`: what is newer stops what runs. `count`: a few members complete a window. `listed`: markers list their
+    batch, some before it has landed; some name what no source takes.
     """
     chance = random.Random(f"scene {seed}")
     rule = _rule(chance, style)
@@ -132,20 +133,23 @@ def _throttle(chance: random.Random, style: Style) -> Throttle | None:
 
 def _rule(chance: random.Random, style: Style) -> WindowRule:
     short = style == "tight"
-    marked = style in {"honest", "late"} or (style not in {"quiet", "queue", "count"} and chance.random() < 0.7)
+    marked = style in {"honest", "late", "listed"} or (
+        style not in {"quiet", "queue", "count"} and chance.random() < 0.7
+    )
     return WindowRule(
         key="match.k",
         until="{k}/*_DONE" if marked else None,
+        until_lists=style == "listed",
         until_count=chance.choice([1, 2, 3, 5]) if style == "count" else None,
         quiet=timedelta() if marked or style != "quiet" else timedelta(seconds=chance.choice([0, 20, 200])),
         max_wait=timedelta(
             seconds=36_000
-            if style == "honest"
+            if style in {"honest", "listed"}
             else chance.choice([30, 150, 900 if short else 2_500] if style != "late" else [30])
         ),
         settle=timedelta(seconds=7_200 if style == "honest" else chance.choice([30, 300])),
         max_members=100 if style == "honest" else chance.choice([1, 2] if short else [1, 2, 100, 100]),
-        at_max_wait="reject" if style == "honest" else chance.choice(["reject", "launch"]),
+        at_max_wait="reject" if style in {"honest", "listed"} else chance.choice(["reject", "launch"]),
         bad_member="drop" if style == "honest" else chance.choice(["drop", "drop", "reject"]),
     )
 
@@ -171,9 +175,16 @@ def _batches(
         if rule.until is not None and (style == "honest" or chance.random() < 0.8):
             at_ms = _marker_comes(chance, style, first, now, rule)
             name = f"{key}/{batch}_DONE"
-            objects[name] = (at_ms, b"")
+            objects[name] = (at_ms, _list_of(chance, objects, f"{key}/{batch}-") if rule.until_lists else b"")
             events.append((at_ms, landed(name, at_ms)))
         now += chance.randint(0, {"tight": 120_000, "stormy": 10_000}.get(style, 300_000))
+
+
+def _list_of(chance: random.Random, objects: Mapping[str, tuple[int, bytes]], batch: str) -> bytes:
+    """The files of a batch, a URI a line; now and then a list that is wrong."""
+    if chance.random() < 0.1:
+        return b"gs://elsewhere/1.csv\n"
+    return "".join(f"gs://landing/{name}\n" for name in objects if name.startswith(batch)).encode()
 
 
 def _marker_comes(chance: random.Random, style: Style, first: int, last: int, rule: WindowRule) -> int:

@@ -93,8 +93,8 @@ class LiveBeforeNote(Windows):
             super()._note(WindowId.parse(joined.window), claim.value.trigger, first_look(rule, self.ledger.now_ms()))
         return joined
 
-    def mark(self, name: str, claim: Stored[Claim]) -> tuple[str, bool]:
-        window, changed = super().mark(name, claim)
+    def mark(self, name: str, claim: Stored[Claim], place: Mapping[str, str] | None = None) -> tuple[str, bool]:
+        window, changed = super().mark(name, claim, place)
         if changed:
             super()._note(WindowId.parse(window), claim.value.trigger, self.ledger.now_ms())
         return window, changed
@@ -118,11 +118,11 @@ class MarkerDuplicateAcks(Gathering):
 class MarkerOfSealedAcks(Windows):
     """A marker whose window is closed has nothing to do."""
 
-    def mark(self, name: str, claim: Stored[Claim]) -> tuple[str, bool]:
+    def mark(self, name: str, claim: Stored[Claim], place: Mapping[str, str] | None = None) -> tuple[str, bool]:
         window = WindowId.parse(str(claim.value.window))
         if self.head(window.head).value.n != window.n:
             return str(window), False
-        return super().mark(name, claim)
+        return super().mark(name, claim, place)
 
 
 class Vacuous(Judging):
@@ -200,6 +200,13 @@ class HelperGuesses(Windows):
         assert head.prev is not None
         guessed = head if window in self._mine else replace(head, prev={**head.prev, "cause": "max_wait"})
         return super()._freeze(window, guessed)
+
+
+class TakesUnjudgedLists(Windows):
+    """A marker that came before the window was sealed is that window's."""
+
+    def seal(self, window: WindowId, head: Stored[Head], cause: Cause, **known: Any) -> Stored[Head] | None:
+        return super().seal(window, head, cause, **{**known, "lists": None})
 
 
 # slots and launching
@@ -401,6 +408,9 @@ NAIVE = {
     "a claim is as good as a member": Naive(Parts(judging=ClaimIsMember), "TURNED AWAY", "honest", range(100)),
     "count, then join": Naive(Parts(windows=CountsFirst), "COUNTED BY TIME ALONE", "count", range(40)),
     "time by the host's clock": Naive(Parts(ledger=HostClock), "SEALED BEFORE ITS TIME", "mixed", range(60)),
+    "seal what was not judged": Naive(
+        Parts(windows=TakesUnjudgedLists), "LAUNCHED WITHOUT WHAT WAS LISTED", "listed", range(40)
+    ),
     "seal before the grant": Naive(Parts(admission=SealsBeforeGrant), "SEALED WITHOUT A SLOT", "mixed", range(20)),
     "seal a head that was not judged": Naive(Parts(windows=SealsBlind), "REJECTED WITH ITS MARKER", "late", range(100)),
     "helpers guess the cause": Naive(Parts(windows=HelperGuesses), "LAUNCHED AGAINST at_max_wait", "late", range(120)),

@@ -167,6 +167,102 @@ def test_the_last_of_a_counted_window_is_found_again_by_its_redelivery() -> None
     assert (bench.send(event), bench.members()) == ("launched", [["a/0.csv", "a/1.csv"]])
 
 
+# markers that list the members
+
+
+def listing(**rule: object) -> WindowRule:
+    return marked(until_lists=True, at_max_wait="reject", **rule)
+
+
+def uris(*names: str) -> bytes:
+    return "".join(f"gs://landing/{name}\n" for name in names).encode()
+
+
+def test_a_window_waits_for_all_that_its_marker_lists_and_for_nothing_else() -> None:
+    bench = Bench(trigger(listing()))
+    bench.landed("a/other.csv")  # lies there, is not listed, and is never announced
+    assert bench.drop("a/_DONE", uris("a/1.csv", "a/2.csv")) == "deferred"
+    assert bench.drop("a/1.csv") == "deferred"
+    bench.advance(HOUR)  # it does not settle: what is to come is known
+    assert (bench.drop("a/2.csv"), bench.members()) == ("launched", [["a/1.csv", "a/2.csv"]])
+
+
+def test_a_list_may_be_json_and_its_form_is_that_of_a_runs_manifest() -> None:
+    bench = Bench(trigger(listing()))
+    bench.drop("a/1.csv")
+    assert bench.drop("a/_DONE", b'{"members": [{"uri": "gs://landing/a/1.csv", "rows": 1}]}') == "launched"
+
+
+def test_what_is_listed_and_never_lands_is_decided_on_at_max_wait() -> None:
+    bench = Bench(trigger(listing()))
+    bench.drop("a/1.csv")
+    bench.drop("a/_DONE", uris("a/1.csv", "a/2.csv"))
+    bench.advance(3 * HOUR)
+    [manifest] = [stored.value for stored in bench.ledger.manifests.list()]
+    assert (manifest.state, manifest.cause, manifest.until) == ("rejected", "reject", True)
+
+
+def test_what_a_check_turned_away_is_not_waited_for() -> None:
+    bench = Bench(trigger(listing(), gated=True))
+    bench.drop("a/1.csv")
+    bench.drop("a/2.csv", BAD)
+    assert (bench.drop("a/_DONE", uris("a/1.csv", "a/2.csv")), bench.members()) == ("launched", [["a/1.csv"]])
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (uris("a/1.csv", "b/1.csv"), "line 2 is no object that the trigger's sources take in this window"),
+        (b"gs://elsewhere/a/1.csv", "line 1 is no object that the trigger's sources take in this window"),
+        (uris("a/" + "x" * 5_000 + ".csv"), "line 1 is no object that the trigger's sources take in this window"),
+        (uris("a/_DONE"), "line 1 is no object that the trigger's sources take in this window"),
+        (b"", "it lists nothing"),
+        (b"\xff\n", "byte 0 is no UTF-8"),
+        (b"{", "it begins as JSON, and holds no `members`"),
+        (b'{"members":' + b"[" * 100_000, "it begins as JSON, and holds no `members`"),
+        (b'{"members": 1}', "its `members` are no list"),
+        (b'{"members": [{"uri": "gs://landing/a/1.csv"}, {"uri": 1}]}', "member 2 has no `uri`"),
+        (uris("a/1.csv") * 100_001, "it lists more than 100,000 objects"),
+        (b"x" * ((16 << 20) + 1), "it is larger than 16 MiB"),
+    ],
+)
+def test_a_list_that_is_wrong_is_rejected_with_the_place_and_a_right_one_counts(content: bytes, reason: str) -> None:
+    bench = Bench(trigger(listing()))
+    bench.drop("a/1.csv")
+    outcome = bench.outcome(bench.landed("a/_DONE", content))
+    assert (outcome.result, outcome.verdicts[-1].reason) == ("rejected", f"the list of members: {reason}")
+    assert bench.drop("a/_DONE", uris("a/1.csv")) == "launched"
+
+
+def test_a_list_that_cannot_be_read_just_now_is_read_by_the_tick() -> None:
+    bench = Bench(trigger(listing()))
+    bench.drop("a/1.csv")
+
+    def away() -> None:
+        bench.objects.while_reading = lambda: None
+        raise Unavailable("the store is away", code="store_unavailable")
+
+    bench.objects.while_reading = away
+    assert bench.drop("a/_DONE", uris("a/1.csv")) == "deferred"
+    bench.advance(3 * MINUTE)
+    assert bench.members() == [["a/1.csv"]]
+
+
+def test_of_a_list_that_is_written_again_the_last_version_counts() -> None:
+    bench = Bench(trigger(listing()))
+    bench.drop("a/_DONE", uris("a/1.csv", "a/wrong.csv"))
+    bench.drop("a/1.csv")
+    assert (bench.drop("a/_DONE", uris("a/1.csv")), bench.members()) == ("launched", [["a/1.csv"]])
+
+
+def test_a_window_waits_for_the_lists_of_all_its_markers() -> None:
+    rule = replace(listing(), until="{k}/*_DONE")
+    bench = Bench(trigger(rule))
+    bench.drop("a/x_DONE", uris("a/1.csv"))
+    bench.drop("a/y_DONE", uris("a/2.csv"))
+    assert [bench.drop("a/1.csv"), bench.drop("a/2.csv")] == ["deferred", "launched"]
+
+
 # slots and throttles
 
 

@@ -20,6 +20,7 @@ from tests.handlers.protocol.world import (
     assert_all_succeeded,
     assert_counted_by_who_joined,
     assert_in_order,
+    assert_listed_are_complete,
     assert_nothing_lost_or_doubled,
 )
 
@@ -53,6 +54,8 @@ def play(style: Style, seed: int, parts: Parts = REAL) -> World:
     assert_nothing_lost_or_doubled(world)
     if style == "honest":
         assert_all_succeeded(world)
+    if style == "listed":
+        assert_listed_are_complete(world)
     if chances == Chances() and style == "queue":
         assert_in_order(world)
     if chances == Chances() and style == "count":

@@ -541,6 +541,8 @@ def assert_nothing_lost_or_doubled(world: World) -> None:
             assert claim.value.window is not None
             manifest = ledger.manifests.get(claim.value.window)
             _require(manifest is not None and manifest.value.until, "MARKER LOST")
+            marks = {mark for manifest in ledger.manifests.list() for mark in manifest.value.marks}
+            _require(not trigger.window.until_lists or claim.record.key.rsplit("/", 1)[1] in marks, "LIST LOST")
         if claim.value.run is not None and (run := ledger.runs.get(claim.value.run)):
             skipped = run.value.outcome == "skipped"
             _require((claim.value.state == "skipped") == skipped, f"CLAIM AND RUN DISAGREE: {claim.value.run}")
@@ -569,6 +571,30 @@ def assert_in_order(world: World) -> None:
             _require(not came_first, f"OUT OF ORDER: {earlier.id} after {later.id}")
 
 
+def assert_listed_are_complete(world: World) -> None:
+    """A window that a marker's list completed holds what that lists, or what came before did."""
+    ledger, seen = world.ledger, set[str]()
+    for manifest in sorted(ledger.manifests.list(), key=lambda it: it.record.time):
+        seen.update(manifest.value.own)
+        if manifest.value.cause != "marker":
+            continue
+        for mark in manifest.value.marks:
+            claim = ledger.claims.get(f"{mark[:2]}/{mark}")
+            assert claim is not None
+            text = world.scene.objects[claim.value.event["object"]["name"]][1].decode()
+            names = [uri.removeprefix("gs://landing/") for uri in text.split()]
+            for name in names:
+                subject = keys.digest(world.scene.trigger.name, landed_identity(world, name))
+                bad = world.scene.objects[name][1] == BAD
+                _require(bad or subject in seen, f"LAUNCHED WITHOUT WHAT WAS LISTED: {name}")
+
+
+def landed_identity(world: World, name: str) -> str:
+    """The identity of an object's event."""
+    events = (event for _, event in world.scene.deliveries if isinstance(event.payload, Object))
+    return next(event.identity for event in events if event.payload.name == name)  # type: ignore[union-attr]
+
+
 def assert_counted_by_who_joined(world: World) -> None:
     """Where nobody dies, a window that is complete by its members does not wait for a tick to find out."""
     for manifest in world.ledger.manifests.list():
@@ -587,7 +613,8 @@ def assert_all_succeeded(world: World) -> None:
 
 def _closed_for_a_reason(manifest: Manifest, trigger: Trigger) -> None:
     """A window's cause agrees with what it says of its marker and with the trigger's rule."""
-    _require(not (manifest.cause == "reject" and manifest.until), "REJECTED WITH ITS MARKER")
+    lists = trigger.window.until_lists
+    _require(not (manifest.cause == "reject" and manifest.until and not lists), "REJECTED WITH ITS MARKER")
     _require(not (manifest.cause == "marker" and not manifest.entries), "A MARKER SPENT ON NOTHING")
     _require(not (manifest.cause in {"marker", "settle", "idle"} and not manifest.until), "LAUNCHED WITHOUT ITS MARKER")
     few = trigger.window.until_count
