@@ -70,10 +70,11 @@ class Core:
     def resume(self, name: str) -> Outcome | None:
         """Decide again on a claim that was left open: what the tick does with the note of a gate that failed.
 
-        A claim that says `member` is decided again too: whoever settled it may have died before the member was written.
+        A claim that says `member` or `marker` is decided again too: whoever settled it may have died before the member
+        was written, or the head marked.
         """
         stored = self.ledger.claims.get(name)
-        if stored is None or stored.value.state not in {"open", "member"} or stored.value.job is not None:
+        if stored is None or stored.value.state not in {"open", "member", "marker"} or stored.value.job is not None:
             return None
         for arrival in arrivals(Event.from_json(stored.value.event), self.index, self.catalog):
             if arrival.trigger.name == stored.value.trigger:

@@ -73,7 +73,7 @@ class ResumesOnlyOpenClaims(Core):
 
     def resume(self, name: str) -> Outcome | None:
         stored = self.ledger.claims.get(name)
-        return None if stored is None or stored.value.state == "member" else super().resume(name)
+        return None if stored is None or stored.value.state in {"member", "marker"} else super().resume(name)
 
 
 class AcknowledgesUnnoted(AnyOrder):

@@ -27,7 +27,7 @@ from tests.handlers.protocol.world import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_BATCHES, _SEEDS = 8, 48
+_BATCHES, _SEEDS = 8, 30
 
 
 @pytest.fixture(autouse=True)
