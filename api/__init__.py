@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from retrigger.handlers.outcome import Outcome, Verdict
     from retrigger.handlers.ports import Launcher
+    from retrigger.handlers.validate.validators import Validator
     from retrigger.handlers.wiring import handle
     from retrigger.manifest import Manifest
     from retrigger.triggers.authoring.project import load_project
@@ -23,12 +24,13 @@ _HOMES = {
     "Manifest": "retrigger.manifest",
     "Outcome": "retrigger.handlers.outcome",
     "Trigger": "retrigger.triggers.spec",
+    "Validator": "retrigger.handlers.validate.validators",
     "Verdict": "retrigger.handlers.outcome",
     "handle": "retrigger.handlers.wiring",
     "load_project": "retrigger.triggers.authoring.project",
 }
 
-__all__ = ["Event", "Launcher", "Manifest", "Outcome", "Trigger", "Verdict", "handle", "load_project"]
+__all__ = ["Event", "Launcher", "Manifest", "Outcome", "Trigger", "Validator", "Verdict", "handle", "load_project"]
 
 
 def __getattr__(name: str) -> object:

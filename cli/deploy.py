@@ -33,7 +33,7 @@ def bundle(folder: Path, environment: str, out: Path | None, form: Format) -> No
 
     In it are the entry point, the compiled triggers and templates, what a function needs of retrigger, and its
     requirements, pinned with hashes. The same project and version of retrigger give the same bytes on every machine:
-    HASH begins the SHA-256 of them. Nothing is sent anywhere, and nothing is read but the project.
+    HASH begins the SHA-256 of them. Nothing is sent anywhere, and nothing is read but the project and its plug-ins.
     """
     from retrigger.deploy.bundle import bundle as build
     from retrigger.deploy.warnings import warnings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from retrigger.cli.dry_run import Explanation
     from retrigger.handlers.ports import Request
     from retrigger.triggers.compiled import Compiled
+
+
+_SHOWN: Final = 10
 
 
 @click.command(epilog=examples("retrigger explain --env dev payload.json", "retrigger explain --full events/*.json"))
@@ -65,7 +68,7 @@ def explain(
     headers, compiled = read_headers(headers_file), _compiled(project, environment)
     launched = False
     for payload in payloads(files):
-        for event in read_payload(payload, headers, route):
+        for event in read_payload(payload, headers, route, compiled.environment.formats):
             if isinstance(event, Malformed | Handshake):
                 say_no_event(payload.name, event, form)
                 continue
@@ -104,6 +107,13 @@ def _show(name: str, found: Explanation, *, full: bool) -> None:
     ):
         if value:
             field(label, value)
+    for member in found.members[:_SHOWN]:
+        waits = "" if member.window_key is None else f", window key {member.window_key or '(none)'}"
+        field("names", f"{member.uri}: {member.result}{waits}")
+        for verdict in member.verdicts:
+            say(f"    {verdict_line(verdict)}")
+    if len(found.members) > _SHOWN:
+        field("names", f"and {len(found.members) - _SHOWN:,} more; --format json has them all")
     for value in found.not_checked:
         field("not checked", value)
     if found.waits is not None:
@@ -117,7 +127,7 @@ def _show(name: str, found: Explanation, *, full: bool) -> None:
 def _show_request(request: Request, *, full: bool) -> None:
     say(f"  {request.method} {request.url}")
     body: Mapping[str, Any] = request.body
-    if not full:
+    if not full and isinstance(body.get("pipelineSpec"), dict):
         body = {**body, "pipelineSpec": _in_short(body["pipelineSpec"])}
     for line in json.dumps(body, indent=2, ensure_ascii=False).splitlines():
         say(f"    {visible(line)}")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from retrigger.cli.render import Format
     from retrigger.triggers.event import Event
+    from retrigger.triggers.spec import PlugIn
 
     Found = Event | Malformed | Handshake
     Command = Callable[..., Any]
@@ -75,12 +76,14 @@ def read_headers(path: Path | None) -> Mapping[str, str]:
     return headers
 
 
-def read_payload(payload: Payload, headers: Mapping[str, str], route: str | None) -> Sequence[Found]:
-    """What the payload holds, in its order. Where it carries no time, it is received now."""
+def read_payload(
+    payload: Payload, headers: Mapping[str, str], route: str | None, formats: Mapping[str, PlugIn] | None = None
+) -> Sequence[Found]:
+    """What the payload holds, in its order, also in a project's own `formats`. Without a time, it is received now."""
     if route is not None and route.startswith("/"):
         route = route.lstrip("/") or "events"  # the URL's path, as a function is called
     try:
-        parsed = parse(headers, payload.body, route, now=datetime.now(UTC))
+        parsed = parse(headers, payload.body, route, now=datetime.now(UTC), plugins=formats)
     except Malformed as error:
         return [error]
     return [parsed] if isinstance(parsed, Handshake) else parsed

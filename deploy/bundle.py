@@ -6,7 +6,8 @@
 | `host.json`                         | Azure alone: the settings of its Functions host                             |
 | `compiled.json`                     | what `retrigger compile` writes for the environment: triggers and templates |
 | `retrigger-VERSION-py3-none-any.whl`| what a function needs of retrigger                                          |
-| `requirements.txt`                  | that wheel, and all that it needs, pinned with hashes                       |
+| other wheels                        | the packages of the project's plug-ins                                      |
+| `requirements.txt`                  | those wheels, and all that they need, pinned with hashes                    |
 
 The pins are those of the release: exported from its lock, shipped with it, and tested with it. They are not taken from
 the environment that makes the bundle, which knows no hashes, may be of another platform, and differs between machines.
@@ -20,6 +21,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from retrigger.deploy.archive import archive
+from retrigger.deploy.plugins import plugin_wheels
 from retrigger.deploy.wheel import function_wheel
 from retrigger.triggers.compiled import load
 
@@ -73,20 +75,23 @@ class Bundle:
 
 
 def bundle(compiled: str, cloud: Cloud) -> Bundle:
-    """From the text of a compiled project. RetriggerError `compiled_format` if it is none."""
-    environment = load(compiled).environment.name
+    """From the text of a compiled project. RetriggerError `compiled_format` if it is none.
+
+    And `plugin_not_bundled`, where the package of a plug-in cannot go along.
+    """
+    project = load(compiled)
     layout, functions = _LAYOUTS[cloud], f"retrigger.functions.{cloud}"
-    wheel = function_wheel(_left_out(cloud))
     entry = _ENTRY.format(compiled=_COMPILED, module=f"{functions}.{layout.entry}", names=layout.names)
     pins = files("retrigger.deploy").joinpath("pins", f"{cloud}.txt").read_text(encoding="utf-8")
+    wheels = [function_wheel(_left_out(cloud)), *plugin_wheels(project, pins)]
     contents = {
         f"{layout.entry}.py": entry.encode(),
         _COMPILED: compiled.encode(),
-        "requirements.txt": (wheel.requirement + pins).encode(),
-        wheel.name: wheel.data,
+        "requirements.txt": "".join([*(wheel.requirement for wheel in wheels), pins]).encode(),
+        **{wheel.name: wheel.data for wheel in wheels},
         **{name: files(functions).joinpath(name).read_bytes() for name in layout.settings},
     }
-    return Bundle(environment, tuple(sorted(contents)), archive(contents))
+    return Bundle(project.environment.name, tuple(sorted(contents)), archive(contents))
 
 
 def _left_out(cloud: Cloud) -> set[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.resources import files
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 _NEEDED: Final = ("retrigger.functions", "retrigger.handlers", "retrigger.triggers")
+_PUBLIC: Final = ("__init__.py", "plugins.py")
 _TAGS: Final = "Wheel-Version: 1.0\nGenerator: retrigger\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
@@ -41,16 +43,25 @@ def function_wheel(left_out: Collection[str]) -> Wheel:
     """Of the retrigger that runs; `left_out` names the packages that no function of this kind imports."""
     version = metadata.version("retrigger")
     version += ".function" if "+" in version else "+function"
-    info = f"retrigger-{version}.dist-info"
-    contents = {
-        "retrigger/__init__.py": files("retrigger").joinpath("__init__.py").read_bytes(),
-        **{name: data for package in _NEEDED for name, data in _modules(package, files(package), left_out)},
-        f"{info}/METADATA": _metadata(version).encode(),
-        f"{info}/WHEEL": _TAGS.encode(),
-    }
+    return packed(
+        "retrigger",
+        version,
+        {
+            **{f"retrigger/{name}": files("retrigger").joinpath(name).read_bytes() for name in _PUBLIC},
+            **{name: data for package in _NEEDED for name, data in _modules(package, files(package), left_out)},
+            f"retrigger-{version}.dist-info/METADATA": _metadata(version).encode(),
+        },
+    )
+
+
+def packed(name: str, version: str, contents: Mapping[str, bytes]) -> Wheel:
+    """A wheel of these files, which are pure Python, with the metadata of the package among them."""
+    written = re.sub(r"[-_.]+", "_", name)
+    info = next(path.partition("/")[0] for path in contents if path.endswith(".dist-info/METADATA"))
+    whole = {**contents, f"{info}/WHEEL": _TAGS.encode()}
     record = f"{info}/RECORD"
-    contents[record] = _record(contents, record).encode()
-    return Wheel(f"retrigger-{version}-py3-none-any.whl", archive(contents))
+    whole[record] = _record(whole, record).encode()
+    return Wheel(f"{written}-{version}-py3-none-any.whl", archive(whole))
 
 
 def _modules(package: str, folder: Traversable, left_out: Collection[str]) -> Iterator[tuple[str, bytes]]:

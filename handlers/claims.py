@@ -6,25 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from retrigger.handlers.ledger import Claim, Stored
+from retrigger.handlers.outbox import STORED
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.triggers import keys
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from retrigger.handlers.arrivals import Arrival
     from retrigger.handlers.ledger import Ledger
     from retrigger.handlers.outcome import Result
-
-_STORED: Mapping[str, Result] = {
-    "open": "deferred",
-    "member": "deferred",
-    "marker": "deferred",
-    "run": "launched",
-    "skipped": "skipped",
-    "rejected": "rejected",
-    "dead": "dead",
-}
 
 
 class Claims:
@@ -50,10 +39,11 @@ class Claims:
 
     def settle(self, name: str, stored: Stored[Claim], value: Claim) -> tuple[Stored[Claim], bool]:
         """The first verdict counts, whatever tries were counted meanwhile. -> (the claim, is it as we settled it)."""
+        undecided = stored.value.state
         settled = self.ledger.claims.swap(stored, value)
         while settled is None:
             stored = self.reread(name)
-            if stored.value.state != "open":
+            if stored.value.state != undecided:
                 return stored, False
             settled = self.ledger.claims.swap(stored, replace(value, tries=stored.value.tries))
         return settled, True
@@ -67,9 +57,12 @@ class Claims:
         self.ledger.bury(f"conflict:{stored.record.key}:{arrival.event.id}", reason, {"event": mine})
         return recorded(arrival, stored, "rejected", Verdict("claim", "stop", "identity_conflict", reason))
 
-    def reject(self, arrival: Arrival, verdict: Verdict) -> Outcome:
-        """A pure check said no: the claim records it, so that the event has one verdict however often it comes."""
-        name = self.ledger.claim_name(arrival.trigger.name, arrival.event.identity)
+    def reject(self, arrival: Arrival, verdict: Verdict, name: str | None = None) -> Outcome:
+        """A check said no: the claim records it, so that the event has one verdict however often it comes.
+
+        `name`: the claim's, where the source's key gave one; else it is the event's own.
+        """
+        name = name or self.ledger.claim_name(arrival.trigger.name, arrival.event.identity)
         stored, fresh = self.take(arrival, name, state="rejected", verdicts=[verdict.to_json()])
         return recorded(arrival, stored, "rejected" if fresh else "duplicate")
 
@@ -103,6 +96,7 @@ def recorded(
         result=result,
         run=run,
         window=window or stored.value.window,
-        stored=_STORED[stored.value.state] if result == "duplicate" else None,
+        stored=STORED[stored.value.state] if result == "duplicate" else None,
         verdicts=said + verdicts,
+        claim=stored.record.key.removeprefix("c/"),
     )

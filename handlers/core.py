@@ -1,7 +1,8 @@
 """The way of one event: match -> check -> claim -> gate -> admit -> launch -> record.
 
-`arrivals` matches and filters. `gathering` takes objects into windows, `direct` launches for messages, `schedules`
-finds out which times are due: they check, claim, look into the file. `admit` does the rest: slot to record.
+`arrivals` matches and filters. `gathering` takes objects into windows, `joining` those that a message names; `direct`
+launches for messages, `schedules` finds out which times are due: they check, claim, look into the file. `admit` does
+the rest: slot to record.
 """
 
 from __future__ import annotations
@@ -12,15 +13,21 @@ from typing import TYPE_CHECKING
 from retrigger.handlers.arrivals import Arrival, arrivals
 from retrigger.handlers.claims import Claims, outcome
 from retrigger.handlers.direct import Direct
+from retrigger.handlers.gate import Gate
 from retrigger.handlers.gathering import Gathering
+from retrigger.handlers.joining import Joining
+from retrigger.handlers.named import Named
+from retrigger.handlers.outbox import Outbox
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.handlers.schedules import Schedules
-from retrigger.triggers.event import FIRED, Event, Object, Schedule
+from retrigger.triggers.event import FIRED, Event, Message, Object, Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from retrigger.handlers.admit import Admission
+    from retrigger.handlers.ledger import Claim, Stored
+    from retrigger.handlers.ports import Publisher
     from retrigger.triggers.match import Index
 
 _NO_MATCH = Verdict("match", "stop", "no_match", "no trigger listens to this")
@@ -29,18 +36,29 @@ _NO_MATCH = Verdict("match", "stop", "no_match", "no trigger listens to this")
 class Core:
     """Decides on events. One per process; everything that lasts is in the ledger.
 
-    `wait(seconds)` lets time pass while another delivery of the same event is being decided.
+    `wait(seconds)` lets time pass while another delivery of the same event is being decided. `publisher` is where
+    outcomes leave, None where the environment names no channel for them.
     """
 
-    def __init__(self, admission: Admission, index: Index, wait: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        admission: Admission,
+        index: Index,
+        wait: Callable[[float], None],
+        publisher: Publisher | None = None,
+    ) -> None:
         self.admission = admission
         self.ledger = admission.ledger
         self.catalog = admission.catalog
         self.index = index
         self.claims = Claims(admission.ledger)
-        self.gathering = Gathering(admission, self.claims, wait)
-        self.direct = Direct(admission, self.claims)
-        self.schedules = Schedules(self.direct)
+        self.gate = Gate(admission, self.claims, wait)
+        self.gathering = Gathering(admission, self.claims, self.gate)
+        named = Named(index, admission.catalog, admission.objects)
+        self.joining = Joining(self.gathering, self.claims, named, self.decide)
+        self.direct = Direct(admission, self.claims, self.gate)
+        self.outbox = Outbox(admission.ledger, publisher)
+        self.schedules = Schedules(self.direct, self.outbox)
 
     def handle(self, event: Event) -> list[Outcome]:
         """What became of the event, for each trigger that it meets.
@@ -54,7 +72,18 @@ class Core:
         return [self.decide(arrival) for arrival in met]
 
     def decide(self, arrival: Arrival) -> Outcome:
-        """Objects and their markers gather; a schedule looks at its cursor; everything else launches directly."""
+        """Decide, record, tell."""
+        return self._told(self._decide(arrival))
+
+    def _told(self, outcome: Outcome) -> Outcome:
+        self.outbox.tell(outcome)
+        return outcome
+
+    def _decide(self, arrival: Arrival) -> Outcome:
+        """Objects and their markers gather, by themselves or named by a message; a schedule looks at its cursor.
+
+        Everything else launches directly.
+        """
         if arrival.source is None:
             return self.gathering.mark(arrival)
         if (stop := arrival.filtered()) is not None:
@@ -64,22 +93,37 @@ class Core:
                 return self.gathering.take(arrival)
             case Schedule() as schedule if arrival.event.type != FIRED:
                 return self.schedules.wake_up(arrival, schedule)
+            case Message() if arrival.names_objects:
+                return self.joining.take(arrival)
             case _:
                 return self.direct.take(arrival)
 
     def resume(self, name: str) -> Outcome | None:
         """Decide again on a claim that was left open: what the tick does with the note of a gate that failed.
 
-        A claim that says `member` or `marker` is decided again too: whoever settled it may have died before the member
-        was written, or the head marked.
+        One that was settled is brought on too: whoever settled it may have died before the member, the marker's effect,
+        the note of its run or the dead letter was written, or before it was told.
         """
         stored = self.ledger.claims.get(name)
-        if stored is None or stored.value.state not in {"open", "member", "marker"} or stored.value.job is not None:
+        if stored is None:
             return None
-        for arrival in arrivals(Event.from_json(stored.value.event), self.index, self.catalog):
-            if arrival.trigger.name == stored.value.trigger:
-                return self.decide(replace(arrival, patient=False))
+        if stored.value.state not in {"gate", "open", "member", "marker"}:
+            if stored.value.state == "dead":
+                self.gate.bury(name, stored.value)
+            self.outbox.tell_again(name)
+            return None
+        for met in arrivals(Event.from_json(stored.value.event), self.index, self.catalog):
+            if met.trigger.name == stored.value.trigger:
+                return self._go_on(replace(met, patient=False), name, stored)
         verdict = Verdict("match", "stop", "no_longer_matches", "the trigger was changed meanwhile")
         self.ledger.bury(f"claim:{name}", verdict.reason, {"event": stored.value.event})
         self.ledger.claims.swap(stored, replace(stored.value, state="dead", verdicts=[verdict.to_json()]))
         return None
+
+    def _go_on(self, arrival: Arrival, name: str, stored: Stored[Claim]) -> Outcome:
+        """With what the claim holds: the objects that are left to join, or a frozen request."""
+        if stored.value.joins is not None:
+            return self._told(self.joining.go_on(arrival, name, stored))
+        if stored.value.job is not None:
+            return self._told(self.direct.go_on(arrival, name, stored, fresh=False))
+        return self.decide(arrival)

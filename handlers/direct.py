@@ -1,4 +1,4 @@
-"""Messages, schedules and lifecycle events launch directly: check -> claim -> note -> admit, one run an event."""
+"""Messages, schedules and lifecycle events launch directly: check -> claim -> gate -> note -> admit, a run each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from retrigger.triggers.spec import MessageSource
 if TYPE_CHECKING:
     from retrigger.handlers.admit import Admission
     from retrigger.handlers.arrivals import Arrival
-    from retrigger.handlers.ledger import Claim, Stored
+    from retrigger.handlers.gate import Gate, Seen
+    from retrigger.handlers.ledger import Claim, ClaimState, Stored
     from retrigger.handlers.outcome import Result
     from retrigger.triggers.spec import Trigger
 
@@ -31,9 +32,10 @@ _FIRST_LOOK_MS: Final = 60_000
 class Direct:
     """Launches one run for an event, now or when a slot is free."""
 
-    def __init__(self, admission: Admission, claims: Claims) -> None:
+    def __init__(self, admission: Admission, claims: Claims, gate: Gate) -> None:
         self.admission = admission
         self.claims = claims
+        self.gate = gate
         self.ledger = admission.ledger
 
     def take(self, arrival: Arrival) -> Outcome:
@@ -48,9 +50,23 @@ class Direct:
             if error.code == "not_supported_yet":
                 return self.claims.bury(arrival, Verdict("launch", "stop", error.code, str(error)))
             return self.claims.reject(arrival, Verdict("check", "stop", error.code, str(error)))
-        stored, fresh = self.claims.take(arrival, name, state="open", **request)
+        state = {"state": "gate", "tries": 1} if arrival.trigger.validators else {"state": "open"}
+        stored, fresh = self.claims.take(arrival, name, **state, **request)
         if (conflict := self.claims.conflict(arrival, stored)) is not None:
             return conflict
+        return self.go_on(arrival, name, stored, fresh=fresh)
+
+    def go_on(self, arrival: Arrival, name: str, stored: Stored[Claim], *, fresh: bool) -> Outcome:
+        """From a claim to its run, as far as it is not there yet. `fresh`: the claim is this delivery's."""
+        if stored.value.state == "gate":
+            try:
+                stored, fresh = self.gate.decide(name, stored, arrival, _settled_as, fresh=fresh)
+            except RetriggerError as error:
+                return self.gate.later(arrival, name, error)
+            if stored.value.state == "gate":
+                return self.gate.later(arrival, name)
+            if fresh and stored.value.state != "open":
+                return recorded(arrival, stored, "dead" if stored.value.state == "dead" else "rejected")
         if stored.value.state != "open":
             return recorded(arrival, stored, "duplicate", run=stored.value.run)
         arrived_ms = to_ms(stored.record.time)
@@ -88,6 +104,10 @@ class Direct:
         except RetriggerError as error:
             _LOG.warning("launch_deferred", extra={"fields": {"run": stored.value.run, "error": str(error)}})
             return False
+
+
+def _settled_as(seen: Seen) -> ClaimState:
+    return "rejected" if seen.bad else "open"
 
 
 def _result(arrival: Arrival, *, launched: bool, fresh: bool) -> Result:

@@ -28,8 +28,8 @@ class Following:
         self.slots = slots
         self.ledger = slots.ledger
 
-    def follow_up(self, name: str) -> int | None:
-        """Bring a run on. -> when to look again in ms; None: it has ended."""
+    def follow_up(self, name: str) -> int | Stored[Run]:
+        """Bring a run on. -> when to look again in ms; or the run, that has ended."""
         run = self.ledger.runs.get(name)
         now = self.ledger.now_ms()
         if run is None or run.value.state == "ready":
@@ -38,7 +38,7 @@ class Following:
             return max(run.value.not_before_ms, now + 1)
         asked = self._ask(name, run)
         if asked is not None and asked.value.state == "ended":
-            return None
+            return asked
         age = now - run.value.launched_ms
         return on_grid(now, min(max(age, FIRST_POLL_MS), LONGEST_POLL_MS))
 

@@ -3,41 +3,37 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any
 
 from retrigger.handlers.announced import Place
 from retrigger.handlers.claims import Claims, outcome, recorded
+from retrigger.handlers.gate import Seen
 from retrigger.handlers.granting import may_skip
-from retrigger.handlers.ledger import MAX_TRIES, Claim, Stored
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.handlers.validate.checks import check_object
-from retrigger.handlers.windows import WindowId, on_grid
-from retrigger.triggers.errors import ExpressionError, Refused, RetriggerError, Unavailable
+from retrigger.handlers.windows import WindowId
+from retrigger.triggers.errors import ExpressionError, Refused, RetriggerError
 from retrigger.triggers.event import Object
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from retrigger.handlers.admit import Admission
     from retrigger.handlers.arrivals import Arrival
-    from retrigger.handlers.ledger import ClaimState
+    from retrigger.handlers.gate import Gate
+    from retrigger.handlers.ledger import Claim, ClaimState, Stored
     from retrigger.triggers.spec import Trigger
 
 _LOG = logging.getLogger(__name__)
-_PATIENCE_S: Final = (0.05, 0.1, 0.2, 0.4, 0.6, 0.6)  # about two seconds for another delivery's gate to finish
-_SOON_MS: Final = 60_000
 
 
 class Gathering:
-    """Takes objects and markers into windows. `wait(seconds)` lets another delivery of the same event finish."""
+    """Takes objects and markers into windows."""
 
-    def __init__(self, admission: Admission, claims: Claims, wait: Callable[[float], None]) -> None:
+    def __init__(self, admission: Admission, claims: Claims, gate: Gate) -> None:
         self.admission = admission
         self.claims = claims
-        self.ledger = admission.ledger
-        self._wait = wait
+        self.gate = gate
 
     def take(self, arrival: Arrival) -> Outcome:
         """Make the object a member of its window, unless a check or the gate turns it away."""
@@ -48,20 +44,20 @@ class Gathering:
             name, window = self.claims.name(arrival), self._window(arrival)
         except ExpressionError as error:
             return self.claims.reject(arrival, Verdict("check", "stop", error.code, str(error)))
-        gated = stop is not None or arrival.trigger.object_check is not None
+        trigger = arrival.trigger
+        gated = stop is not None or trigger.object_check is not None or bool(trigger.validators)
         stored, fresh = self.claims.take(arrival, name, state="open" if gated else "member", window=window, tries=1)
         if (conflict := self.claims.conflict(arrival, stored)) is not None:
             return conflict
         try:
             if stored.value.state == "open":
-                look = partial(self._looked_into, arrival, stop)
-                stored, fresh = self._gated(name, stored, look, patient=arrival.patient, fresh=fresh)
-        except Unavailable as error:
-            return self._later(arrival, name, Verdict("gate", "wait", error.code, str(error)))
+                settled_as = partial(self._settled_as, arrival)
+                stored, fresh = self.gate.decide(name, stored, arrival, settled_as, fresh=fresh, stop=stop)
+        except RetriggerError as error:
+            return self.gate.later(arrival, name, error)
         match stored.value.state:
             case "open":
-                held = "another delivery of this event is being decided"
-                return self._later(arrival, name, Verdict("gate", "wait", "held", held))
+                return self.gate.later(arrival, name)
             case "rejected" | "dead":
                 return self._turned_away(arrival, stored, fresh=fresh)
             case _:
@@ -74,19 +70,17 @@ class Gathering:
         except ExpressionError as error:
             return self.claims.reject(arrival, Verdict("check", "stop", error.code, str(error)))
         lists = arrival.trigger.window.until_lists
-        stored, fresh = self.claims.take(
-            arrival, name, state="open" if lists else "marker", window=window, tries=1 if lists else 0
-        )
+        first: dict[str, Any] = {"state": "open", "tries": 1} if lists else {"state": "marker"}
+        stored, fresh = self.claims.take(arrival, name, window=window, **first)
         try:
             if stored.value.state == "open":
-                look = partial(self._read_marker, arrival)
-                stored, fresh = self._gated(name, stored, look, patient=arrival.patient, fresh=fresh)
-        except Unavailable as error:
-            return self._later(arrival, name, Verdict("gate", "wait", error.code, str(error)))
+                look = partial(self._read_list, arrival)
+                stored, fresh = self.gate.decide(name, stored, arrival, _marks, fresh=fresh, look=look)
+        except RetriggerError as error:
+            return self.gate.later(arrival, name, error)
         match stored.value.state:
             case "open":
-                held = "another delivery of this event is being decided"
-                return self._later(arrival, name, Verdict("gate", "wait", "held", held))
+                return self.gate.later(arrival, name)
             case "rejected" | "dead":
                 return recorded(arrival, stored, "rejected" if fresh else "duplicate")
         marked, changed = self.admission.windows.mark(name, stored, asdict(_place(arrival)) if lists else None)
@@ -96,84 +90,18 @@ class Gathering:
         key, captures = arrival.window_key
         return str(self.admission.windows.open(arrival.trigger, key, captures))
 
-    # the gate
+    def _settled_as(self, arrival: Arrival, seen: Seen) -> ClaimState:
+        """A bad member is let in where it spoils its window."""
+        return "rejected" if seen.bad and arrival.trigger.window.bad_member != "reject" else "member"
 
-    def _gated(
-        self, name: str, stored: Stored[Claim], look: Callable[[Claim], Claim], *, patient: bool, fresh: bool
-    ) -> tuple[Stored[Claim], bool]:
-        """Look into the file and settle the claim by swap; a claim that stays `open` is another delivery's.
-
-        -> (the claim, did this delivery settle it). Tries are counted before the work: a file that kills its readers
-        ends as a dead letter. The tick alone says so: at a burst of deliveries the readers may all still be at work.
-        """
-        if not fresh:
-            stored = self._settled(name, stored) if patient else stored
-            if stored.value.state != "open":
-                return stored, False
-            if stored.value.tries >= MAX_TRIES:
-                return (stored, False) if patient else self._given_up(name, stored)
-            counted = self.ledger.claims.swap(stored, replace(stored.value, tries=stored.value.tries + 1))
-            if counted is None:
-                return self.claims.reread(name), False
-            stored = counted
-        try:
-            decided = look(stored.value)
-        except Unavailable:  # an outage of the store is no try of this file
-            self.ledger.claims.swap(stored, replace(stored.value, tries=stored.value.tries - 1))
-            raise
-        return self.claims.settle(name, stored, decided)
-
-    def _looked_into(self, arrival: Arrival, stop: Verdict | None, claim: Claim) -> Claim:
-        """The claim of an object, after the gate."""
-        verdict, rows = self._look(arrival, stop)
-        bad = verdict.says == "stop"
-        spoils = bad and arrival.trigger.window.bad_member == "reject"
-        state: ClaimState = "rejected" if bad and not spoils else "member"
-        return replace(claim, state=state, rows=rows, verdicts=[verdict.to_json()])
-
-    def _read_marker(self, arrival: Arrival, claim: Claim) -> Claim:
-        """The claim of a marker that lists the members: it counts if the trigger takes all that it names."""
+    def _read_list(self, arrival: Arrival) -> Seen:
+        """A marker that lists the members counts if the trigger takes all that it names."""
         _, captures = arrival.window_key
         try:
             named = self.admission.announced.uris(arrival.trigger, captures, _place(arrival))
         except Refused as error:
-            said = Verdict("gate", "stop", error.code, f"the list of members: {error}")
-            return replace(claim, state="rejected", verdicts=[said.to_json()])
-        said = Verdict("gate", "pass", "lists_members", f"{len(named)} objects")
-        return replace(claim, state="marker", verdicts=[said.to_json()])
-
-    def _given_up(self, name: str, stored: Stored[Claim]) -> tuple[Stored[Claim], bool]:
-        """Settle, then bury: a reader that was only slow may settle first, and its file is no dead letter then."""
-        reason = f"gave up after {MAX_TRIES} tries: each ended without an answer"
-        said = [Verdict("gate", "stop", "tries_exhausted", reason).to_json()]
-        settled, ours = self.claims.settle(name, stored, replace(stored.value, state="dead", verdicts=said))
-        if ours:
-            self.ledger.bury(f"claim:{name}", reason, {"event": stored.value.event})
-        return settled, ours
-
-    def _look(self, arrival: Arrival, stop: Verdict | None) -> tuple[Verdict, int | None]:
-        payload, check = arrival.event.payload, arrival.trigger.object_check
-        assert isinstance(payload, Object)
-        if stop is not None:
-            return stop, None
-        assert check is not None  # only what is checked is claimed as open
-        from retrigger.handlers.validate.gate import gate_object  # only gated objects pay for it
-
-        return gate_object(self.admission.objects, payload, check)
-
-    def _settled(self, name: str, stored: Stored[Claim]) -> Stored[Claim]:
-        """Another delivery may be reading the file at this moment: give it two seconds before reading it again."""
-        for seconds in _PATIENCE_S:
-            if stored.value.state != "open":
-                break
-            self._wait(seconds)
-            stored = self.claims.reread(name)
-        return stored
-
-    def _later(self, arrival: Arrival, name: str, verdict: Verdict) -> Outcome:
-        """Leave an open claim to the tick: the note is written before the event is acknowledged."""
-        self.ledger.note("claim", name, arrival.trigger.name, on_grid(self.ledger.now_ms(), _SOON_MS))
-        return outcome(arrival, "deferred", verdict)
+            return Seen((Verdict("gate", "stop", error.code, f"the list of members: {error}"),))
+        return Seen((Verdict("gate", "pass", "lists_members", f"{len(named)} objects"),))
 
     # the window
 
@@ -200,29 +128,36 @@ class Gathering:
         if stored.value.window is not None and fresh:
             window = WindowId.parse(stored.value.window)
             head = self.admission.windows.head(window.head).value
-            if head.marked:  # it may have been the last that the marker's window waited for
-                self._try_to_advance(window.numbered(head.n), arrival.trigger)
+            if head.marked and arrival.alone:  # it may have been the last that the marker's window waited for
+                self.advance(window.numbered(head.n), arrival.trigger)
         return recorded(arrival, stored, "rejected" if fresh else "duplicate")
 
     def _advanced(self, arrival: Arrival, stored: Stored[Claim], window: str, *, changed: bool, now: bool) -> Outcome:
-        launched = self._try_to_advance(WindowId.parse(window), arrival.trigger) if now else []
+        launched = self.advance(WindowId.parse(window), arrival.trigger) if now and arrival.alone else []
         if launched:
             return recorded(arrival, stored, "launched", window=window, run=launched[0])
         if now and may_skip(arrival.trigger):
             run = self.admission.run_of(arrival.trigger.name, WindowId.parse(window), 0)
-            ended = self.ledger.runs.get(run)
+            ended = self.admission.ledger.runs.get(run)
             if ended is not None and ended.value.outcome == "skipped":
                 said = (Verdict(**verdict) for verdict in ended.value.verdicts)
                 return recorded(arrival, stored, "skipped" if changed else "duplicate", *said, window=window, run=run)
         return recorded(arrival, stored, "deferred" if changed else "duplicate", window=window)
 
-    def _try_to_advance(self, window: WindowId, trigger: Trigger) -> list[str]:
-        """The window has its note: if this fails, the tick goes on from here (R1)."""
+    def advance(self, window: WindowId, trigger: Trigger) -> list[str]:
+        """Close the window if it is due. -> the runs that this launched.
+
+        The window has its note: if this fails, the tick goes on from here (R1).
+        """
         try:
             return self.admission.advance_window(window, trigger, timed=False)
         except RetriggerError as error:
             _LOG.warning("advance_deferred", extra={"fields": {"window": str(window), "error": str(error)}})
             return []
+
+
+def _marks(seen: Seen) -> ClaimState:
+    return "rejected" if seen.bad else "marker"
 
 
 def _place(arrival: Arrival) -> Place:

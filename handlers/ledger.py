@@ -10,6 +10,7 @@ R5 only the tick judges time, and by the store's clock.
 
 from __future__ import annotations
 
+import heapq
 import secrets
 from dataclasses import field, fields, replace
 from datetime import UTC, datetime, timedelta
@@ -29,9 +30,9 @@ MAX_CARRIES: Final = 3
 MAX_TRIES: Final = 5
 _NOTE_SHARDS: Final = 8
 
-ClaimState = Literal["open", "member", "marker", "run", "skipped", "rejected", "dead"]
+ClaimState = Literal["gate", "open", "member", "marker", "joined", "run", "skipped", "rejected", "dead"]
 Cause = Literal["quiet", "count", "marker", "settle", "idle", "max_wait", "reject", "empty", "expired", "busy"]
-NoteKind = Literal["window", "run", "carry", "claim", "schedule"]
+NoteKind = Literal["window", "run", "carry", "claim", "schedule", "outcome"]
 RunState = Literal["ready", "wait", "launched", "cancelling", "carrying", "ended"]
 RunOutcome = Literal["succeeded", "failed", "cancelled", "lost", "rejected", "empty", "dead", "observed", "skipped"]
 
@@ -45,7 +46,12 @@ class Body:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim(Body):
-    """`c/`: one per (trigger, identity). `event` is canonical JSON; `job` is set for what launches directly."""
+    """`c/`: one per (trigger, identity). `event` is canonical JSON; `job` is set for what launches directly.
+
+    `open`: the gate has not decided on an object, or a run has not begun; `gate`: validators are still to judge an
+    event that launches directly. `joins` is set for a message that names objects: those that are left to join, and what
+    became of the others.
+    """
 
     state: ClaimState
     trigger: str
@@ -53,6 +59,7 @@ class Claim(Body):
     window: str | None = None
     run: str | None = None
     job: dict[str, Any] | None = None
+    joins: dict[str, Any] | None = None
     rows: int | None = None
     tries: int = 0
     verdicts: list[dict[str, Any]] = field(default_factory=list)
@@ -148,6 +155,7 @@ class Run(Body):
     """`r/`: one run and its state. `job` is the frozen request; `gates` are the slots that it holds.
 
     `since_ms`: when the newest of what it answers came. `replaced`: it was stopped for something newer.
+    `told`: its end has left through the outbox.
     """
 
     state: RunState
@@ -173,6 +181,7 @@ class Run(Body):
     created_ms: int = 0
     launched_ms: int = 0
     ended_ms: int = 0
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,7 +321,7 @@ class Ledger:
     def note(self, kind: NoteKind, subject: str, trigger: str, at_ms: int, since_ms: int | None = None) -> None:
         """Write the first note of a piece of work: it is listed from now on, and due at `at_ms`.
 
-        `since_ms`: since when the work waits, where that is not the same; of what is due, the oldest work comes first.
+        `since_ms`: since when the work waits, where that is not the same; of what is due at once the oldest is first.
         """
         since_ms = at_ms if since_ms is None else since_ms
         self._write(Note(_note_key(kind, subject, at_ms, since_ms), at_ms, kind, subject, trigger, since_ms))
@@ -325,14 +334,14 @@ class Ledger:
             self.records.delete([note.key])
 
     def due_notes(self, now_ms: int) -> Iterator[Note]:
-        """Notes that are due, the oldest work first. Costs a list a shard, whatever the backlog."""
-        due = [
-            entry
-            for shard in range(_NOTE_SHARDS)
-            for entry in takewhile(lambda it: _times(it)[0] <= now_ms, self.records.list(f"due/{shard}/"))
-        ]
-        due.sort(key=lambda it: _times(it)[1])
-        for entry in due:
+        """Notes that are due, in the order in which they fell due. Costs a list a shard, whatever the backlog.
+
+        What a tick could not get to comes first in the next: what it did get to is due later than that by now. Reads
+        on as notes are asked for: a backlog of any length is worked through in constant memory.
+        """
+        shards = (self.records.list(f"due/{shard}/") for shard in range(_NOTE_SHARDS))
+        due = (takewhile(lambda it: _times(it)[0] <= now_ms, shard) for shard in shards)
+        for entry in heapq.merge(*due, key=_times):  # keys begin with the times: each shard is in order already
             note = self.read_note(entry)
             if note is not None:
                 yield note

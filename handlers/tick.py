@@ -42,7 +42,7 @@ class Tick:
         self._enough = enough
 
     def run(self) -> Report:
-        """Work through the notes that are due, the oldest work first. With nothing due: eight lists."""
+        """Work through the notes that are due, in the order in which they fell due. With nothing due: eight lists."""
         now = self.ledger.now_ms()
         worked = failed = 0
         for note in self.ledger.due_notes(now):
@@ -82,6 +82,8 @@ class Tick:
                 self.ledger.finish(note)
             case "schedule":
                 self._schedule(note, trigger)
+            case "outcome":
+                self._tell(note)
 
     # windows
 
@@ -108,7 +110,7 @@ class Tick:
         """When to look again at each run of the window that has not ended; of a queue, at those that are under way."""
         looks: list[int] = []
         for chunk in range(len(frozen.chunks())):
-            look = self.admission.following.follow_up(self.admission.run_of(note.trigger, window, chunk))
+            look = self._follow_up(self.admission.run_of(note.trigger, window, chunk))
             if look is not None:
                 looks.append(look)
             if frozen.in_order and trigger is not None and len(looks) > trigger.concurrency.limit:
@@ -134,13 +136,31 @@ class Tick:
             return
         if trigger is not None:
             self.admission.advance_direct(note.id, claim, trigger, timed=True)
-        look = self.admission.following.follow_up(claim.value.run)
+        look = self._follow_up(claim.value.run)
         if look is not None:
             self.ledger.reschedule(note, look)
         elif claim.value.state != "open" or trigger is None:
             self.ledger.finish(note)  # an open claim does not say yet what became of its run: the note stays due
 
+    # any run
+
+    def _follow_up(self, name: str) -> int | None:
+        """Bring a run on, and tell of its end. -> when to look again in ms; None: it has ended, and that was told."""
+        look = self.admission.following.follow_up(name)
+        if isinstance(look, int):
+            return look
+        return None if self.core.outbox.ended(name, look) else on_grid(self.ledger.now_ms(), FIRST_POLL_MS)
+
     # the rest
+
+    def _tell(self, note: Note) -> None:
+        """A channel that takes nothing is asked again every ten minutes: somebody must mend it, and nothing is lost."""
+        try:
+            self.core.outbox.tell_again(note.id)
+        except RetriggerError:
+            self.ledger.reschedule(note, on_grid(self.ledger.now_ms(), LONGEST_POLL_MS))
+            raise
+        self.ledger.finish(note)
 
     def _carry(self, note: Note, trigger: Trigger | None) -> None:
         if trigger is not None and self.admission.carrying.follow(note, trigger.window) == "done":

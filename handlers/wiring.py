@@ -19,6 +19,7 @@ from retrigger.handlers.transport.google import GoogleApi
 from retrigger.handlers.transport.http import Http, HttpSettings
 from retrigger.triggers.compiled import load
 from retrigger.triggers.errors import RetriggerError
+from retrigger.triggers.formats import parse
 from retrigger.triggers.frozen import dataclass
 from retrigger.triggers.match import Index
 
@@ -26,10 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from retrigger.handlers.outcome import Outcome
-    from retrigger.handlers.ports import Launcher, Objects, Records
+    from retrigger.handlers.ports import Launcher, Objects, Publisher, Records
     from retrigger.handlers.tick import Tick
     from retrigger.triggers.compiled import Compiled
     from retrigger.triggers.event import Event
+    from retrigger.triggers.formats import Parsed
     from retrigger.triggers.spec import Environment
 
 _TICK_S = 45.0  # a tick every minute: one that has much to do ends before the next begins
@@ -58,6 +60,11 @@ class App:
     core: Core
     ledger: Ledger
 
+    def parse(self, headers: Mapping[str, str], body: bytes, route: str) -> Parsed:
+        """The events of a request that came now, also in the project's own formats. Errors: as `formats.parse`."""
+        formats = self.core.catalog.environment.formats
+        return parse(headers, body, route, now=self.ledger.records.now(), plugins=formats)
+
     def tick(self) -> Tick:
         """A tick with a minute's patience, to be run once."""
         from retrigger.handlers.tick import Tick  # a process that only sees events does without it
@@ -81,7 +88,8 @@ def build(settings: Settings) -> App:
     """Put a function together. Opens the ledger, sends nothing. Raises RetriggerError where it is misconfigured."""
     compiled = compiled_at(settings.compiled)
     launcher, objects = cloud_of(compiled.environment, settings.environ)
-    return assemble(compiled, records_of(compiled.environment.ledger), launcher, objects)
+    publisher = publisher_of(compiled.environment, settings.environ)
+    return assemble(compiled, records_of(compiled.environment.ledger), launcher, objects, publisher)
 
 
 @functools.lru_cache(maxsize=1)
@@ -98,10 +106,13 @@ def compiled_at(path: Path) -> Compiled:
     return load(file)
 
 
-def assemble(compiled: Compiled, records: Records, launcher: Launcher, objects: Objects) -> App:
-    """The core over any records, platform and store."""
+def assemble(
+    compiled: Compiled, records: Records, launcher: Launcher, objects: Objects, publisher: Publisher | None = None
+) -> App:
+    """The core over any records, platform, store, and channel for what it has to tell."""
     ledger = Ledger(records, compiled.environment.name)
-    core = Core(Admission(ledger, compiled, launcher, objects), Index.from_json(compiled.index), time.sleep)
+    admission = Admission(ledger, compiled, launcher, objects)
+    core = Core(admission, Index.from_json(compiled.index), time.sleep, publisher)
     return App(core, ledger)
 
 
@@ -115,7 +126,16 @@ def records_of(address: str) -> Records:
 
 
 def cloud_of(environment: Environment, environ: Mapping[str, str]) -> tuple[Launcher, Objects]:
-    """The environment's platform and its stores."""
+    """The platform that its pipelines run on, the cloud's own or a plug-in's, and its stores."""
+    launcher, objects = _built_in(environment, environ)
+    if environment.launcher is not None:
+        from retrigger.handlers.adapters.plugin import PlugInLauncher
+
+        launcher = PlugInLauncher(environment.launcher, environment)
+    return launcher, objects
+
+
+def _built_in(environment: Environment, environ: Mapping[str, str]) -> tuple[Launcher, Objects]:
     match environment.cloud:
         case "gcp":
             api = google_api(environment, environ)
@@ -124,6 +144,17 @@ def cloud_of(environment: Environment, environ: Mapping[str, str]) -> tuple[Laun
             from retrigger.handlers.adapters.later import LaterLauncher, LaterObjects
 
             return LaterLauncher(), LaterObjects()
+
+
+def publisher_of(environment: Environment, environ: Mapping[str, str]) -> Publisher | None:
+    """Where outcomes and the ends of runs leave; None if the environment names no channel for them."""
+    if environment.outbox is None:
+        return None
+    from retrigger.handlers.adapters.pubsub import PUBLIC, PubSubPublisher  # only who asks for it pays for it
+
+    topic = environment.channels[environment.outbox].address
+    endpoint = environment.services.get("pubsub", PUBLIC)
+    return PubSubPublisher(google_api(environment, environ), topic, endpoint=endpoint)
 
 
 def google_api(environment: Environment, environ: Mapping[str, str]) -> GoogleApi:

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+from retrigger.handlers.validate import validators
+from tests.plug_ins import Site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SHARED = Path(__file__).resolve().parents[1] / ".." / "shared"
 
@@ -30,6 +37,13 @@ sys.addaudithook(_refuse_all_but_loopback)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--schedule", help="STYLE:SEED of one simulated schedule of the ledger's protocol")
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """Where a test installs packages with plug-ins."""
+    yield Site(tmp_path / "site", monkeypatch)
+    validators._made.cache_clear()
 
 
 @pytest.fixture(scope="session")

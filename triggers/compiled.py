@@ -1,6 +1,6 @@
 """The one file that a function loads: an environment, the index, and its triggers and templates.
 
-    {"format": 5, "size": …, "head": {"environment": {…}, "index": …, "triggers": [name, …], "templates": [sha256, …],
+    {"format": 6, "size": …, "head": {"environment": {…}, "index": …, "triggers": [name, …], "templates": [sha256, …],
      "ends": [0, …]}, "body": [trigger, …, template, …]}
 
 It is one line of JSON. A function reads the head, and of the body the one trigger that its event meets: part n lies
@@ -45,6 +45,7 @@ from retrigger.triggers.spec import (
     OnFailure,
     Pipeline,
     Platform,
+    PlugIn,
     ScheduleSource,
     Store,
     Throttle,
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.launches import Launch
     from retrigger.triggers.spec import Caller, Source
 
-FORMAT = 5
+FORMAT = 6
 _START = f'{{"format":{FORMAT},"size":'
 _HEAD = ',"head":'
 _BODY = ',"body":'
@@ -260,6 +261,7 @@ _READERS: dict[type, dict[str, Callable[..., object]]] = {
         "launch": partial(_one_of, _LAUNCHES),
         "object_check": _part(ObjectCheck),
         "window_check": _part(WindowCheck),
+        "validators": partial(_many, _part(PlugIn)),
         "window": _part(WindowRule),
         "concurrency": _part(Concurrency),
         "throttle": _part(Throttle),
@@ -289,6 +291,8 @@ _READERS: dict[type, dict[str, Callable[..., object]]] = {
         "pipelines": partial(_each, _part(Pipeline)),
         "limits": _part(Limits),
         "callers": _callers,
+        "launcher": _part(PlugIn),
+        "formats": partial(_each, _part(PlugIn)),
     },
     GoogleCaller: {"service_accounts": tuple},
     EntraCaller: {"apps": tuple},

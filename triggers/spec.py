@@ -32,13 +32,17 @@ class ObjectSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageSource:
-    """Messages of the channel named `channel`. `schema` is a JSON Schema (as JSON) that the body must satisfy."""
+    """Messages of the channel named `channel`. `schema` is a JSON Schema (as JSON) that the body must satisfy.
+
+    `members`: an expression that gives URIs of objects. They join their windows, and the message launches nothing.
+    """
 
     channel: str
     schema: Json = None
     filter: str | None = None
     key: str | None = None
     parameters: Parameters = field(default_factory=dict)
+    members: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +75,19 @@ Source: TypeAlias = ObjectSource | MessageSource | ScheduleSource | LifecycleSou
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlugIn:
+    """What an entry point stood for when the project was compiled: functions import `target`, and look for nothing.
+
+    `name` is what the author wrote, `target` the path `module:attribute`, `package` who offered it (`NAME==VERSION`).
+    """
+
+    name: str
+    target: str
+    package: str
+    options: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """What the cells of a column must be. `one_of` restricts to these texts (type `str`)."""
 
@@ -82,7 +99,7 @@ class Column:
 class ObjectCheck:
     """The data gate for one object. Sizes in bytes, ratio 0..1; None means no bound."""
 
-    format: Literal["csv"] = "csv"
+    format: Literal["csv", "jsonl", "parquet"] = "csv"
     columns: Mapping[str, Column] = field(default_factory=dict)
     max_null_ratio: float | None = None
     min_rows: int | None = None
@@ -146,7 +163,7 @@ class OnFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """One declared trigger."""
+    """One declared trigger. `validators` judge its events in this order, after the checks of the object."""
 
     name: str
     sources: tuple[Source, ...]
@@ -155,6 +172,7 @@ class Trigger:
     filter: str | None = None
     object_check: ObjectCheck | None = None
     window_check: WindowCheck | None = None
+    validators: tuple[PlugIn, ...] = ()
     window: WindowRule = field(default_factory=WindowRule)
     concurrency: Concurrency = field(default_factory=Concurrency)
     throttle: Throttle | None = None
@@ -290,8 +308,10 @@ class Environment:
     `project` and `location` are Google Cloud's, `workspace` (a resource id) is Azure ML's; the others are empty.
     `endpoints`: the platform's names of batch and online endpoints.
     `callers`: "platform" has checked them already, or any of these may call; of none, only programs on loopback may.
-    `services` replaces a service's public address ("storage", "vertex", "metadata"): the emulator's way in. The
-    addresses of issuers' public keys are "google_certs" and "entra_certs".
+    `outbox` is the channel (its name) on which outcomes and the ends of runs leave; None: they do not.
+    `services` replaces a service's public address ("storage", "vertex", "pubsub", "metadata"): the emulator's way in.
+    The addresses of issuers' public keys are "google_certs" and "entra_certs".
+    `launcher` stands in for the cloud's own; `formats` are the project's, by the route that each one reads.
     """
 
     name: str
@@ -308,7 +328,10 @@ class Environment:
     endpoints: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     callers: Literal["platform"] | tuple[Caller, ...] = ()
+    outbox: str | None = None
     services: Mapping[str, str] = field(default_factory=dict)
+    launcher: PlugIn | None = None
+    formats: Mapping[str, PlugIn] = field(default_factory=dict)
 
     def platform(self, name: str | None) -> Platform:
         """The platform of this name, or the one where the pipelines run. KeyError if there is none of the name."""

@@ -22,7 +22,6 @@ from retrigger.functions.azure.wake_ups import since, wake_ups
 from retrigger.functions.response import answer, answer_caller, answer_other_methods, settle
 from retrigger.handlers.wiring import Settings, app, compiled_at
 from retrigger.triggers.errors import Malformed
-from retrigger.triggers.formats import parse
 from retrigger.triggers.formats.wire import ORIGIN
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def take(headers: Mapping[str, str], body: bytes, route: str) -> None:
 
 
 def read(headers: Mapping[str, str], body: bytes, route: str) -> Parsed:
-    return parse(headers, body, route, now=app().ledger.records.now())
+    return app().parse(headers, body, route)
 
 
 @functions.event_grid_trigger("event")

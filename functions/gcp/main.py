@@ -15,7 +15,6 @@ from retrigger.functions import logs
 from retrigger.functions.auth import Call, Callers
 from retrigger.functions.response import answer, answer_caller, answer_other_methods, answer_tick
 from retrigger.handlers.wiring import Settings, app
-from retrigger.triggers.formats import parse
 from retrigger.triggers.formats.wire import MAX_BODY, ORIGIN
 
 if TYPE_CHECKING:
@@ -65,4 +64,4 @@ def _events(request: Request, headers: Mapping[str, str]) -> Answer:
         return answer_other_methods()
     raw = request.stream.read(MAX_BODY + 1)
     route = request.path.strip("/") or "events"
-    return answer(app, raw, lambda: parse(headers, raw, route, now=app().ledger.records.now()))
+    return answer(app, raw, lambda: app().parse(headers, raw, route))

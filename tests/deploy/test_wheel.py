@@ -30,7 +30,11 @@ def contents(wheel: Wheel) -> dict[str, bytes]:
 
 
 def test_its_modules_are_those_of_the_packages_that_a_function_needs(contents: dict[str, bytes]) -> None:
-    needed = [HERE / "__init__.py", *(path for top in ("functions", "handlers", "triggers") for path in _modules(top))]
+    needed = [
+        HERE / "__init__.py",
+        HERE / "plugins.py",
+        *(path for top in ("functions", "handlers", "triggers") for path in _modules(top)),
+    ]
     left_out = (HERE / "triggers" / "authoring", HERE / "functions" / "azure")
     expected = {path for path in needed if not any(path.is_relative_to(folder) for folder in left_out)}
     found = {HERE.parent / name: data for name, data in contents.items() if not name.startswith(INFO)}

@@ -34,6 +34,7 @@ from retrigger.triggers.spec import (
     OnFailure,
     Pipeline,
     Platform,
+    PlugIn,
     ScheduleSource,
     Store,
     Throttle,
@@ -64,7 +65,14 @@ object_sources = st.builds(
     key=st.none() | text,
     parameters=parameters,
 )
-message_sources = st.builds(MessageSource, channel=text, schema=jsons, filter=st.none() | text, parameters=parameters)
+message_sources = st.builds(
+    MessageSource,
+    channel=text,
+    schema=jsons,
+    filter=st.none() | text,
+    parameters=parameters,
+    members=st.none() | text,
+)
 schedule_sources = st.builds(
     ScheduleSource, cron=text, timezone=text, late_at_most=st.none() | durations, parameters=parameters
 )
@@ -93,6 +101,7 @@ launches = (
     )
 )
 columns = st.builds(Column, type=st.sampled_from(["str", "int"]), one_of=st.lists(text, max_size=2).map(tuple))
+plug_ins = st.builds(PlugIn, name=text, target=text, package=text, options=st.dictionaries(text, jsons, max_size=2))
 triggers = st.builds(
     Trigger,
     name=text,
@@ -108,6 +117,7 @@ triggers = st.builds(
         max_bytes=st.none() | numbers,
     ),
     window_check=st.none() | st.builds(WindowCheck, min_rows=st.none() | numbers),
+    validators=st.lists(plug_ins, max_size=2).map(tuple),
     window=st.builds(
         WindowRule,
         key=st.none() | text,
@@ -166,6 +176,8 @@ environments = st.builds(
     limits=st.builds(Limits, submit_per_minute=st.none() | numbers, running=st.none() | numbers),
     callers=st.just("platform") | st.lists(callers, max_size=3).map(tuple),
     services=st.dictionaries(text, text, max_size=2),
+    launcher=st.none() | plug_ins,
+    formats=st.dictionaries(text, plug_ins, max_size=2),
 )
 
 DEV = Environment(

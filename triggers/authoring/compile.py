@@ -51,7 +51,7 @@ def local_environment(project: Project, *, like: str | None, ledger: str, servic
     """The environment `local`: as `like` (the first Google one if None), with the emulator's ledger and services.
 
     Identities and labels stay: they are harmless there. `callers` do not: nobody signs tokens on a laptop, and only
-    programs of the same machine may call.
+    programs of the same machine may call. Nor does a `launcher`: it would launch for real.
     """
     first = next((name for name, one in project.environments.items() if one.cloud == "gcp"), None)
     name = like or first
@@ -60,7 +60,9 @@ def local_environment(project: Project, *, like: str | None, ledger: str, servic
     if named(project, name).cloud != "gcp":
         told = f"Environment `{name}` is on Azure, which the emulator cannot be like yet: choose a Google one."
         raise _refused(project, ("environments", name), "not_supported_yet", told)
-    return replace(named(project, name), name="local", ledger=ledger, callers=(), services=dict(services))
+    return replace(
+        named(project, name), name="local", ledger=ledger, callers=(), launcher=None, services=dict(services)
+    )
 
 
 def named(project: Project, name: str) -> Environment:

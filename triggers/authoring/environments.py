@@ -166,6 +166,9 @@ class Shared(Model):
     )
     limits: Limits = Field(default=Limits(), description="Shared by all triggers of the environment.")
     callers: Callers = Field(default=[], description=CALLERS)
+    launcher: Name | None = Field(
+        default=None, description="A plug-in that launches pipelines; default: the cloud's own platform."
+    )
 
 
 class Gcp(Shared):
@@ -181,6 +184,10 @@ class Gcp(Shared):
     )
     pipelines: dict[Name, Pipeline] = Field(default={}, description="The compiled pipelines.")
     endpoints: dict[Name, VertexEndpoint] = Field(default={}, description="Ids of endpoints.")
+    outbox: Name | None = Field(
+        default=None,
+        description="The channel (a topic) on which outcomes and the ends of runs leave as CloudEvents; default: none.",
+    )
 
 
 class Azure(Shared):
@@ -209,6 +216,9 @@ class ProjectFile(Model):
     """`retrigger.yaml`."""
 
     defaults: Defaults = Field(default=Defaults(), description="For every trigger that does not say otherwise.")
+    formats: dict[TriggerName, Name] = Field(
+        default={}, max_length=20, description="Route to the plug-in that reads what is sent there."
+    )
     environments: dict[TriggerName, Environment] = Field(
         min_length=1, description="Name to a cloud, a ledger, and the addresses behind the triggers' names."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from retrigger.triggers.authoring.fields import (
@@ -16,15 +16,14 @@ from retrigger.triggers.authoring.fields import (
     Expression,
     FilePath,
     Glob,
-    Later,
+    Identifier,
     Name,
-    NotYet,
     Period,
     Size,
     TriggerName,
 )
 from retrigger.triggers.authoring.launching import Launch
-from retrigger.triggers.authoring.model import Model, Parameters
+from retrigger.triggers.authoring.model import Model, Parameters, form
 
 
 class ObjectSource(Model):
@@ -40,7 +39,6 @@ class ObjectSource(Model):
         default=None, description="What makes two deliveries the same occurrence; default: the event's own identity."
     )
     parameters: Parameters = Field(default={}, description="Override the launch's parameters.")
-    joins: Later = Field(default=None, description="Not supported yet.")
 
 
 class MessageSource(Model):
@@ -55,8 +53,23 @@ class MessageSource(Model):
         default=None, description="What makes two deliveries the same occurrence; default: the event's own identity."
     )
     parameters: Parameters = Field(default={}, description="Override the launch's parameters.")
-    joins: Later = Field(default=None, description="Not supported yet.")
-    members: Later = Field(default=None, description="Not supported yet.")
+    joins: Literal["window"] | None = Field(
+        default=None, description="The objects that `members` names join their windows; the message launches nothing."
+    )
+    members: Expression | None = Field(
+        default=None, description="With `joins`: the URI of an object, or a list of up to 1,000 of them."
+    )
+
+    @model_validator(mode="after")
+    def _joining(self) -> MessageSource:
+        if self.joins and not self.members:
+            raise PydanticCustomError("missing_key", "has `joins` without `members`: say which objects it names")
+        if self.members and not self.joins:
+            raise PydanticCustomError("missing_key", "has `members` without `joins`: write `joins: window`")
+        if self.joins and self.parameters:
+            told = "launches nothing, since it has `joins`: leave its `parameters` out"
+            raise PydanticCustomError("unused_key", told)
+        return self
 
 
 class ScheduleSource(Model):
@@ -125,8 +138,10 @@ _Type = Literal["str", "int", "float", "bool", "date", "datetime"]
 class ColumnShape(Model):
     """What the cells of a column must be."""
 
-    type: _Type = Field(default="str", description="The type of every cell that is not empty.")
-    one_of: list[str] = Field(default=[], max_length=10_000, description="The only texts that a cell may hold.")
+    type: _Type = Field(default="str", description="The type of every value that is not empty.")
+    one_of: list[str] = Field(
+        default=[], max_length=10_000, description="The only texts that a value may be; not for Parquet."
+    )
 
     @model_validator(mode="after")
     def _texts(self) -> ColumnShape:
@@ -141,15 +156,13 @@ Column = Annotated[ColumnShape, BeforeValidator(_column, json_schema_input_type=
 class ObjectCheck(Model):
     """The data gate: what every object must satisfy."""
 
-    format: Annotated[Literal["csv"], NotYet(("jsonl", "parquet"))] = Field(
-        default="csv", description="How the object is read."
-    )
+    format: Literal["csv", "jsonl", "parquet"] = Field(default="csv", description="How the object is read.")
     columns: dict[str, Column] = Field(default={}, description="Column name to type, or to `{one_of: [...]}`.")
     max_null_ratio: float | None = Field(
-        default=None, ge=0, le=1, description="The share of a column's cells that may be empty."
+        default=None, ge=0, le=1, description="The share of a column's values that may be empty."
     )
-    min_rows: Count | None = Field(default=None, description="At least so many rows below the header.")
-    max_rows: Count | None = Field(default=None, description="At most so many rows below the header.")
+    min_rows: Count | None = Field(default=None, description="At least so many rows of data.")
+    max_rows: Count | None = Field(default=None, description="At most so many rows of data.")
     max_bytes: Size | None = Field(default=None, description="The object's size at most, such as `2GiB`.")
 
 
@@ -159,11 +172,30 @@ class WindowCheck(Model):
     min_rows: Count | None = Field(default=None, description="At least so many rows, of all members together.")
 
 
+def _one_name(value: str | dict[str, dict[str, object]]) -> object:
+    if isinstance(value, dict) and len(value) != 1:
+        raise PydanticCustomError("one_of_keys", "names exactly one plug-in: write each as an entry of the list")
+    return value
+
+
+Validator = Annotated[
+    Annotated[Name, Tag("short")] | Annotated[dict[Name, dict[Identifier, object]], Tag("full")],
+    Discriminator(form),
+    AfterValidator(_one_name),
+]
+
+
 class Validate(Model):
     """Checks before money is spent."""
 
     object: ObjectCheck | None = Field(default=None, description="What every object must satisfy.")
     window: WindowCheck | None = Field(default=None, description="What all objects of a window must satisfy together.")
+    validators: list[Validator] = Field(
+        default=[],
+        alias="with",
+        max_length=10,
+        description="Plug-ins that judge the event, and the data of its object: `NAME`, or `{NAME: {OPTION: VALUE}}`.",
+    )
 
 
 class Until(Model):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
-from retrigger.triggers.authoring import files, settle
+from retrigger.triggers.authoring import files, plugins, settle
 from retrigger.triggers.authoring.checks import untrusted
 from retrigger.triggers.authoring.environments import Azure, Defaults, Gcp, ProjectFile
 from retrigger.triggers.authoring.files import Unfit
@@ -16,7 +16,7 @@ from retrigger.triggers.authoring.validation import validate
 from retrigger.triggers.authoring.yaml import Document
 from retrigger.triggers.errors import Problem, ProjectError
 from retrigger.triggers.launches import BatchPrediction, OnlineDeployment, PipelineLaunch
-from retrigger.triggers.spec import LifecycleSource, MessageSource, ObjectSource, ScheduleSource
+from retrigger.triggers.spec import LifecycleSource, MessageSource, ObjectSource, PlugIn, ScheduleSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -33,7 +33,7 @@ _KEYS: dict[type[Source], str] = {
     ScheduleSource: "schedule",
     LifecycleSource: "lifecycle",
 }
-_HAVE_DEFAULTS = frozenset({"admit", "validate", "on_failure", "deduplicate", "defaults"})
+_HAVE_DEFAULTS = frozenset({"admit", "validate", "on_failure", "deduplicate", "defaults", "formats"})
 _T = TypeVar("_T")
 _M = TypeVar("_M", bound=BaseModel)
 
@@ -50,6 +50,13 @@ class Authored:
         """Each source, and where it stands."""
         for number, source in enumerate(self.trigger.sources):
             yield ("source", number, _KEYS[type(source)]), source
+
+    @property
+    def launching(self) -> Iterator[tuple[At, Source]]:
+        """The sources whose events launch, and where they stand: all but messages that only name objects."""
+        for at, source in self.sources:
+            if not (isinstance(source, MessageSource) and source.members is not None):
+                yield at, source
 
     def asked(self, at: At, source: Source) -> dict[str, tuple[At, Json]]:
         """What is launched for the source at `at`: its parameters over the launch's values, each with its place."""
@@ -116,10 +123,13 @@ def read_project(root: Path) -> tuple[Project, list[Problem]]:
     """
     reading = _Reading(root)
     document, file = reading.project_file()
+    formats = dict(reading.formats(document, file.formats))
     project = Project(
         root=root,
         document=document,
-        environments={name: reading.environment(document, name, one) for name, one in file.environments.items()},
+        environments={
+            name: reading.environment(document, name, one, formats) for name, one in file.environments.items()
+        },
         authored=tuple(reading.triggers(file.defaults)),
         schemas=reading.schemas,
         requests=reading.requests,
@@ -149,13 +159,29 @@ class _Reading:
         file = self._shaped(ProjectFile, document)
         return document, file or _without_wrong_environments(document) or nothing
 
-    def environment(self, document: Document, name: str, file: Gcp | Azure) -> Environment:
+    def formats(self, document: Document, named: Mapping[str, str]) -> Iterator[tuple[str, PlugIn]]:
+        """The project's formats, by route."""
+        for route, name in named.items():
+            at = ("formats", route)
+            try:
+                plugins.check_route(route)
+            except Unfit as error:
+                self.problems.append(document.problem(at, error.code, f"{error}.", on="key"))
+            if found := self._plugin("formats", name, {}, document, at):
+                yield route, found
+
+    def environment(
+        self, document: Document, name: str, file: Gcp | Azure, formats: Mapping[str, PlugIn]
+    ) -> Environment:
         shas = {}
         for key, pipeline in file.pipelines.items():
             at = ("environments", name, "pipelines", key, "template")
             template = self._named(files.read_template, self.templates, pipeline.template, document, at)
             shas[key] = template.sha if template else ""
-        return settle.environment(name, file, shas)
+        launcher = None
+        if file.launcher:
+            launcher = self._plugin("launchers", file.launcher, {}, document, ("environments", name, "launcher"))
+        return settle.environment(name, file, shas, launcher, formats)
 
     def triggers(self, defaults: Defaults) -> Iterator[Authored]:
         for path in sorted((self.root / "triggers").rglob("*.y*ml")):
@@ -167,7 +193,8 @@ class _Reading:
             document = self._document(name)
             file = self._shaped(TriggerFile, document) if document else None
             if document and file:
-                yield Authored(settle.trigger(file, defaults, self._documents(file, document)), document)
+                documents, validators = self._documents(file, document), tuple(self._validators(file, document))
+                yield Authored(settle.trigger(file, defaults, documents, validators), document)
             else:
                 self.misread.append(self._text(name))
 
@@ -182,6 +209,23 @@ class _Reading:
             place = ("launch", "online_deployment", "smoke")
             self._named(files.read_json, self.requests, rollout.smoke, document, place)
         return {**self.schemas, **self.requests}
+
+    def _validators(self, file: TriggerFile, document: Document) -> Iterator[PlugIn]:
+        """One that cannot be resolved has the empty text for its target."""
+        for number, entry in enumerate(file.checks.validators if file.checks else ()):
+            ((name, options),) = {entry: {}}.items() if isinstance(entry, str) else entry.items()
+            given = cast("dict[str, Json]", options)
+            found = self._plugin("validators", name, given, document, ("validate", "with", number))
+            yield found or PlugIn(name=name, target="", package="", options=given)
+
+    def _plugin(
+        self, group: plugins.Group, name: str, options: dict[str, Json], document: Document, at: At
+    ) -> PlugIn | None:
+        try:
+            return plugins.resolve(group, name, options)
+        except Unfit as error:
+            self.problems.append(document.problem(at, error.code, f"{error}."))
+            return None
 
     def _document(self, name: str) -> Document | None:
         try:

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from retrigger.triggers.event import Json
 
 
-def trigger(file: models.TriggerFile, defaults: environments.Defaults, documents: Mapping[str, Json]) -> spec.Trigger:
+def trigger(
+    file: models.TriggerFile,
+    defaults: environments.Defaults,
+    documents: Mapping[str, Json],
+    validators: tuple[spec.PlugIn, ...],
+) -> spec.Trigger:
     """`documents`: schemas and requests by the path that names them; one that could not be read is left out."""
     admit = file.admit
     checks = file.checks
@@ -26,6 +31,7 @@ def trigger(file: models.TriggerFile, defaults: environments.Defaults, documents
         filter=file.filter,
         object_check=_object_check(checks.object) if checks and checks.object else None,
         window_check=spec.WindowCheck(min_rows=checks.window.min_rows) if checks and checks.window else None,
+        validators=validators,
         window=_window(admit.window) if admit.window else spec.WindowRule(),
         concurrency=_concurrency(admit.concurrency, defaults.concurrency),
         throttle=_throttle(admit.throttle) if admit.throttle else None,
@@ -37,9 +43,13 @@ def trigger(file: models.TriggerFile, defaults: environments.Defaults, documents
 
 
 def environment(
-    name: str, file: environments.Gcp | environments.Azure, templates: Mapping[str, str]
+    name: str,
+    file: environments.Gcp | environments.Azure,
+    templates: Mapping[str, str],
+    launcher: spec.PlugIn | None,
+    formats: Mapping[str, spec.PlugIn],
 ) -> spec.Environment:
-    """`templates`: SHA-256 of each pipeline's template, by the pipeline's name."""
+    """`templates`: SHA-256 of each pipeline's template, by the pipeline's name; `formats`: the project's, by route."""
     shared = spec.Environment(
         name=name,
         cloud=file.cloud,
@@ -51,10 +61,12 @@ def environment(
         endpoints=dict(file.endpoints),
         limits=spec.Limits(submit_per_minute=file.limits.submit_per_minute, running=file.limits.running),
         callers=file.callers if file.callers == "platform" else tuple(_caller(one) for one in file.callers),
+        launcher=launcher,
+        formats=formats,
     )
     if isinstance(file, environments.Gcp):
         pipelines = {key: _vertex_pipeline(one, templates[key]) for key, one in file.pipelines.items()}
-        return replace(shared, project=file.project, location=file.location, pipelines=pipelines)
+        return replace(shared, project=file.project, location=file.location, pipelines=pipelines, outbox=file.outbox)
     pipelines = {key: _azure_pipeline(one, templates[key]) for key, one in file.pipelines.items()}
     return replace(shared, workspace=file.workspace, pipelines=pipelines)
 
@@ -121,6 +133,7 @@ def _source(entry: models.Source, documents: Mapping[str, Json]) -> spec.Source:
             filter=entry.message.filter,
             key=entry.message.key,
             parameters=_parameters(entry.message.parameters),
+            members=entry.message.members,
         )
     if entry.lifecycle:
         return spec.LifecycleSource(

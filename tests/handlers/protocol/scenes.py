@@ -6,7 +6,7 @@ import random
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
-from retrigger.triggers.event import Event, Message, Object
+from retrigger.triggers.event import Event, Message
 from retrigger.triggers.launches import PipelineLaunch
 from retrigger.triggers.spec import (
     Channel,
@@ -19,17 +19,35 @@ from retrigger.triggers.spec import (
     ObjectSource,
     OnFailure,
     Pipeline,
+    PlugIn,
     Store,
     Throttle,
     Trigger,
     WindowRule,
 )
-from tests.handlers.protocol.world import BAD, GOOD, START, Scene
+from tests.handlers.protocol.world import BAD, GOOD, START, Scene, landed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Style = Literal["mixed", "honest", "tight", "quiet", "late", "stormy", "skip", "queue", "replace", "count", "listed"]
+    from retrigger.triggers.event import Json
+
+JUDGE = PlugIn(name="judge", target="tests.handlers.protocol.judge:judge", package="tests==1")
+Style = Literal[
+    "mixed",
+    "honest",
+    "tight",
+    "quiet",
+    "late",
+    "stormy",
+    "named",
+    "judged",
+    "skip",
+    "queue",
+    "replace",
+    "count",
+    "listed",
+]
 
 
 def environment(*, running: int | None = None) -> Environment:
@@ -40,27 +58,23 @@ def environment(*, running: int | None = None) -> Environment:
         location="l",
         ledger="memory",
         stores={"landing": Store(kind="gcs", bucket="landing")},
-        channels={"requests": Channel(address="topics/requests")},
+        channels={
+            "requests": Channel(address="topics/requests"),
+            "announcements": Channel(address="topics/announcements"),
+        },
         pipelines={"train": Pipeline(template="sha", root="gs://root")},
         limits=Limits(running=running),
     )
 
 
-def landed(name: str, at_ms: int) -> Event:
-    return Event(
-        id=name,
-        source="//storage",
-        type="finalized",
-        time=START + timedelta(milliseconds=at_ms),
-        subject=None,
-        payload=Object(
-            store="gcs", account=None, bucket="landing", name=name, version="1", size=6, uri=f"gs://landing/{name}"
-        ),
-    )
-
-
 def message(name: str) -> Event:
     payload = Message(channel="topics/requests", id=name, json={"what": name})
+    return Event(id=name, source="//pubsub", type="message", time=START, subject=None, payload=payload)
+
+
+def naming(name: str, objects: Sequence[str]) -> Event:
+    files: list[Json] = [f"gs://landing/{it}" for it in objects]
+    payload = Message(channel="topics/announcements", id=name, json={"files": files})
     return Event(id=name, source="//pubsub", type="message", time=START, subject=None, payload=payload)
 
 
@@ -70,6 +84,7 @@ def trigger(rule: WindowRule, *, gated: bool = False, **parts: object) -> Trigge
         sources=(
             ObjectSource(store="landing", match="{k}/*.csv"),
             MessageSource(channel="requests", parameters={"what": "${{ event.message.json.what }}"}),
+            MessageSource(channel="announcements", members="event.message.json.files"),
         ),
         launch=PipelineLaunch(pipeline="train", parameters={"what": "${{ match.k }}"}),
         window=rule,
@@ -82,17 +97,20 @@ def scene(seed: int, style: Style) -> Scene:
     """A scene of a style.
 
     `honest`: batches land before their marker. `tight`: hard on carry-over. `quiet`: no markers. `late`: markers come
-    just when patience ends. `stormy`: every file is looked into, and the ledger is often away. `skip`: what finds no
-    slot, or no room under its throttle, is let go. `queue`: one run an event, and nobody dies in every other scene.
-    `replace`: what is newer stops what runs. `count`: a few members complete a window. `listed`: markers list their
-    batch, some before it has landed; some name what no source takes.
+    just when patience ends. `stormy`: every file is looked into, and the ledger is often away. `named`: messages name
+    the files of a batch, some of which the store announces too. `judged`: a validator looks into every file and
+    message, and breaks on some. `skip`: what finds no slot, or no room under its throttle, is let go. `queue`: one run
+    an event, and nobody dies in every other scene. `replace`: what is newer stops what runs. `count`: a few members
+    complete a window. `listed`: markers list their batch, some before it has landed; some name what no source takes.
     """
     chance = random.Random(f"scene {seed}")
     rule = _rule(chance, style)
-    gated = style == "stormy" or chance.random() < 0.5
+    judged = style == "judged"
+    gated = style in {"stormy", "judged"} or chance.random() < 0.5
     made = trigger(
         rule,
-        gated=gated,
+        gated=gated and not judged,
+        validators=(JUDGE,) if judged else (),
         concurrency=Concurrency(
             limit=chance.choice([2, 3] if style == "tight" else [1, 1, 2]),
             when_busy=_when_busy(style, seed),
@@ -107,7 +125,13 @@ def scene(seed: int, style: Style) -> Scene:
     events: list[tuple[int, Event]] = []
     for key in ["a", "b"][: chance.choice([1, 1, 2])]:
         _batches(chance, style, key, objects, events, gated=gated, rule=rule)
-    if style != "honest":
+    if judged:
+        events += [
+            (chance.randint(0, 200_000), message(f"{name}{number}"))
+            for number in (1, 2)
+            for name in ("m", "bad", "broken")
+        ]
+    elif style != "honest":
         count = chance.choice([0, 0, 1, 3] if style not in {"queue", "replace"} else [0, 4, 7])
         events += [(chance.randint(0, 200_000), message(f"m{number}")) for number in range(count)]
     return Scene(
@@ -166,17 +190,21 @@ def _batches(
 ) -> None:
     now = chance.randint(0, 20_000)
     for batch in range({"honest": 1, "tight": 8}.get(style, chance.choice([1, 2, 3]))):
-        first = now
+        first, landed_here = now, list[str]()
         for number in range(chance.randint(1 if style == "honest" else 0, {"late": 1, "tight": 2}.get(style, 4))):
             now += chance.randint(0, 3_000)
             name = f"{key}/{batch}-{number}.csv"
             objects[name] = (now, BAD if gated and chance.random() < 0.2 else GOOD)
-            events.append((now, landed(name, now)))
+            landed_here.append(name)
+            if style != "named" or chance.random() < 0.4:
+                events.append((now, landed(name, now)))
         if rule.until is not None and (style == "honest" or chance.random() < 0.8):
             at_ms = _marker_comes(chance, style, first, now, rule)
             name = f"{key}/{batch}_DONE"
             objects[name] = (at_ms, _list_of(chance, objects, f"{key}/{batch}-") if rule.until_lists else b"")
             events.append((at_ms, landed(name, at_ms)))
+        if style == "named" and landed_here:
+            events += _announcements(chance, f"{key}/{batch}", landed_here, now)
         now += chance.randint(0, {"tight": 120_000, "stormy": 10_000}.get(style, 300_000))
 
 
@@ -185,6 +213,13 @@ def _list_of(chance: random.Random, objects: Mapping[str, tuple[int, bytes]], ba
     if chance.random() < 0.1:
         return b"gs://elsewhere/1.csv\n"
     return "".join(f"gs://landing/{name}\n" for name in objects if name.startswith(batch)).encode()
+
+
+def _announcements(chance: random.Random, name: str, objects: list[str], now: int) -> list[tuple[int, Event]]:
+    """All of them by one message, and some again by another."""
+    again = chance.sample(objects, chance.randint(1, len(objects)))
+    named = [objects, again] if chance.random() < 0.3 else [objects]
+    return [(now + chance.randint(0, 3_000), naming(f"{name}-{at}", names)) for at, names in enumerate(named)]
 
 
 def _marker_comes(chance: random.Random, style: Style, first: int, last: int, rule: WindowRule) -> int:

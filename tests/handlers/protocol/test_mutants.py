@@ -14,15 +14,18 @@ import pytest
 
 from retrigger.handlers.admit import Admission
 from retrigger.handlers.carrying import Carrying
-from retrigger.handlers.claims import Claims, outcome
+from retrigger.handlers.claims import Claims, outcome, recorded
 from retrigger.handlers.core import Core
 from retrigger.handlers.following import Following
+from retrigger.handlers.gate import Gate
 from retrigger.handlers.gathering import Gathering
 from retrigger.handlers.granting import Granting
+from retrigger.handlers.joining import Joining
 from retrigger.handlers.judging import Judging
 from retrigger.handlers.ledger import Claim, Ledger, Stored
 from retrigger.handlers.slots import Slots
 from retrigger.handlers.windows import Joined, WindowId, Windows, first_look
+from retrigger.triggers.errors import RetriggerError
 from tests.handlers.protocol.test_simulation import play
 from tests.handlers.protocol.world import AnyOrder, Parts, Violation
 
@@ -31,7 +34,8 @@ if TYPE_CHECKING:
 
     from retrigger.handlers.arrivals import Arrival
     from retrigger.handlers.granting import Grant
-    from retrigger.handlers.ledger import Cause, Gate, Head, Manifest, Note, NoteKind, Run
+    from retrigger.handlers.ledger import Cause, Head, Manifest, Note, NoteKind, Run
+    from retrigger.handlers.ledger import Gate as GateRecord
     from retrigger.handlers.outcome import Outcome
     from retrigger.handlers.ports import JobStatus, Records
     from retrigger.handlers.slots import Bid
@@ -76,6 +80,25 @@ class ResumesOnlyOpenClaims(Core):
         return None if stored is None or stored.value.state in {"member", "marker"} else super().resume(name)
 
 
+class LeavesRunsToTheirNote(Core):
+    """A claim with a request needs no decision: the note of its run will bring it on."""
+
+    def resume(self, name: str) -> Outcome | None:
+        stored = self.ledger.claims.get(name)
+        return None if stored is None or stored.value.job is not None else super().resume(name)
+
+
+class LaunchesWhatIsNotJudged(Gate):
+    """What cannot be judged now is no reason to wait."""
+
+    def decide(self, name: str, stored: Stored[Claim], *args: Any, **rest: Any) -> tuple[Stored[Claim], bool]:
+        try:
+            return super().decide(name, stored, *args, **rest)
+        except RetriggerError:
+            stored = self.claims.reread(name)
+            return self.claims.settle(name, stored, replace(stored.value, state="open"))
+
+
 class AcknowledgesUnnoted(AnyOrder):
     """What is being launched needs no note: this handler will finish it."""
 
@@ -103,6 +126,22 @@ class LiveBeforeNote(Windows):
         """Not yet."""
 
 
+# what a message names
+
+
+class StrikesOffFirst(Joining):
+    """The message's claim is settled, and then its objects join."""
+
+    def go_on(self, arrival: Arrival, name: str, stored: Stored[Claim]) -> Outcome:
+        del name
+        joins: Any = stored.value.joins
+        settled = replace(stored.value, state="joined", joins={**joins, "left": []})
+        if self.ledger.claims.swap(stored, settled) is not None:
+            for payload in joins["left"]:
+                self._join(arrival, payload)
+        return recorded(arrival, stored, "deferred")
+
+
 # markers
 
 
@@ -110,7 +149,7 @@ class MarkerDuplicateAcks(Gathering):
     """A marker whose claim exists is a duplicate."""
 
     def mark(self, arrival: Arrival) -> Outcome:
-        if self.ledger.claims.get(self.claims.name(arrival)) is not None:
+        if self.claims.ledger.claims.get(self.claims.name(arrival)) is not None:
             return outcome(arrival, "duplicate")
         return super().mark(arrival)
 
@@ -234,7 +273,7 @@ class SkipsUnasked(Granting):
 class Overtakes(Slots):
     """A free slot is for whoever finds it."""
 
-    def _ahead(self, gate: Gate, bid: Bid) -> list[str]:
+    def _ahead(self, gate: GateRecord, bid: Bid) -> list[str]:
         del gate, bid
         return []
 
@@ -242,7 +281,7 @@ class Overtakes(Slots):
 class RemembersOne(Slots):
     """The first in line is enough: when it has gone, the next one that looks is the first."""
 
-    def _lined_up(self, gate: Gate, bid: Bid) -> Gate:
+    def _lined_up(self, gate: GateRecord, bid: Bid) -> GateRecord:
         lined_up = super()._lined_up(gate, bid)
         return replace(lined_up, waits=dict(list(lined_up.waits.items())[:1]))
 
@@ -265,7 +304,7 @@ class AnyoneReplaces(Granting):
 class OldestOfReplaced(Slots):
     """Who came first is next, whatever came after."""
 
-    def _ahead(self, gate: Gate, bid: Bid) -> list[str]:
+    def _ahead(self, gate: GateRecord, bid: Bid) -> list[str]:
         return super()._ahead(gate, replace(bid, first="oldest"))
 
 
@@ -396,8 +435,11 @@ NAIVE = {
     "check, then act on a claim": Naive(Parts(claims=CheckThenAct), "A CLAIM WENT BACK", "stormy", range(100)),
     "the member before its claim": Naive(Parts(claims=MemberBeforeClaim), "DOUBLED", "mixed", range(60)),
     "resume only open claims": Naive(Parts(core=ResumesOnlyOpenClaims), "LOST", "stormy", range(30, 120)),
+    "leave runs to their note": Naive(Parts(core=LeavesRunsToTheirNote), "LOST", "judged", range(30)),
+    "launch what is not judged": Naive(Parts(gate=LaunchesWhatIsNotJudged), "BAD MEMBER RAN", "judged", range(30)),
     "acknowledge without a note": Naive(Parts(ledger=AcknowledgesUnnoted), "LOST|NOT ENDED|STUCK", "stormy", range(20)),
     "live before its note": Naive(Parts(windows=LiveBeforeNote), "LOST|NOT ENDED|STUCK", "late", range(60)),
+    "strike off before joining": Naive(Parts(joining=StrikesOffFirst), "LOST", "named", range(60)),
     "a marker's duplicate is acknowledged": Naive(
         Parts(gathering=MarkerDuplicateAcks), "MARKER LOST", "late", range(80)
     ),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from retrigger.triggers.event import Json
+    from tests.plug_ins import Site
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -47,6 +48,27 @@ environments:
       churn: {template: pipelines/churn.json, root: gs://acme-dev-pipelines}
       churn-lite: {template: pipelines/churn.json, root: gs://acme-dev-pipelines}
     endpoints: {churn: "1234567890"}
+"""
+PLUG_INS = {
+    "validators": {"weekday": "acme_docs:no_options", "header": "acme_docs:header"},
+    "launchers": {"spool": "acme_docs:Spool"},
+    "formats": {"labels": "acme_docs:parse"},
+}
+CODE = """
+def no_options():
+    return lambda event, data: None
+
+def header(names):
+    return lambda event, data: None
+
+class Spool:
+    def __init__(self, environment): ...
+    def request(self, job, template): ...
+    def submit(self, job, template): ...
+    def status(self, job_id): ...
+    def cancel(self, job_id): ...
+
+def parse(headers, body, now): ...
 """
 INPUTS = {
     "parameters": {"data": {"parameterType": "STRING"}},
@@ -80,6 +102,11 @@ REST = {
     "name": {"": "name: example\n"},
 }
 """What an example leaves out, by what it speaks of: of each key the first that fits."""
+
+
+@pytest.fixture(autouse=True)
+def _plug_ins(site: Site) -> None:
+    site.install("acme-docs", PLUG_INS, {"acme_docs.py": CODE})
 
 
 def whole(example: str) -> str:

@@ -51,7 +51,7 @@ def check(project: Project, environment: Environment) -> Iterator[Problem]:
     for one in project.authored:
         if one.trigger.mode != "launch":
             continue
-        for at, source in one.sources:
+        for at, source in one.launching:
             heard = _heard(environment, one, at, source)
             if heard:
                 place, listener = heard
@@ -71,7 +71,7 @@ def check(project: Project, environment: Environment) -> Iterator[Problem]:
 
 def _heard(environment: Environment, one: Authored, at: At, source: Source) -> tuple[Hashable, _Listener] | None:
     """Where the source listens, and to what; None for schedules, and for names that the environment lacks."""
-    conditions = (source.filter, one.trigger.filter, one.trigger.object_check)
+    conditions = (source.filter, one.trigger.filter, one.trigger.object_check, *one.trigger.validators)
     filters = frozenset(str(it) for it in conditions if it is not None)
     match source:
         case ObjectSource() if source.store in environment.stores:

@@ -50,6 +50,9 @@ def check(project: Project) -> Iterator[Problem]:
         for at, source in one.sources:
             for name, value in source.parameters.items():
                 yield from _of(one.document, (*at, "parameters", name), value)
+        for number, validator in enumerate(one.trigger.validators):
+            for name, value in validator.options.items():
+                yield from _of(one.document, ("validate", "with", number, validator.name, name), value)
     for environment in project.environments.values():
         for name, value in environment.vars.items():
             yield from _of(project.document, ("environments", environment.name, "vars", name), value)
