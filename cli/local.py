@@ -69,12 +69,12 @@ def running_on(state: State) -> Process:
 
 
 def ledger_at(folder: Path | None, address: str | None) -> Ledger:
-    """The ledger at `address` (sqlite:PATH), or that of the state folder; the emulator need not run."""
+    """The ledger at `address` (see records_of), or that of the state folder; the emulator need not run."""
     address = address or f"sqlite:{state_of(folder).ledger}"
     kind, _, path = address.partition(":")
     if kind == "sqlite" and not Path(path).is_file():
         raise Usage(f"There is no ledger at {path}: it begins with the first `retrigger up`.")
-    return Ledger(records_of(address), "local")
+    return Ledger(records_of(address, os.environ, {}), "local")
 
 
 def compiled_of(state: State) -> Compiled:

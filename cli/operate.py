@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 
 def ledger_option(command: Command) -> Command:
-    return click.option("--ledger", metavar="sqlite:PATH", help="Another ledger than the emulator's.")(command)
+    return click.option(
+        "--ledger",
+        metavar="ADDRESS",
+        help="Another ledger than the emulator's: sqlite:PATH, gs://BUCKET or https://ACCOUNT.blob…/CONTAINER.",
+    )(command)
 
 
 @click.command(epilog=examples("retrigger events", "retrigger events --trigger churn-retrain --format json"))

@@ -136,7 +136,7 @@ def _follow(emulator: Emulator, state: State) -> None:
     from retrigger.handlers.ledger import Ledger
     from retrigger.handlers.wiring import records_of
 
-    watch = Watch(emulator.attempts, Ledger(records_of(f"sqlite:{state.ledger}"), "local"))
+    watch = Watch(emulator.attempts, Ledger(records_of(f"sqlite:{state.ledger}", {}, {}), "local"))
     over = threading.Event()
     log = threading.Thread(target=_log, args=(watch, over), name="live-log")
     log.start()

@@ -17,11 +17,11 @@ from retrigger.handlers.freezing import Freezing
 from retrigger.handlers.granting import Granting, direct_order, window_order
 from retrigger.handlers.judging import Judging
 from retrigger.handlers.launch import send
-from retrigger.handlers.ledger import Claim, Head, Ledger, Manifest, Run, Stored
+from retrigger.handlers.ledger import Claim, Head, Ledger, Manifest, Run, Stored, to_ms
 from retrigger.handlers.listing import Listing
 from retrigger.handlers.slots import Bid, GateRule, Slots, gates_of
 from retrigger.handlers.unlaunched import by_window, observed, skipped
-from retrigger.handlers.windows import WindowId, Windows, ms_of
+from retrigger.handlers.windows import WindowId, Windows
 from retrigger.triggers import keys
 from retrigger.triggers.expressions import load_expression
 
@@ -258,7 +258,7 @@ class Admission:
             gates = self._gates_of_direct(claim.value, trigger)
             if self.ledger.paused(trigger.name)[0]:
                 return False
-            bid = Bid(run_name, "direct", direct_order(trigger), ms_of(claim.record))
+            bid = Bid(run_name, "direct", direct_order(trigger), to_ms(claim.time))
             answer = self._ask(trigger, gates, bid)
             if answer == "waits":
                 return False

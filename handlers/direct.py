@@ -69,7 +69,8 @@ class Direct:
                 return recorded(arrival, stored, "dead" if stored.value.state == "dead" else "rejected")
         if stored.value.state != "open":
             return recorded(arrival, stored, "duplicate", run=stored.value.run)
-        arrived_ms = to_ms(stored.record.time)
+        stored = self.claims.reread(name) if fresh else stored  # for its time: every delivery writes the same note
+        arrived_ms = to_ms(stored.time)
         self.ledger.note("run", name, arrival.trigger.name, on_grid(arrived_ms, _FIRST_LOOK_MS), arrived_ms)
         launched = self._try_to_launch(name, stored, arrival.trigger)
         if not launched and may_skip(arrival.trigger):

@@ -83,6 +83,7 @@ class Gathering:
                 return self.gate.later(arrival, name)
             case "rejected" | "dead":
                 return recorded(arrival, stored, "rejected" if fresh else "duplicate")
+        stored = self.claims.reread(name) if fresh else stored  # for its time
         marked, changed = self.admission.windows.mark(name, stored, asdict(_place(arrival)) if lists else None)
         return self._advanced(arrival, stored, marked, changed=changed, now=True)
 

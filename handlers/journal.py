@@ -16,14 +16,15 @@ if TYPE_CHECKING:
     from retrigger.triggers.event import Json
 
 RunStateName = Literal["running", "succeeded", "failed", "cancelled", "lost"]
+_NEVER_RAN = {"rejected": "rejected", "empty": "ignored", "observed": "skipped", "skipped": "skipped"}
 _STATES: Mapping[str | None, RunStateName] = {
+    **dict.fromkeys(_NEVER_RAN, "cancelled"),  # `phase` says more
     "succeeded": "succeeded",
     "failed": "failed",
     "dead": "failed",
     "cancelled": "cancelled",
     "lost": "lost",
 }
-_NEVER_RAN = {"rejected": "rejected", "empty": "ignored", "observed": "skipped", "skipped": "skipped"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,7 @@ class Journal:
     def events(self) -> list[EventView]:
         """Every event that a trigger claimed, oldest first."""
         runs = _RunsByMember(self._ledger)
-        claims = sorted(self._ledger.claims.list(), key=lambda claim: claim.record.time)
+        claims = sorted(self._ledger.claims.list(), key=lambda claim: claim.time)
         return [self._event(claim, runs) for claim in claims]
 
     def why(self, target: str) -> dict[str, Any] | None:
@@ -127,10 +128,9 @@ class Journal:
         }
 
     def dead_letters(self) -> Iterator[dict[str, Json]]:
-        for entry in self._ledger.records.list("d/"):
-            record = self._ledger.records.get(entry.key)
-            if record is not None:
-                yield {"key": entry.key, **record.body}
+        records = self._ledger.records
+        for record in records.get_many(entry.key for entry in records.list("d/")):
+            yield {"key": record.key, **record.body}
 
     def _run(self, stored: Stored[Run]) -> RunView:
         name, run = self._ledger.runs.name(stored), stored.value
@@ -166,7 +166,7 @@ class Journal:
             subject=subject_of(claim.event),
             trigger=claim.trigger,
             result=self._result(claim, run),
-            seen=rfc3339(stored.record.time),
+            seen=rfc3339(stored.time),
             window=claim.window,
             run=run,
             verdicts=claim.verdicts,

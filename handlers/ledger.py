@@ -18,6 +18,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 
 from retrigger.triggers import keys
+from retrigger.triggers.errors import RetriggerError
 from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from retrigger.handlers.ports import Entry, Record, Records
     from retrigger.triggers.event import Json
 
+FORMAT: Final = 1
+"""Of the records below. A higher one says that an older version must not touch them."""
 MAX_CARRIES: Final = 3
 MAX_TRIES: Final = 5
 _NOTE_SHARDS: Final = 8
@@ -224,6 +227,12 @@ class Stored(Generic[T]):
     record: Record
     value: T
 
+    @property
+    def time(self) -> datetime:
+        """When it was written, by the store's clock: only what was read knows it."""
+        assert self.record.time is not None
+        return self.record.time
+
 
 class Table(Generic[T]):
     """Typed access to the records under one prefix. Fields that a newer version wrote are kept in `extra`."""
@@ -257,10 +266,8 @@ class Table(Generic[T]):
                 return value
 
     def list(self) -> Iterator[Stored[T]]:
-        for entry in self._records.list(self._prefix):
-            stored = self._stored(self._records.get(entry.key))
-            if stored is not None:
-                yield stored
+        for record in self._records.get_many(entry.key for entry in self._records.list(self._prefix)):
+            yield self._read(record)
 
     def name(self, stored: Stored[T]) -> str:
         return stored.record.key.removeprefix(self._prefix)
@@ -269,8 +276,9 @@ class Table(Generic[T]):
         return {name: getattr(value, name) for name in self._names} | value.extra
 
     def _stored(self, record: Record | None) -> Stored[T] | None:
-        if record is None:
-            return None
+        return None if record is None else self._read(record)
+
+    def _read(self, record: Record) -> Stored[T]:
         known = {name: value for name, value in record.body.items() if name in self._names}
         extra = {name: value for name, value in record.body.items() if name not in self._names}
         return Stored(record, self._kind(**known, extra=extra))
@@ -296,6 +304,18 @@ class Ledger:
         self.runs = Table(records, "r/", Run)
         self.cursors = Table(records, "s/", Cursor)
         self.pauses = Table(records, "p/", Pause)
+
+    def begin(self) -> None:
+        """Make sure that this version can keep the ledger: its format is set now, or is one that we know.
+
+        Raises RetriggerError `ledger_format`.
+        """
+        meta = self.records.get("meta") or self.records.create("meta", {"format": FORMAT, "id": secrets.token_hex(8)})
+        meta = meta or self.records.get("meta")
+        kept = meta.body.get("format") if meta else None
+        if kept != FORMAT:
+            message = f"the ledger's format is {kept}, and this version keeps format {FORMAT}: use a newer retrigger"
+            raise RetriggerError(message, code="ledger_format")
 
     def now_ms(self) -> int:
         return to_ms(self.records.now())

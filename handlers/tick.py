@@ -99,7 +99,7 @@ class Tick:
         if looks:
             self.ledger.reschedule(note, min(looks))
             return
-        kept_until = to_ms(frozen.record.time) + _MEMBERS_KEPT_MS
+        kept_until = to_ms(frozen.time) + _MEMBERS_KEPT_MS
         if self.ledger.now_ms() < kept_until:
             self.ledger.reschedule(note, kept_until)
             return
@@ -172,7 +172,8 @@ class Tick:
         for source in trigger.sources if trigger else ():
             if trigger is None or not isinstance(source, ScheduleSource) or name_of(trigger, source) != note.id:
                 continue
-            self.core.schedules.catch_up(trigger, source, self.ledger.now_ms())
+            now = self.ledger.now_ms()
+            self.core.schedules.catch_up(trigger, source, now, now)
             if self.core.schedules.is_behind(trigger, source, note.at_ms):
                 return  # the note stays due
         self.ledger.finish(note)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import timedelta
 
-    from retrigger.handlers.ports import Entry, Record
+    from retrigger.handlers.ports import Entry
     from retrigger.triggers.spec import Trigger, WindowRule
 
 _SEEN_AT_MOST = 10_000
@@ -128,19 +128,21 @@ class Windows:
 
     def count(self, window: WindowId, most: int) -> int:
         """How many members of its own the window has; `most` are enough."""
-        return sum(1 for _ in self.ledger.records.list(f"m/{window}/e.", most))
+        listed = self.ledger.records.list(f"m/{window}/", most)  # they come before references
+        return sum(1 for entry in listed if is_own(entry))
 
     def mark(self, name: str, claim: Stored[Claim], place: Mapping[str, str] | None = None) -> tuple[str, bool]:
         """Let a marker take effect: exactly one window gets `until`. -> (window id, did this change anything).
 
         `place`: of a marker that lists the members. Each of these counts: a window waits for all that they list.
+        The claim is one that was read: its time is when the marker came.
         """
         while True:
             assert claim.value.window is not None
             window = WindowId.parse(claim.value.window)
             head = self.head(window.head)
             if head.value.n == window.n:
-                at_ms = ms_of(claim.record)
+                at_ms = to_ms(claim.time)
                 marks = head.value.marks
                 if head.value.marked and (place is None or flat(name) in marks or len(marks) >= _LISTS_AT_MOST):
                     return str(window), False
@@ -160,8 +162,8 @@ class Windows:
 
     def _move(self, name: str, claim: Stored[Claim], window: WindowId, head: Head) -> Stored[Claim]:
         self._seen[window.head] = window.numbered(head.n)
-        moved = self.ledger.claims.swap(claim, replace(claim.value, window=str(window.numbered(head.n))))
-        current = moved or self.ledger.claims.get(name)
+        self.ledger.claims.swap(claim, replace(claim.value, window=str(window.numbered(head.n))))
+        current = self.ledger.claims.get(name)
         assert current is not None  # claims are never deleted while they may be moved
         return current
 
@@ -222,10 +224,10 @@ class Windows:
         entries: dict[str, dict[str, Any]] = {}
         times: list[int] = []
         spoiled = False
-        for entry in list(self.ledger.records.list(f"m/{window}/")) if cause != "empty" else []:
-            record = self.ledger.records.get(entry.key)
-            if record is None:
-                continue  # removed after another helper's freeze: ours will not be the one that counts
+        members = {it.key: it for it in self.ledger.records.list(f"m/{window}/")} if cause != "empty" else {}
+        # What is gone was removed after another helper's freeze: ours will not be the one that counts.
+        for record in self.ledger.records.get_many(members):
+            entry = members[record.key]
             if is_own(entry):
                 if cause == "expired":
                     continue  # an ordinary member that raced the expiry moves on
@@ -254,7 +256,7 @@ class Windows:
 
     def arrivals(self, window: WindowId) -> list[int]:
         """When the window's own members came, in ms."""
-        return [ms_of(entry) for entry in self.ledger.records.list(f"m/{window}/e.")]
+        return [ms_of(entry) for entry in self.ledger.records.list(f"m/{window}/") if is_own(entry)]
 
     def members_of(self, run: Run) -> dict[str, dict[str, Any]]:
         """Member -> object of a window's run, from its frozen manifest."""
@@ -335,8 +337,8 @@ def flat(claim_name: str) -> str:
     return claim_name.rsplit("/", 1)[1]
 
 
-def ms_of(stamped: Entry | Record) -> int:
-    return to_ms(stamped.time)
+def ms_of(entry: Entry) -> int:
+    return to_ms(entry.time)
 
 
 def millis(duration: timedelta) -> int:

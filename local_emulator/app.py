@@ -24,7 +24,7 @@ from retrigger.local_emulator.planes.pipeline_jobs import PipelineJobs
 from retrigger.local_emulator.planes.resources import Resources
 from retrigger.local_emulator.runners.process import JobProcesses
 from retrigger.local_emulator.scheduler import Scheduler
-from retrigger.local_emulator.stores import gcs_json
+from retrigger.local_emulator.stores import gcs_json, gcs_xml
 from retrigger.local_emulator.stores.errors import Conflict
 from retrigger.local_emulator.stores.objects import Objects
 from retrigger.triggers.event import rfc3339
@@ -247,4 +247,5 @@ class Emulator:
             *pubsub.routes(self.queues),
             *vertex.routes(self.jobs, self.models),
             *metadata.routes(metadata.Identity(it.project, it.location)),
+            *gcs_xml.routes(self.objects),  # last: any path could begin with a bucket's name
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 
 from retrigger.functions.gcp import SOURCE
 from retrigger.local_emulator.app import Emulator, Settings
@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from retrigger.triggers.authoring.project import Project
     from retrigger.triggers.spec import Environment
 
+_LEDGER: Final = "gs://retrigger-ledger"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """`like`: the environment whose names, vars and templates are kept. `copies`: deliveries of every event.
 
+    `ledger`: a file of the state folder, or objects of the emulator's own Cloud Storage, as deployed functions have it.
     `function_source`: another entry point than retrigger's own, for those who have written one.
     """
 
@@ -34,6 +37,7 @@ class Options:
     tick_every: timedelta = timedelta(seconds=60)
     copies: int = 1
     jobs_at_once: int = 2
+    ledger: Literal["file", "objects"] = "file"
     function_source: Path = SOURCE
 
 
@@ -44,7 +48,8 @@ def emulator_for(project: Project, claim: Claim, options: Options, environ: Mapp
     """
     state = claim.state
     services = dict.fromkeys(("storage", "vertex", "pubsub", "metadata"), claim.url)
-    local = local_environment(project, like=options.like, ledger=f"sqlite:{state.ledger}", services=services)
+    ledger = f"sqlite:{state.ledger}" if options.ledger == "file" else _LEDGER
+    local = local_environment(project, like=options.like, ledger=ledger, services=services)
     write_atomically(state.compiled, compile_project(project, local))
     sources = [(trigger, source) for trigger in project.triggers for source in trigger.sources]
     watched = {local.stores[source.store].bucket for _, source in sources if isinstance(source, ObjectSource)}
@@ -72,8 +77,7 @@ def emulator_for(project: Project, claim: Claim, options: Options, environ: Mapp
 
 
 def _buckets(environment: Environment) -> set[str]:
-    """Every bucket that the environment names: its stores' and its pipelines' roots."""
-    stores = {store.bucket for store in environment.stores.values()}
-    return stores | {
-        pipeline.root.removeprefix("gs://").partition("/")[0] for pipeline in environment.pipelines.values()
-    }
+    """Every bucket that the environment names: its stores', its pipelines' roots, its ledger's."""
+    addresses = [environment.ledger, *(pipeline.root for pipeline in environment.pipelines.values())]
+    named = {it.removeprefix("gs://").partition("/")[0] for it in addresses if it.startswith("gs://")}
+    return named | {store.bucket for store in environment.stores.values()}

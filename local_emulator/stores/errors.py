@@ -2,7 +2,8 @@
 
 StoreError
 ├── Invalid              400  the request says something that cannot be
-├── NotFound             404  no such bucket, object, generation or upload
+├── NotFound             404  no such object, generation or upload
+│   └── NoBucket         404  no such bucket
 ├── NotAllowed           405  the path exists, the method does not
 ├── Conflict             409  the name is taken, or the bucket is not empty
 ├── PreconditionFailed   412  somebody else was first
@@ -32,6 +33,10 @@ class Invalid(StoreError):
 class NotFound(StoreError):
     status = 404
     reason = "notFound"
+
+
+class NoBucket(NotFound):
+    """The XML API tells a missing bucket from a missing object."""
 
 
 class NotAllowed(StoreError):

@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 from retrigger.local_emulator.stores.conditions import ALWAYS, Preconditions
-from retrigger.local_emulator.stores.errors import Conflict, Invalid, NotFound
+from retrigger.local_emulator.stores.errors import Conflict, Invalid, NoBucket, NotFound
 from retrigger.local_emulator.stores.index import Index
 from retrigger.local_emulator.stores.listing import Page, Query, page_of
 from retrigger.local_emulator.stores.names import check_bucket_name, check_object_name
@@ -253,7 +253,7 @@ class Objects:
     def _bucket(self, name: str) -> Bucket:
         bucket = self._index.bucket(name)
         if bucket is None:
-            raise NotFound("The specified bucket does not exist.")
+            raise NoBucket("The specified bucket does not exist.")
         return bucket
 
     def _find(self, bucket: str, name: str, generation: int | None) -> StoredObject:

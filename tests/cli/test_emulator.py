@@ -212,7 +212,7 @@ def test_the_clock_is_wound(laptop: Path) -> None:
         (("why", "nobody"), 1, "The ledger knows no event, window or run `nobody`"),
         (("clock", "advance", "soon"), 2, "`soon` is no duration"),
         (("clock", "advance", "-1h"), 2, "-1"),
-        (("runs", "--ledger", "gs://x"), 2, "not supported yet"),
+        (("runs", "--ledger", "s3://x"), 2, "there can be no ledger at s3://x"),
         (("runs", "--ledger", "sqlite:/nope"), 2, "There is no ledger at /nope"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A function of an environment on Azure: what it cannot launch or read yet is kept, and nothing falls over."""
+"""What a function is put together from: its ledger; and on Azure, what it cannot launch or read yet is kept."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import pytest
 
 from retrigger.handlers.adapters.later import LaterLauncher, LaterObjects
 from retrigger.handlers.journal import Journal
-from retrigger.handlers.wiring import App, Settings, build
+from retrigger.handlers.ledger import FORMAT
+from retrigger.handlers.wiring import App, Settings, build, records_of
 from retrigger.triggers.authoring.compile import compile_project
 from retrigger.triggers.authoring.project import load_project
-from retrigger.triggers.errors import Refused, Unavailable
+from retrigger.triggers.errors import Refused, RetriggerError, Unavailable
 from retrigger.triggers.event import Event, Message, Object
 
 SECTION_6 = Path(__file__).parents[1] / "golden" / "section6"
@@ -77,3 +78,36 @@ def test_the_ports_of_azure_say_so() -> None:
     ):
         with pytest.raises(Unavailable, match="not read yet by this version"):
             waiting()
+
+
+def test_a_ledger_of_a_format_that_is_not_known_is_not_touched(app: App) -> None:
+    meta = app.ledger.records.get("meta")
+    assert meta is not None
+    assert meta.body["format"] == FORMAT
+    app.ledger.begin()
+    app.ledger.records.swap(meta, {**meta.body, "format": FORMAT + 1})
+    with pytest.raises(RetriggerError, match=f"the ledger's format is {FORMAT + 1}") as raised:
+        app.ledger.begin()
+    assert raised.value.code == "ledger_format"
+
+
+@pytest.mark.parametrize(
+    ("address", "kind"),
+    [
+        ("gs://acme-dev-retrigger", "ObjectRecords"),
+        ("gs://acme-dev-retrigger/dev/one", "ObjectRecords"),
+        ("https://acmeprod.blob.core.windows.net/retrigger", "ObjectRecords"),
+        ("https://acmeprod.blob.core.windows.net/retrigger/prod", "ObjectRecords"),
+        ("sqlite:{tmp}/ledger", "SqliteRecords"),
+    ],
+)
+def test_an_address_says_where_the_ledger_is_and_opening_it_sends_nothing(
+    tmp_path: Path, address: str, kind: str
+) -> None:
+    assert type(records_of(address.format(tmp=tmp_path), {}, {})).__name__ == kind
+
+
+def test_an_address_of_no_ledger_is_refused_with_what_there_is() -> None:
+    with pytest.raises(RetriggerError, match="there can be no ledger at s3://bucket: name it as sqlite:PATH") as raised:
+        records_of("s3://bucket", {}, {})
+    assert raised.value.code == "bad_ledger"

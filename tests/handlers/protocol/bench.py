@@ -53,6 +53,9 @@ class SteppedRecords:
         self._step("get", key)
         return self._records.get(key)
 
+    def get_many(self, keys: Iterable[str]) -> Iterator[Record]:
+        return (record for key in keys if (record := self.get(key)) is not None)
+
     def create(self, key: str, body: Mapping[str, Json]) -> Record | None:
         self._step("create", key)
         return self._records.create(key, body)

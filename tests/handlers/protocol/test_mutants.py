@@ -475,7 +475,7 @@ NAIVE = {
     ),
     "the head says where a reference went": Naive(Parts(carrying=CarryTrustsHead), "LOST", "tight", range(100, 150)),
     "no note for what is carried": Naive(Parts(ledger=NoCarryNote), "LOST", "tight", range(40)),
-    "expire without sealing": Naive(Parts(carrying=ExpiresUnsealed), "SUCCEEDED AND DEAD", "mixed", range(300, 340)),
+    "expire without sealing": Naive(Parts(carrying=ExpiresUnsealed), "SUCCEEDED AND DEAD", "mixed", range(880, 920)),
     "carry without end": Naive(Parts(windows=NoCap), "ENDLESS CARRY", "tight", range(200)),
     "notes off the grid": Naive(Parts(ledger=NotesBreed), "NOTES BREED", "mixed", range(60)),
 }

@@ -24,6 +24,7 @@ SKIP = Concurrency(when_busy="skip")
 QUEUE = Concurrency(when_busy="queue")
 REPLACE = Concurrency(when_busy="replace")
 HOUR = 60 * MINUTE
+SECOND = timedelta(seconds=1)
 
 
 def marked(**rule: object) -> WindowRule:
@@ -587,6 +588,19 @@ def test_hole_12_a_late_wake_up_fires_no_slot_again() -> None:
     bench.now += HOUR
     results += [bench.send(wake_up(HOUR)), bench.send(wake_up(timedelta()), process=1), bench.send(wake_up(HOUR))]
     assert results == ["launched", "launched", "duplicate", "duplicate"]
+
+
+@pytest.mark.parametrize(("behind", "results"), [(1, ["launched", "duplicate"]), (60, ["duplicate", "launched"])])
+def test_a_slot_is_not_lost_to_a_ledgers_clock_that_is_behind(behind: int, results: list[str]) -> None:
+    source = ScheduleSource(cron="0 * * * *", parameters={"what": "x"})
+    bench = Bench(replace(trigger(AT_ONCE, concurrency=Concurrency(limit=9)), sources=(source,)))
+    bench.send(wake_up(timedelta()))
+    bench.now += HOUR - behind * SECOND
+    found = [bench.send(wake_up(HOUR))]
+    bench.tick()
+    bench.now += behind * SECOND
+    assert [*found, bench.send(wake_up(HOUR))] == results
+    assert len(bench.platform.jobs) == 2
 
 
 # costs

@@ -325,6 +325,9 @@ class HostileRecords:
             self._world.worker.saw_gate(found.body, self._world.ms)
         return found
 
+    def get_many(self, keys: Iterable[str]) -> Iterator[Record]:
+        return (record for key in keys if (record := self.get(key)) is not None)
+
     def create(self, key: str, body: Mapping[str, Json]) -> Record | None:
         self._world.edge()
         if key.startswith("due/"):
@@ -399,7 +402,7 @@ class HostileRecords:
         assert worker is not None
         new = [holder for holder in after if holder not in before]
         own = gates_of(self._world.scene.trigger, self._world.scene.environment, "")[0]
-        paused = pause is not None and pause.value.paused and worker.began_ms + to_ms(START) > to_ms(pause.record.time)
+        paused = pause is not None and pause.value.paused and worker.began_ms + to_ms(START) > to_ms(pause.time)
         if new and old.key == f"g/{own.name}" and paused:
             raise Violation("GRANTED WHILE PAUSED")  # the environment's gate comes after: that is rolling forward
 
