@@ -1,4 +1,7 @@
-"""Carrying over: what a failed run leaves goes into the next window of its key, by reference, and is followed there."""
+"""Carrying over: what a run leaves that failed, or was replaced, goes into the next window of its key, by reference.
+
+The reference is followed there. Only failures count: a member is carried after three of them, and no more.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from retrigger.handlers.ledger import MAX_CARRIES, Note, Run, Stored
 from retrigger.handlers.windows import WindowId, Windows, is_own, millis, ms_of
 
 if TYPE_CHECKING:
+    from retrigger.handlers.ledger import RunOutcome
     from retrigger.triggers.spec import WindowRule
 
 
@@ -20,7 +24,7 @@ class Carrying:
         self.ledger = windows.ledger
 
     def carry(self, name: str, run: Stored[Run]) -> Stored[Run] | None:
-        """End a failed run: dead letters for the exhausted, a reference in the next window for the rest.
+        """End such a run: dead letters for the exhausted, a reference in the next window for the rest.
 
         The slot is still held. -> the ended run, or None when another worker changed it: nothing is lost, look again.
         """
@@ -30,12 +34,13 @@ class Carrying:
         spent = {
             member: entry
             for member, entry in members.items()
-            if run.value.then == "dead" or entry["carries"] >= MAX_CARRIES
+            if not run.value.replaced and (run.value.then == "dead" or entry["carries"] >= MAX_CARRIES)
         }
         for member, entry in spent.items():
             reason = f"its run {name} failed: {run.value.error or 'no reason given'}"
             self.ledger.bury(f"{run.value.trigger}:{member}", reason, {"member": entry, "run": name})
-        ended = replace(run.value, state="ended", outcome="failed", ended_ms=self.ledger.now_ms())
+        outcome: RunOutcome = "cancelled" if run.value.replaced else "failed"
+        ended = replace(run.value, state="ended", outcome=outcome, ended_ms=self.ledger.now_ms())
         if len(spent) == len(members):
             return self.ledger.runs.swap(run, ended)
         current: Stored[Run] | None = run
@@ -89,9 +94,16 @@ class Carrying:
             self.windows.manifest(target)
         return "waiting"
 
+    def bury_skipped(self, name: str, run: Run) -> None:
+        """Dead letters for those members of a skipped run that have failed before: nobody would hear of them else."""
+        for member, entry in self.windows.members_of(run).items():
+            if entry["carries"]:
+                reason = f"it failed, and the run {name} that it was carried over to was skipped"
+                self.ledger.bury(f"{run.trigger}:{member}", reason, {"member": entry, "run": name})
+
     def _bury_carried(self, name: str, run: Run, reason: str) -> None:
         for member, entry in self.windows.members_of(run).items():
-            if entry["carries"] < MAX_CARRIES:  # the others are buried already
+            if run.replaced or entry["carries"] < MAX_CARRIES:  # the others are buried already
                 self.ledger.bury(f"{run.trigger}:{member}", reason, {"member": entry, "run": name})
 
     def _refer(self, window: WindowId, run: str) -> None:

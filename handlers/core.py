@@ -101,13 +101,13 @@ class Core:
     def resume(self, name: str) -> Outcome | None:
         """Decide again on a claim that was left open: what the tick does with the note of a gate that failed.
 
-        One that was settled is brought on too: whoever settled it may have died before the member, the note of its run
-        or the dead letter was written, or before it was told.
+        One that was settled is brought on too: whoever settled it may have died before the member, the marker's effect,
+        the note of its run or the dead letter was written, or before it was told.
         """
         stored = self.ledger.claims.get(name)
         if stored is None:
             return None
-        if stored.value.state not in {"gate", "open", "member"}:
+        if stored.value.state not in {"gate", "open", "member", "marker"}:
             if stored.value.state == "dead":
                 self.gate.bury(name, stored.value)
             self.outbox.tell_again(name)

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.handlers.claims import Claims, recorded
+from retrigger.handlers.granting import may_skip
 from retrigger.handlers.ledger import to_ms
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.handlers.requests import frozen_job
@@ -72,6 +73,10 @@ class Direct:
         arrived_ms = to_ms(stored.time)
         self.ledger.note("run", name, arrival.trigger.name, on_grid(arrived_ms, _FIRST_LOOK_MS), arrived_ms)
         launched = self._try_to_launch(name, stored, arrival.trigger)
+        if not launched and may_skip(arrival.trigger):
+            stored = self.claims.reread(name)
+            if stored.value.state == "skipped" and fresh:
+                return recorded(arrival, stored, "skipped", run=stored.value.run)
         return recorded(arrival, stored, _result(arrival, launched=launched, fresh=fresh), run=stored.value.run)
 
     def _check(self, arrival: Arrival) -> Verdict | None:

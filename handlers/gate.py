@@ -6,6 +6,7 @@ Tries are counted before the work: an event that kills whoever looks, or breaks 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.claims import outcome
@@ -59,10 +60,12 @@ class Gate:
         *,
         fresh: bool,
         stop: Verdict | None = None,
+        look: Callable[[], Seen] | None = None,
     ) -> tuple[Stored[Claim], bool]:
         """Look, and settle the claim by swap; one that stays as it is, is another delivery's.
 
-        -> (the claim, did this delivery settle it). `stop`: a pure check has said no. Raises RetriggerError where it
+        -> (the claim, did this delivery settle it). `stop`: a pure check has said no. `look`: another one than that of
+        the trigger's checks. Raises RetriggerError where it
         cannot be said now. The tick alone gives up: at a burst of deliveries all lookers may still be at work.
         """
         undecided = stored.value.state
@@ -77,7 +80,7 @@ class Gate:
                 return self.claims.reread(name), False
             stored = counted
         try:
-            seen = Seen((stop,)) if stop is not None else self._look(arrival)
+            seen = Seen((stop,)) if stop is not None else (look or partial(self._look, arrival))()
         except Unavailable:  # an outage of the store is no try of this event
             self.ledger.claims.swap(stored, replace(stored.value, tries=stored.value.tries - 1))
             raise

@@ -16,14 +16,15 @@ if TYPE_CHECKING:
     from retrigger.triggers.event import Json
 
 RunStateName = Literal["running", "succeeded", "failed", "cancelled", "lost"]
+_NEVER_RAN = {"rejected": "rejected", "empty": "ignored", "observed": "skipped", "skipped": "skipped"}
 _STATES: Mapping[str | None, RunStateName] = {
+    **dict.fromkeys(_NEVER_RAN, "cancelled"),  # `phase` says more
     "succeeded": "succeeded",
     "failed": "failed",
     "dead": "failed",
     "cancelled": "cancelled",
     "lost": "lost",
 }
-_NEVER_RAN = {"rejected": "rejected", "empty": "ignored", "observed": "skipped"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +173,7 @@ class Journal:
         )
 
     def _result(self, claim: Claim, run: str | None) -> str:
-        if claim.state in {"rejected", "dead"}:
+        if claim.state in {"rejected", "dead", "skipped"}:
             return claim.state
         stored = self._ledger.runs.get(run) if run else None
         if stored is None:

@@ -33,11 +33,11 @@ MAX_CARRIES: Final = 3
 MAX_TRIES: Final = 5
 _NOTE_SHARDS: Final = 8
 
-ClaimState = Literal["gate", "open", "member", "marker", "joined", "run", "rejected", "dead"]
-Cause = Literal["quiet", "marker", "settle", "idle", "max_wait", "reject", "empty", "expired"]
+ClaimState = Literal["gate", "open", "member", "marker", "joined", "run", "skipped", "rejected", "dead"]
+Cause = Literal["quiet", "count", "marker", "settle", "idle", "max_wait", "reject", "empty", "expired", "busy"]
 NoteKind = Literal["window", "run", "carry", "claim", "schedule", "outcome"]
 RunState = Literal["ready", "wait", "launched", "cancelling", "carrying", "ended"]
-RunOutcome = Literal["succeeded", "failed", "cancelled", "lost", "rejected", "empty", "dead", "observed"]
+RunOutcome = Literal["succeeded", "failed", "cancelled", "lost", "rejected", "empty", "dead", "observed", "skipped"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,10 @@ class Claim(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head(Body):
-    """`w/`: the open window of a key. `live == n` says that window n has its note; `prev` is the last one sealed."""
+    """`w/`: the open window of a key. `live == n` says that window n has its note; `prev` is the last one sealed.
+
+    `until`: which window is marked, and since when; of markers that list the members also where they lie.
+    """
 
     trigger: str
     key: str
@@ -78,19 +81,32 @@ class Head(Body):
     nonce: str
     n: int = 1
     live: int = 0
-    until: dict[str, int] | None = None
+    until: dict[str, Any] | None = None
     prev: dict[str, Any] | None = None
 
     @property
     def marked(self) -> bool:
         return self.until is not None and self.until["n"] == self.n
 
+    @property
+    def lists(self) -> list[dict[str, Any]]:
+        """The markers of this window that list its members: {claim, at_ms, bucket, name, version}."""
+        return self.until.get("lists", []) if self.until is not None and self.marked else []
+
+    @property
+    def marks(self) -> list[str]:
+        """The claims of those markers."""
+        return [listed["claim"] for listed in self.lists]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest(Body):
-    """`f/`: create-only. `own`: claims that were members here. `entries`: member -> object, what its run gets."""
+    """`f/`: create-only. `own`: claims that were members here. `entries`: member -> object, what its run gets.
 
-    state: Literal["frozen", "rejected", "empty", "dead"]
+    `in_order`: the runs follow the arrival of their members. `marks`: claims of the markers that listed them.
+    """
+
+    state: Literal["frozen", "rejected", "skipped", "empty", "dead"]
     trigger: str
     captures: dict[str, str]
     cause: Cause
@@ -101,18 +117,33 @@ class Manifest(Body):
     first_ms: int = 0
     last_ms: int = 0
     max_members: int = 1
+    in_order: bool = False
+    marks: list[str] = field(default_factory=list)
 
     def chunks(self) -> list[list[str]]:
         """Members of each run, in a fixed order; one empty chunk where nothing may run."""
-        members = sorted(self.entries) if self.state == "frozen" else []
+        order = self._arrival if self.in_order else None
+        members = sorted(self.entries, key=order) if self.state == "frozen" else []
         return [members[at : at + self.max_members] for at in range(0, len(members), self.max_members)] or [[]]
+
+    def arrivals(self, chunk: int) -> list[int]:
+        """When the members of a chunk came, in ms, the first of them first."""
+        return sorted(self._arrival(member)[0] for member in self.chunks()[chunk])
+
+    def _arrival(self, member: str) -> tuple[int, str]:
+        entry = self.entries[member]
+        return entry.get("at_ms", 0), entry["name"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate(Body):
-    """`g/`: who holds a slot, and why: run -> cause. A successor that finds a grant does not judge again."""
+    """`g/`: who holds a slot, and why: run -> cause. A successor that finds a grant does not judge again.
+
+    `waits`: the line before the gate, where there is one: run -> since when in ms.
+    """
 
     holds: dict[str, str] = field(default_factory=dict)
+    waits: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +157,7 @@ class Grants(Body):
 class Run(Body):
     """`r/`: one run and its state. `job` is the frozen request; `gates` are the slots that it holds.
 
+    `since_ms`: when the newest of what it answers came. `replaced`: it was stopped for something newer.
     `told`: its end has left through the outbox.
     """
 
@@ -142,11 +174,13 @@ class Run(Body):
     tries: int = 0
     not_before_ms: int = 0
     carried: int | None = None
+    replaced: bool = False
     outcome: RunOutcome | None = None
     error: str | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     tasks: dict[str, str] = field(default_factory=dict)
     verdicts: list[dict[str, Any]] = field(default_factory=list)
+    since_ms: int = 0
     created_ms: int = 0
     launched_ms: int = 0
     ended_ms: int = 0

@@ -12,9 +12,10 @@ from retrigger.triggers.spec import ObjectSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
     from retrigger.handlers.ledger import Ledger
-    from retrigger.handlers.ports import Catalog, Objects
+    from retrigger.handlers.ports import Catalog, Objects, ObjectStat
     from retrigger.triggers.spec import Trigger
 
 _UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
@@ -30,6 +31,35 @@ class Listing:
 
     def claimed(self, trigger: Trigger, captures: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         """(object name, claim name) of each object that the trigger would take: after match, filter, pure checks."""
+        for stat, _, claim in self._matching(trigger, captures):
+            if claim is not None:
+                yield stat.name, claim
+
+    def announced(self, trigger: Trigger, captures: Mapping[str, str], uris: AbstractSet[str]) -> Iterator[str | None]:
+        """The claim names of these objects; None if some have not landed. What a filter lets go is not waited for."""
+        landed = set()
+        for _, uri, claim in self._matching(trigger, captures):
+            if uri in uris:
+                landed.add(uri)
+                if claim is not None:
+                    yield claim
+        if not uris <= landed:
+            yield None
+
+    def taken_as(self, trigger: Trigger, captures: Mapping[str, str], uri: str) -> str | None:
+        """How events write the URI of an object that a source of the trigger listens to; None: none of them does."""
+        for source in _object_sources(trigger):
+            store = self._catalog.environment.stores[source.store]
+            name = store.name_of(uri)
+            if name is None or not name.startswith(store.prefix) or _is_folder(name):
+                continue
+            inner = name.removeprefix(store.prefix)
+            if glob.parse(source.match).bind(captures).match(inner) is not None and not _is_marker(trigger, inner):
+                return store.uri(name)
+        return None
+
+    def _matching(self, trigger: Trigger, captures: Mapping[str, str]) -> Iterator[tuple[ObjectStat, str, str | None]]:
+        """(object, URI, claim name) of each object that a source matches; no claim where a filter lets it go."""
         environment = self._catalog.environment
         for source in _object_sources(trigger):
             store = environment.stores[source.store]
@@ -52,9 +82,11 @@ class Listing:
                 event = Event(id="", source="", type="", time=_UNKNOWN_TIME, subject=None, payload=payload)
                 scope = {"event": event.scope(), "match": {**captures, **found}, "vars": environment.vars}
                 rules = [rule for rule in (trigger.filter, source.filter) if rule is not None]
+                claim = None
                 if all(load_expression(rule).evaluate(scope) is True for rule in rules):
                     override = load_expression(source.key).evaluate(scope) if source.key else None
-                    yield stat.name, self._ledger.claim_name(trigger.name, keys.identity(event, override))
+                    claim = self._ledger.claim_name(trigger.name, keys.identity(event, override))
+                yield stat, payload.uri, claim
 
     def others(self, trigger: Trigger, bucket: str, folder: str, members: set[str]) -> list[str]:
         """Names in a folder (a prefix ending in `/`) that are neither members nor markers nor folder markers."""

@@ -33,6 +33,7 @@ STORED: Final[Mapping[str, Result]] = {
     "open": "deferred",
     "member": "deferred",
     "marker": "deferred",
+    "skipped": "skipped",
     "joined": "deferred",
     "run": "launched",
     "rejected": "rejected",
