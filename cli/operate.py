@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from retrigger.cli.errors import No
-from retrigger.cli.local import launcher_of_emulator, ledger_at, running_on, state_of, state_option, with_live_tasks
+from retrigger.cli.local import (
+    launcher_of_emulator,
+    ledger_at,
+    ledger_option,
+    running_on,
+    state_of,
+    state_option,
+    with_live_tasks,
+)
+from retrigger.cli.pausing import told
 from retrigger.cli.render import Format, examples, format_option, json_line, metrics_line, note, say, table, time_of
 from retrigger.handlers.control import cancel as ask_to_cancel
 from retrigger.handlers.journal import Journal
 from retrigger.triggers.authoring.wording import closest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from retrigger.handlers.journal import RunView
-
-    Command = Callable[..., Any]
-
-
-def ledger_option(command: Command) -> Command:
-    return click.option("--ledger", metavar="sqlite:PATH", help="Another ledger than the emulator's.")(command)
 
 
 @click.command(epilog=examples("retrigger events", "retrigger events --trigger churn-retrain --format json"))
@@ -56,13 +58,16 @@ def runs(folder: Path | None, ledger: str | None, form: Format) -> None:
 
     States are as the last tick saw them; of what runs now, the emulator is asked for the tasks if it is up.
     """
-    found = Journal(ledger_at(folder, ledger)).runs()
+    journal = Journal(ledger_at(folder, ledger))
+    found = journal.runs()
     if ledger is None:
         found = with_live_tasks(state_of(folder), found)
     if form == "json":
         for run in found:
             json_line(asdict(run))
         return
+    for pause in journal.pauses():
+        note(told(pause))
     if not found:
         note("Nothing was launched yet.")
         return

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from retrigger.handlers.launch import job_of
-from retrigger.handlers.ledger import from_ms
+from retrigger.handlers.ledger import ALL_TRIGGERS, from_ms
 from retrigger.triggers.event import rfc3339
 from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from retrigger.handlers.ledger import Claim, Ledger, Manifest, Run, Stored
+    from retrigger.handlers.ledger import Claim, Ledger, Manifest, Pause, Run, Stored
     from retrigger.triggers.event import Json
 
 RunStateName = Literal["running", "succeeded", "failed", "cancelled", "lost"]
@@ -64,6 +64,16 @@ class EventView:
     verdicts: list[dict[str, Json]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseView:
+    """A pause that holds. `trigger` is None where it holds every trigger; `since` is RFC 3339."""
+
+    trigger: str | None
+    since: str
+    by: str
+    reason: str
+
+
 class Journal:
     """Reads; writes nothing. Walks the ledger: for people, not for the hot path."""
 
@@ -101,11 +111,14 @@ class Journal:
             runs |= set(window["runs"])
         if not events:
             events = [event for event in every if event.window in windows or event.run in runs]
+        views = [view for name in sorted(runs) if (view := self.run(name)) is not None]
+        triggers = {event.trigger for event in events} | {view.trigger for view in views}
         return {
             "target": target,
             "events": events,
             "windows": found,
-            "runs": [view for name in sorted(runs) if (view := self.run(name)) is not None],
+            "runs": views,
+            "pauses": [pause for pause in self.pauses() if pause.trigger is None or pause.trigger in triggers],
         }
 
     def window(self, name: str) -> dict[str, Any]:
@@ -125,6 +138,10 @@ class Journal:
             "verdicts": ended,
             "runs": [self._ledger.runs.name(stored) for stored in runs],
         }
+
+    def pauses(self) -> list[PauseView]:
+        """The pauses that hold now; that of all triggers first."""
+        return [_pause(self._ledger.pauses.name(it), it.value) for it in self._ledger.pauses.list() if it.value.paused]
 
     def dead_letters(self) -> Iterator[dict[str, Json]]:
         for entry in self._ledger.records.list("d/"):
@@ -203,6 +220,11 @@ class _RunsByMember:
         if claim.value.state == "marker":
             return self._windows.get(claim.value.window or "")
         return self._members.get(claim.record.key.rsplit("/", 1)[1])
+
+
+def _pause(name: str, pause: Pause) -> PauseView:
+    since = rfc3339(from_ms(pause.at_ms))
+    return PauseView(trigger=None if name == ALL_TRIGGERS else name, since=since, by=pause.by, reason=pause.reason)
 
 
 def subject_of(event: Mapping[str, Any]) -> str:

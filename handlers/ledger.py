@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 MAX_CARRIES: Final = 3
 MAX_TRIES: Final = 5
+ALL_TRIGGERS: Final = "_all"
+"""The name of the pause that holds every trigger, also those that are deployed later: no trigger can be called so."""
 _NOTE_SHARDS: Final = 8
 
 ClaimState = Literal["open", "member", "marker", "run", "rejected", "dead"]
@@ -149,7 +151,7 @@ class Cursor(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause(Body):
-    """`p/`: swapped, never deleted. Clocks of a window run from the later of its own start and `at`."""
+    """`p/`: swapped, never deleted. `at_ms`: when it was paused, or resumed: a window's clocks run from then on."""
 
     paused: bool
     at_ms: int
@@ -260,9 +262,9 @@ class Ledger:
         return f"{name[:2]}/{name}"
 
     def paused(self, trigger: str) -> tuple[bool, int]:
-        """(is it paused, since when clocks may run in ms)."""
-        stored = self.pauses.get(trigger)
-        return (stored.value.paused, stored.value.at_ms) if stored else (False, 0)
+        """(is it paused, by itself or with all others; since when clocks may run in ms)."""
+        found = [stored.value for name in (ALL_TRIGGERS, trigger) if (stored := self.pauses.get(name))]
+        return any(pause.paused for pause in found), max((pause.at_ms for pause in found), default=0)
 
     def _write(self, note: Note) -> None:
         body: dict[str, Json] = {
