@@ -94,8 +94,8 @@ def cancel(run: str, folder: Path | None) -> None:
             say(f"{run} is being cancelled; `retrigger runs` shows when it has ended.")
         case "ended":
             raise No(f"{run} has ended already.")
-        case "not_launched":
-            raise No(f"{run} waits for a slot or for the platform: it can be cancelled once it is launched.")
+        case "cancelled":
+            say(f"{run} is cancelled: it waited for a slot, and will not run.")
         case "unknown":
             known = [view.id for view in Journal(ledger).runs()]
             raise No(f"There is no run `{run}`{closest(run, known)}: `retrigger runs` lists them.")

@@ -17,6 +17,7 @@ from retrigger.handlers.launch import send
 from retrigger.handlers.ledger import Claim, Head, Ledger, Manifest, Run, Stored
 from retrigger.handlers.listing import Listing
 from retrigger.handlers.outcome import Verdict
+from retrigger.handlers.requests import same_job
 from retrigger.handlers.slots import GateRule, Slots, gates_of, throttles_of
 from retrigger.handlers.windows import WindowId, Windows
 from retrigger.triggers import keys
@@ -209,6 +210,56 @@ class Admission:
             created_ms=now,
             ended_ms=now,
         )
+
+    # a run of a window once more
+
+    def advance_replay(self, old: str, trigger: Trigger, *, whole: bool) -> str:
+        """Launch what the ended run `old` of a window was for, if a slot is free. -> the id of the run that does it.
+
+        `whole`: also those of its members that were carried over into a later window.
+        """
+        before, name = self.ledger.runs.get(old), keys.successor(old)
+        assert before is not None  # runs are not deleted
+        run = self.ledger.runs.get(name)
+        if run is None:
+            assert before.value.window is not None
+            manifest = self.windows.manifest(WindowId.parse(before.value.window))
+            gates = self._gates(trigger, manifest.captures)
+            if self.ledger.paused(trigger.name)[0] or not self._admitted(trigger, gates, name, "replay"):
+                return name
+            again = self._again(old, before.value, trigger, gates, rest=not whole and before.value.carried is not None)
+            self.ledger.runs.create(name, self._frozen_again(name, again, before.value, trigger, manifest))
+            run = self.ledger.runs.get(name)
+            assert run is not None
+        if run.value.state == "ended":
+            self.slots.free(run.value.gates, name)
+        self._send(name, run, trigger, timed=True)
+        return name
+
+    def _again(self, old: str, before: Run, trigger: Trigger, gates: tuple[GateRule, ...], *, rest: bool) -> Run:
+        """Where it fails, its members become dead letters: an operator asked for it, no later window waits for it."""
+        return Run(
+            state="ready",
+            trigger=trigger.name,
+            window=before.window,
+            chunk=before.chunk,
+            gates=[gate.name for gate in gates],
+            retry=trigger.on_failure.retry,
+            then="dead",
+            replay_of=old,
+            rest=rest or before.rest,
+            created_ms=self.ledger.now_ms(),
+        )
+
+    def _frozen_again(self, name: str, run: Run, before: Run, trigger: Trigger, manifest: Manifest) -> Run:
+        """With the same request where there was one, and its members are the same; else frozen by today's trigger."""
+        if before.job is None or run.rest != before.rest:
+            run = self.freezing.window_run(name, run, trigger, manifest)
+            if run.job is not None:
+                self._keep_template(run.job["template"])
+            return run
+        verdict = Verdict("window", "pass", "replayed", f"the request of {run.replay_of}, once more")
+        return replace(run, job=same_job(before.job, name), verdicts=[verdict.to_json()])
 
     # a direct run
 

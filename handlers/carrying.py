@@ -9,6 +9,7 @@ from retrigger.handlers.ledger import MAX_CARRIES, Note, Run, Stored
 from retrigger.handlers.windows import WindowId, Windows, is_own, millis, ms_of
 
 if TYPE_CHECKING:
+    from retrigger.triggers.event import Json
     from retrigger.triggers.spec import WindowRule
 
 
@@ -34,7 +35,8 @@ class Carrying:
         }
         for member, entry in spent.items():
             reason = f"its run {name} failed: {run.value.error or 'no reason given'}"
-            self.ledger.bury(f"{run.value.trigger}:{member}", reason, {"member": entry, "run": name})
+            body: dict[str, Json] = {"code": "run_failed", "member": entry, "run": name}
+            self.ledger.bury(f"{run.value.trigger}:{member}", reason, body)
         ended = replace(run.value, state="ended", outcome="failed", ended_ms=self.ledger.now_ms())
         if len(spent) == len(members):
             return self.ledger.runs.swap(run, ended)
@@ -92,7 +94,8 @@ class Carrying:
     def _bury_carried(self, name: str, run: Run, reason: str) -> None:
         for member, entry in self.windows.members_of(run).items():
             if entry["carries"] < MAX_CARRIES:  # the others are buried already
-                self.ledger.bury(f"{run.trigger}:{member}", reason, {"member": entry, "run": name})
+                body: dict[str, Json] = {"code": "window_not_run", "member": entry, "run": name}
+                self.ledger.bury(f"{run.trigger}:{member}", reason, body)
 
     def _refer(self, window: WindowId, run: str) -> None:
         self.ledger.records.create(f"m/{window}/r.{run}", {"run": run})

@@ -10,11 +10,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from retrigger.handlers.arrivals import Arrival, arrivals
-from retrigger.handlers.claims import Claims, outcome
+from retrigger.handlers.claims import Claims, outcome, undecided
 from retrigger.handlers.direct import Direct
 from retrigger.handlers.gathering import Gathering
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.handlers.schedules import Schedules
+from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.event import FIRED, Event, Object, Schedule
 
 if TYPE_CHECKING:
@@ -77,8 +78,31 @@ class Core:
             return None
         for arrival in arrivals(Event.from_json(stored.value.event), self.index, self.catalog):
             if arrival.trigger.name == stored.value.trigger:
-                return self.decide(replace(arrival, patient=False))
+                decided = self.decide(replace(arrival, patient=False))
+                self._close(name, arrival, decided)
+                return decided
         verdict = Verdict("match", "stop", "no_longer_matches", "the trigger was changed meanwhile")
-        self.ledger.bury(f"claim:{name}", verdict.reason, {"event": stored.value.event})
+        self.ledger.bury(f"claim:{name}", verdict.reason, {"code": verdict.code, "event": stored.value.event})
         self.ledger.claims.swap(stored, replace(stored.value, state="dead", verdicts=[verdict.to_json()]))
         return None
+
+    def _close(self, name: str, arrival: Arrival, decided: Outcome) -> None:
+        """Whatever the trigger says today, a claim that was decided on again does not stay open."""
+        stored = self.claims.reread(name)
+        if not undecided(stored.value):
+            return
+        if self._is_named_otherwise(name, arrival):
+            reason = "the trigger's key gives it another identity now: it was decided on under that one"
+            said: tuple[Verdict, ...] = (Verdict("claim", "stop", "identity_changed", reason),)
+        elif decided.result == "ignored":
+            said = decided.verdicts
+        else:
+            return  # its note is written
+        verdicts = [verdict.to_json() for verdict in said]
+        self.claims.settle(name, stored, replace(stored.value, state="rejected", verdicts=verdicts))
+
+    def _is_named_otherwise(self, name: str, arrival: Arrival) -> bool:
+        try:
+            return self.claims.name(arrival) != name
+        except ExpressionError:
+            return False

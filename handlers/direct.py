@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from retrigger.handlers.claims import Claims, recorded
+from retrigger.handlers.claims import Claims, recorded, undecided
 from retrigger.handlers.ledger import to_ms
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.handlers.requests import frozen_job
@@ -50,6 +51,9 @@ class Direct:
         stored, fresh = self.claims.take(arrival, name, state="open", **request)
         if (conflict := self.claims.conflict(arrival, stored)) is not None:
             return conflict
+        if undecided(stored.value):  # turned away before, and decided anew
+            stored = self.ledger.claims.swap(stored, replace(stored.value, **request)) or self.claims.reread(name)
+            fresh = True
         if stored.value.state != "open":
             return recorded(arrival, stored, "duplicate", run=stored.value.run)
         arrived_ms = to_ms(stored.record.time)

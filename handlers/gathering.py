@@ -105,7 +105,8 @@ class Gathering:
         bad = verdict.says == "stop"
         spoils = bad and arrival.trigger.window.bad_member == "reject"
         state: ClaimState = "rejected" if bad and not spoils else "member"
-        decided = replace(stored.value, state=state, rows=rows, verdicts=[verdict.to_json()])
+        window = stored.value.window or self._window(arrival)  # one that was opened again names none yet
+        decided = replace(stored.value, state=state, window=window, rows=rows, verdicts=[verdict.to_json()])
         return self.claims.settle(name, stored, decided)
 
     def _given_up(self, name: str, stored: Stored[Claim]) -> tuple[Stored[Claim], bool]:
@@ -114,7 +115,7 @@ class Gathering:
         said = [Verdict("gate", "stop", "tries_exhausted", reason).to_json()]
         settled, ours = self.claims.settle(name, stored, replace(stored.value, state="dead", verdicts=said))
         if ours:
-            self.ledger.bury(f"claim:{name}", reason, {"event": stored.value.event})
+            self.ledger.bury(f"claim:{name}", reason, {"code": "tries_exhausted", "event": stored.value.event})
         return settled, ours
 
     def _look(self, arrival: Arrival, stop: Verdict | None) -> tuple[Verdict, int | None]:
@@ -122,7 +123,8 @@ class Gathering:
         assert isinstance(payload, Object)
         if stop is not None:
             return stop, None
-        assert check is not None  # only what is checked is claimed as open
+        if check is None:
+            return Verdict("gate", "pass", "not_checked", "the trigger has no check of objects any more"), None
         from retrigger.handlers.validate.gate import gate_object  # only gated objects pay for it
 
         return gate_object(self.admission.objects, payload, check)

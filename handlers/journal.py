@@ -37,6 +37,7 @@ class RunView:
     job: str
     window: str | None
     event: str | None
+    replay_of: str | None
     members: int
     parameters: Mapping[str, Json]
     labels: Mapping[str, str]
@@ -91,7 +92,7 @@ class Journal:
 
     def events(self) -> list[EventView]:
         """Every event that a trigger claimed, oldest first."""
-        runs = _RunsByMember(self._ledger)
+        runs = RunsByMember(self._ledger)
         claims = sorted(self._ledger.claims.list(), key=lambda claim: claim.record.time)
         return [self._event(claim, runs) for claim in claims]
 
@@ -162,7 +163,8 @@ class Journal:
             job=job.id if job else name,
             window=run.window,
             event=claim.value.event["id"] if claim else None,
-            members=len(manifest.value.chunks()[run.chunk]) if manifest else 0,
+            replay_of=run.replay_of,
+            members=len(manifest.value.of(run)) if manifest else 0,
             parameters=job.parameters if job else {},
             labels=job.labels if job else {},
             metrics=run.metrics,
@@ -174,7 +176,7 @@ class Journal:
             ended=_time(run.ended_ms),
         )
 
-    def _event(self, stored: Stored[Claim], runs: _RunsByMember) -> EventView:
+    def _event(self, stored: Stored[Claim], runs: RunsByMember) -> EventView:
         claim = stored.value
         run = claim.run or runs.of(stored)
         return EventView(
@@ -197,10 +199,12 @@ class Journal:
             return "deferred"
         if stored.value.outcome in _NEVER_RAN:
             return _NEVER_RAN[stored.value.outcome]
+        if stored.value.outcome == "cancelled" and not stored.value.launched_ms:
+            return "skipped"
         return "launched" if stored.value.launched_ms else "dead" if stored.value.state == "ended" else "deferred"
 
 
-class _RunsByMember:
+class RunsByMember:
     """The latest run that has a member: a failed run's members are carried into a later one. Read once, asked often."""
 
     def __init__(self, ledger: Ledger) -> None:
@@ -213,7 +217,7 @@ class _RunsByMember:
             self._windows[run.value.window] = name
             manifest = ledger.manifests.get(run.value.window)
             if manifest is not None:
-                members = manifest.value.chunks()[run.value.chunk] or manifest.value.entries
+                members = manifest.value.of(run.value) or manifest.value.entries
                 self._members.update(dict.fromkeys(members, name))
 
     def of(self, claim: Stored[Claim]) -> str | None:

@@ -20,7 +20,7 @@ from retrigger.triggers import keys
 from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterator, Mapping
 
     from retrigger.handlers.ports import Entry, Record, Records
     from retrigger.triggers.event import Json
@@ -33,7 +33,7 @@ _NOTE_SHARDS: Final = 8
 
 ClaimState = Literal["open", "member", "marker", "run", "rejected", "dead"]
 Cause = Literal["quiet", "marker", "settle", "idle", "max_wait", "reject", "empty", "expired"]
-NoteKind = Literal["window", "run", "carry", "claim", "schedule"]
+NoteKind = Literal["window", "run", "carry", "claim", "schedule", "reopen", "replay", "rerun"]
 RunState = Literal["ready", "wait", "launched", "cancelling", "carrying", "ended"]
 RunOutcome = Literal["succeeded", "failed", "cancelled", "lost", "rejected", "empty", "dead", "observed"]
 
@@ -47,7 +47,10 @@ class Body:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim(Body):
-    """`c/`: one per (trigger, identity). `event` is canonical JSON; `job` is set for what launches directly."""
+    """`c/`: one per (trigger, identity). `event` is canonical JSON; `job` is set for what launches directly.
+
+    `replays`: what it said before each replay, oldest first; their number is its epoch.
+    """
 
     state: ClaimState
     trigger: str
@@ -58,6 +61,7 @@ class Claim(Body):
     rows: int | None = None
     tries: int = 0
     verdicts: list[dict[str, Any]] = field(default_factory=list)
+    replays: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +100,19 @@ class Manifest(Body):
 
     def chunks(self) -> list[list[str]]:
         """Members of each run, in a fixed order; one empty chunk where nothing may run."""
-        members = sorted(self.entries) if self.state == "frozen" else []
+        return self.parts() if self.state == "frozen" else [[]]
+
+    def parts(self) -> list[list[str]]:
+        """The same whatever became of the window: what an operator may launch of it."""
+        members = sorted(self.entries)
         return [members[at : at + self.max_members] for at in range(0, len(members), self.max_members)] or [[]]
+
+    def of(self, run: Run) -> dict[str, dict[str, Any]]:
+        """Member -> object of one of its runs."""
+        names = (self.chunks() if run.replay_of is None else self.parts())[run.chunk]
+        return {
+            name: self.entries[name] for name in names if not run.rest or self.entries[name]["carries"] >= MAX_CARRIES
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +131,10 @@ class Grants(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run(Body):
-    """`r/`: one run and its state. `job` is the frozen request; `gates` are the slots that it holds."""
+    """`r/`: one run and its state. `job` is the frozen request; `gates` are the slots that it holds.
+
+    `replay_of`: the run that this one does once more; `rest`: without what was carried over from there.
+    """
 
     state: RunState
     trigger: str
@@ -131,6 +149,8 @@ class Run(Body):
     tries: int = 0
     not_before_ms: int = 0
     carried: int | None = None
+    replay_of: str | None = None
+    rest: bool = False
     outcome: RunOutcome | None = None
     error: str | None = None
     metrics: dict[str, float] = field(default_factory=dict)
@@ -275,13 +295,22 @@ class Ledger:
         }
         self.records.create(note.key, body)
 
-    def note(self, kind: NoteKind, subject: str, trigger: str, at_ms: int, since_ms: int | None = None) -> None:
+    def note(self, kind: NoteKind, subject: str, trigger: str, at_ms: int, since_ms: int | None = None) -> Note:
         """Write the first note of a piece of work: it is listed from now on, and due at `at_ms`.
 
         `since_ms`: since when the work waits, where that is not the same; of what is due, the oldest work comes first.
         """
         since_ms = at_ms if since_ms is None else since_ms
-        self._write(Note(_note_key(kind, subject, at_ms, since_ms), at_ms, kind, subject, trigger, since_ms))
+        note = Note(_note_key(kind, subject, at_ms, since_ms), at_ms, kind, subject, trigger, since_ms)
+        self._write(note)
+        return note
+
+    def noted(self, kinds: Container[str]) -> Iterator[str]:
+        """What notes of these kinds are about, due or not. For people, not for the hot path: lists every note."""
+        for entry in self.records.list("due/"):
+            kind, _, subject = entry.key.split(".", 2)[2].partition(".")
+            if kind in kinds:
+                yield subject
 
     def reschedule(self, note: Note, at_ms: int) -> None:
         """Create the later note, then delete this one. Two ticks that agree on `at_ms` leave one note, not two."""

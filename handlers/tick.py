@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.launch import dead, job_of
 from retrigger.handlers.ledger import Note, Run, Stored, to_ms
+from retrigger.handlers.reopening import reopen
 from retrigger.handlers.schedules import name_of
 from retrigger.handlers.windows import WindowId, on_grid
 from retrigger.triggers.errors import RetriggerError
@@ -25,6 +26,7 @@ _LOG = logging.getLogger(__name__)
 _FIRST_POLL_MS: Final = 60_000
 _LONGEST_POLL_MS: Final = 600_000
 _MEMBERS_KEPT_MS: Final = 3_600_000
+_SENT_WITHIN_MS: Final = 600_000  # no function lives longer: what it was sending has arrived by then, or never will
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,10 @@ class Tick:
                 self.ledger.finish(note)
             case "schedule":
                 self._schedule(note, trigger)
+            case "reopen":
+                reopen(self.ledger, note)
+            case "replay" | "rerun":
+                self._replay(note, trigger)
 
     # windows
 
@@ -118,7 +124,7 @@ class Tick:
         _, since_ms = self.ledger.paused(trigger.name)
         self.ledger.reschedule(note, self.admission.judging.next_look(trigger, window, head, since_ms))
 
-    # direct runs
+    # direct runs, and replays
 
     def _direct(self, note: Note, trigger: Trigger | None) -> None:
         claim = self.ledger.claims.get(note.id)
@@ -128,6 +134,17 @@ class Tick:
         if trigger is not None:
             self.admission.advance_direct(note.id, claim, trigger, timed=True)
         look = self._follow_up(claim.value.run)
+        if look is None:
+            self.ledger.finish(note)
+        else:
+            self.ledger.reschedule(note, look)
+
+    def _replay(self, note: Note, trigger: Trigger | None) -> None:
+        if trigger is None:
+            self.ledger.reschedule(note, on_grid(self.ledger.now_ms(), _LONGEST_POLL_MS))  # it may come back
+            return
+        name = self.admission.advance_replay(note.id, trigger, whole=note.kind == "rerun")
+        look = self._follow_up(name)
         if look is None:
             self.ledger.finish(note)
         else:
@@ -153,7 +170,7 @@ class Tick:
         if ended is not None and ended.value.state == "ended":
             self.admission.slots.free(ended.value.gates, name)
             return None
-        age = now - run.value.launched_ms
+        age = now - (run.value.launched_ms or now)
         return on_grid(now, min(max(age, _FIRST_POLL_MS), _LONGEST_POLL_MS))
 
     def _apply(self, name: str, run: Stored[Run], status: JobStatus) -> Stored[Run] | None:
@@ -167,8 +184,12 @@ class Tick:
                 return run if seen == run.value else self.ledger.runs.swap(run, seen)
             case "succeeded" | "cancelled":
                 return self.ledger.runs.swap(run, replace(seen, state="ended", outcome=status.state, ended_ms=now))
+            case "lost" if run.value.state == "cancelling":
+                if now < to_ms(run.record.time) + _SENT_WITHIN_MS:
+                    return run  # somebody may be sending it at this moment
+                return self.ledger.runs.swap(run, replace(seen, state="ended", outcome="cancelled", ended_ms=now))
             case "lost":
-                buried = dead(self.ledger, name, seen, "the platform does not know it any more")
+                buried = dead(self.ledger, name, seen, "the platform does not know it any more", "lost")
                 return self.ledger.runs.swap(run, replace(buried, outcome="lost"))
             case "failed" if run.value.state == "cancelling":  # nobody wants it tried again, or its members carried
                 return self.ledger.runs.swap(run, replace(seen, state="ended", outcome="cancelled", ended_ms=now))
@@ -182,7 +203,7 @@ class Tick:
             known = self.ledger.runs.swap(run, seen)
             return None if known is None else self.admission.carrying.carry(name, known)
         reason = f"the run failed: {seen.error or 'the platform gave no reason'}"
-        buried = dead(self.ledger, name, seen, reason)
+        buried = dead(self.ledger, name, seen, reason, "run_failed")
         return self.ledger.runs.swap(run, replace(buried, outcome="failed"))
 
     # the rest
