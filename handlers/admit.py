@@ -94,7 +94,7 @@ class Admission:
             if cause is None:
                 return None
             if cause in {"reject", "empty"}:  # needs no slot: one try, on the head that was judged
-                if self.windows.seal(window, head, cause) is None:
+                if self.windows.seal(window, head, cause, max_members=trigger.window.max_members) is None:
                     return None
             elif not self._admitted(trigger, gates, run, cause):
                 return None

@@ -86,7 +86,7 @@ class Carrying:
             head.value.live != target.n
             and not paused
             and stale
-            and self.windows.seal(target, head, "expired", cut_ms=cut_ms)
+            and self.windows.seal(target, head, "expired", max_members=rule.max_members, cut_ms=cut_ms)
         ):
             self.windows.manifest(target)
         return "waiting"

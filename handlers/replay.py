@@ -27,10 +27,6 @@ _ENDED: Mapping[RunOutcome | None, str] = {
     "failed": "failed",
     "dead": "could not be launched",
 }
-    "succeeded": "succeeded",
-    "failed": "failed",
-    "dead": "could not be launched",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
