@@ -51,6 +51,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, Entry]]] = {
     "Operate": {
         "pause": Entry("retrigger.cli.pausing:pause", "Hold a trigger, or all: nothing is launched, nothing is lost."),
         "resume": Entry("retrigger.cli.pausing:resume", "Let it go; what was held is launched."),
+        "replay": Entry("retrigger.cli.replaying:replay", "Do failed runs and dead letters once more."),
         "cancel": Entry("retrigger.cli.operate:cancel", "Stop a run."),
     },
     "Go to a cloud": {

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """One dead letter. `first`, `last`: RFC 3339; `body` is all that was kept, with the raw event where there was one.
+    """One dead letter. `first`, `last`: RFC 3339; `event` is the canonical event, `body` the letter as it was kept.
 
     `kind`: a claimed event that could not be decided, a run, a member of a failed run, a second event of one identity
     with other content, or a request that was no event. `claim` and `run` name the records that it is about.
@@ -43,6 +43,7 @@ class Letter:
     last: str
     claim: str | None
     run: str | None
+    event: Mapping[str, Json] | None
     body: Mapping[str, Json]
 
 
@@ -76,10 +77,11 @@ def _letter(ledger: Ledger, name: str, first_ms: int, body: Mapping[str, Any]) -
         last=rfc3339(from_ms(body["at_ms"])),
         claim=None,
         run=None,
+        event=body.get("event"),
         body=body,
     )
     if "member" in body:
-        return _of_member(ledger, letter, kind)
+        return _of_member(ledger, letter, trigger=kind, member=about)
     match kind:
         case "claim":
             return _of_claim(ledger, letter, about)
@@ -122,11 +124,13 @@ def _of_run(ledger: Ledger, letter: Letter, name: str) -> Letter:
         attempts=max(run.value.tries, run.value.epoch + 1),
         claim=run.value.claim,
         run=name,
+        event=_event(ledger, run.value.claim),
     )
 
 
-def _of_member(ledger: Ledger, letter: Letter, trigger: str) -> Letter:
-    member: Any = letter.body["member"]
+def _of_member(ledger: Ledger, letter: Letter, *, trigger: str, member: str) -> Letter:
+    kept: Any = letter.body["member"]
+    claim = f"{member[:2]}/{member}"
     name = str(letter.body["run"])
     run = ledger.runs.get(name)
     replayed = run is not None and is_replayed(ledger, name, run.value)
@@ -135,10 +139,17 @@ def _of_member(ledger: Ledger, letter: Letter, trigger: str) -> Letter:
         kind="member",
         state="replayed" if replayed else "dead",
         trigger=trigger,
-        subject=member["uri"],
-        attempts=member["carries"] + 1,
+        subject=kept["uri"],
+        attempts=kept["carries"] + 1,
+        claim=claim,
         run=name,
+        event=_event(ledger, claim),
     )
+
+
+def _event(ledger: Ledger, claim: str | None) -> Mapping[str, Json] | None:
+    stored = ledger.claims.get(claim) if claim is not None else None
+    return stored.value.event if stored else None
 
 
 def is_replayed(ledger: Ledger, name: str, run: Run) -> bool:
