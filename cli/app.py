@@ -52,6 +52,8 @@ COMMANDS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "pause": Entry("retrigger.cli.pausing:pause", "Hold a trigger, or all: nothing is launched, nothing is lost."),
         "resume": Entry("retrigger.cli.pausing:resume", "Let it go; what was held is launched."),
         "replay": Entry("retrigger.cli.replaying:replay", "Do failed runs and dead letters once more."),
+        "backfill": Entry("retrigger.cli.backfilling:backfill", "Take in what lay there, or was due, before."),
+        "reconcile": Entry("retrigger.cli.backfilling:reconcile", "Find objects whose event never came."),
         "cancel": Entry("retrigger.cli.operate:cancel", "Stop a run."),
     },
     "Go to a cloud": {

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from retrigger.handlers.ledger import Ledger
-    from retrigger.handlers.ports import Catalog, Objects
-    from retrigger.triggers.spec import Trigger
+    from retrigger.handlers.ports import Catalog, Objects, ObjectStat
+    from retrigger.triggers.spec import Store, Trigger
 
 _UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -31,7 +31,7 @@ class Listing:
     def claimed(self, trigger: Trigger, captures: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         """(object name, claim name) of each object that the trigger would take: after match, filter, pure checks."""
         environment = self._catalog.environment
-        for source in _object_sources(trigger):
+        for source in object_sources(trigger):
             store = environment.stores[source.store]
             bound = glob.parse(source.match).bind(captures)
             for stat in self._objects.list(store.bucket, store.prefix + bound.prefix):
@@ -39,17 +39,7 @@ class Listing:
                 found = bound.match(name)
                 if found is None or _is_folder(stat.name) or _is_marker(trigger, name):
                     continue
-                payload = Object(
-                    store=store.kind,
-                    account=store.account,
-                    bucket=store.bucket,
-                    name=stat.name,
-                    version=stat.version,
-                    size=stat.size,
-                    checksum=stat.checksum,
-                    uri=store.uri(stat.name),
-                )
-                event = Event(id="", source="", type="", time=_UNKNOWN_TIME, subject=None, payload=payload)
+                event = object_event(store, stat)
                 scope = {"event": event.scope(), "match": {**captures, **found}, "vars": environment.vars}
                 rules = [rule for rule in (trigger.filter, source.filter) if rule is not None]
                 if all(load_expression(rule).evaluate(scope) is True for rule in rules):
@@ -58,7 +48,7 @@ class Listing:
 
     def others(self, trigger: Trigger, bucket: str, folder: str, members: set[str]) -> list[str]:
         """Names in a folder (a prefix ending in `/`) that are neither members nor markers nor folder markers."""
-        prefixes = {self._catalog.environment.stores[source.store].prefix for source in _object_sources(trigger)}
+        prefixes = {self._catalog.environment.stores[source.store].prefix for source in object_sources(trigger)}
         names = [stat.name for stat in self._objects.list(bucket, folder)]
         return [
             name
@@ -80,7 +70,33 @@ class Listing:
         return found
 
 
-def _object_sources(trigger: Trigger) -> Iterator[ObjectSource]:
+def object_event(store: Store, stat: ObjectStat) -> Event:
+    """The event that announced an object, as far as a listing can tell: its identity is the same."""
+    match store.kind:
+        case "gcs":
+            source = f"//storage.googleapis.com/projects/_/buckets/{store.bucket}"
+            kind, subject = "google.cloud.storage.object.v1.finalized", f"objects/{stat.name}"
+        case "blob":
+            source = f"//{store.account}.blob.core.windows.net"
+            kind = "Microsoft.Storage.BlobCreated"
+            subject = f"/blobServices/default/containers/{store.bucket}/blobs/{stat.name}"
+    payload = Object(
+        store=store.kind,
+        account=store.account,
+        bucket=store.bucket,
+        name=stat.name,
+        version=stat.version,
+        size=stat.size,
+        content_type=stat.content_type,
+        checksum=stat.checksum,
+        complete=not _is_folder(stat.name),
+        uri=store.uri(stat.name),
+    )
+    time, id_ = stat.written or _UNKNOWN_TIME, f"{payload.uri}#{stat.version}"
+    return Event(id=id_, source=source, type=kind, time=time, subject=subject, payload=payload)
+
+
+def object_sources(trigger: Trigger) -> Iterator[ObjectSource]:
     return (source for source in trigger.sources if isinstance(source, ObjectSource))
 
 

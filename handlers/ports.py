@@ -123,12 +123,14 @@ class Launcher(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectStat:
-    """An object that a listing names. `size` in bytes."""
+    """An object that a listing names. `size` in bytes; `written`: when this version was, aware UTC, if it is known."""
 
     name: str
     version: str
     size: int
     checksum: str | None = None
+    content_type: str | None = None
+    written: datetime | None = None
 
 
 class Objects(Protocol):

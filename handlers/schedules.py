@@ -59,7 +59,7 @@ class Schedules:
             cursor = self.ledger.cursors.swap(cursor, replace(cursor.value, at_ms=now_ms, pending_ms=due))
         cursor = cursor or self.ledger.cursors.get(name)
         assert cursor is not None  # cursors are never deleted
-        outcomes = [self._strike(trigger, source, at_ms, now_ms) for at_ms in cursor.value.pending_ms]
+        outcomes = [self.strike(trigger, source, at_ms, now_ms) for at_ms in cursor.value.pending_ms]
         if cursor.value.pending_ms:
             self.ledger.cursors.swap(cursor, replace(cursor.value, pending_ms=[]))
         return outcomes
@@ -69,7 +69,8 @@ class Schedules:
         cursor = self.ledger.cursors.get(name_of(trigger, source))
         return cursor is not None and (bool(cursor.value.pending_ms) or cursor.value.at_ms < at_ms)
 
-    def _strike(self, trigger: Trigger, source: ScheduleSource, at_ms: int, now_ms: int) -> Outcome:
+    def strike(self, trigger: Trigger, source: ScheduleSource, at_ms: int, now_ms: int) -> Outcome:
+        """Let one time of the schedule fire, as the event that it always is: once."""
         time = from_ms(at_ms)
         event = Event(
             id=f"{trigger.name}/{time.isoformat()}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 PUBLIC: Final = "https://storage.googleapis.com"
 _PAGE: Final = 1000
-_FIELDS: Final = "nextPageToken,items(name,generation,size,crc32c)"
+_FIELDS: Final = "nextPageToken,items(name,generation,size,crc32c,contentType,timeCreated)"
 # Every object but the empty one begins with byte 0.
 _EMPTY_RANGE: Final = 416
 
@@ -88,4 +89,11 @@ def _quoted(name: str) -> str:
 def _stat(item: Mapping[str, str]) -> ObjectStat:
     # Numbers of 64 bits are texts in Google's JSON. The checksum is written as in this object's events.
     checksum = f"crc32c:{item['crc32c']}" if "crc32c" in item else None
-    return ObjectStat(name=item["name"], version=item["generation"], size=int(item["size"]), checksum=checksum)
+    return ObjectStat(
+        name=item["name"],
+        version=item["generation"],
+        size=int(item["size"]),
+        checksum=checksum,
+        content_type=item.get("contentType"),
+        written=datetime.fromisoformat(item["timeCreated"]) if "timeCreated" in item else None,
+    )
