@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from retrigger.triggers.event import Event, Message, Object
 from retrigger.triggers.launches import PipelineLaunch
@@ -24,12 +24,12 @@ from retrigger.triggers.spec import (
     Trigger,
     WindowRule,
 )
-from tests.handlers.protocol.world import BAD, GOOD, START, Scene
+from tests.handlers.protocol.world import BAD, GOOD, START, Operation, Scene
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Style = Literal["mixed", "honest", "tight", "quiet", "late", "stormy"]
+Style = Literal["mixed", "honest", "tight", "quiet", "late", "stormy", "operated"]
 
 
 def environment(*, running: int | None = None) -> Environment:
@@ -82,7 +82,8 @@ def scene(seed: int, style: Style) -> Scene:
     """A scene of a style.
 
     `honest`: batches land before their marker. `tight`: hard on carry-over. `quiet`: no markers. `late`: markers come
-    just when patience ends. `stormy`: every file is looked into, and the ledger is often away.
+    just when patience ends. `stormy`: every file is looked into, and the ledger is often away. `operated`: operators
+    replay and cancel, several at once.
     """
     chance = random.Random(f"scene {seed}")
     rule = _rule(chance, style)
@@ -108,7 +109,8 @@ def scene(seed: int, style: Style) -> Scene:
         environment=environment(running=2 if chance.random() < 0.2 else None),
         deliveries=_at_least_once(chance, events, slowest_ms=500 if style in {"late", "stormy"} else 40_000),
         objects=objects,
-        pauses=_pauses(chance) if style == "mixed" and chance.random() < 0.3 else [],
+        pauses=_pauses(chance) if style in {"mixed", "operated"} and chance.random() < 0.3 else [],
+        operators=_operators(chance) if style == "operated" else [],
     )
 
 
@@ -181,3 +183,13 @@ def _pauses(chance: random.Random) -> list[tuple[int, bool]]:
         pauses += [(at_ms, True), (at_ms + chance.randint(5_000, 200_000), False)]
         at_ms = pauses[-1][0] + chance.randint(1_000, 80_000)
     return pauses
+
+
+def _operators(chance: random.Random) -> list[tuple[int, Operation]]:
+    """Some come in pairs, and do the same at once."""
+    found: list[tuple[int, Operation]] = []
+    for _ in range(chance.choice([2, 4, 6])):
+        at_ms = chance.randint(10_000, 3_000_000)
+        operation = chance.choice(get_args(Operation))
+        found += [(at_ms, operation)] * chance.choice([1, 2])
+    return sorted(found)

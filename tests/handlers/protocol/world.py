@@ -20,11 +20,13 @@ from retrigger.handlers.adapters.memory import MemoryRecords
 from retrigger.handlers.admit import Admission
 from retrigger.handlers.carrying import Carrying
 from retrigger.handlers.claims import Claims
+from retrigger.handlers.control import cancel
 from retrigger.handlers.core import Core
 from retrigger.handlers.gathering import Gathering
 from retrigger.handlers.judging import Judging
 from retrigger.handlers.ledger import MAX_CARRIES, Ledger, Pause, to_ms
 from retrigger.handlers.ports import JobStatus, ObjectStat, Request
+from retrigger.handlers.replay import Replay
 from retrigger.handlers.slots import Slots, gates_of
 from retrigger.handlers.tick import Tick
 from retrigger.handlers.windows import Windows
@@ -50,6 +52,9 @@ TEMPLATE: dict[str, Any] = {
 GOOD, BAD = b"n\n1\n2\n", b"n\nmany\n"
 
 
+Operation = Literal["replay every", "replay one", "cancel"]
+
+
 class Violation(BaseException):
     """What must never be, was. No `except Exception` of the product may hide it."""
 
@@ -66,13 +71,17 @@ class Chances:
 
 @dataclass(frozen=True)
 class Scene:
-    """A trigger, its environment, deliveries [(time in ms, event)], objects and when they land, pauses."""
+    """A trigger, its environment, deliveries [(time in ms, event)], objects and when they land, pauses.
+
+    `operators`: when somebody replays what failed, replays an event, or cancels a run, whichever of them they find.
+    """
 
     trigger: Trigger
     environment: Environment
     deliveries: list[tuple[int, Event]]
     objects: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     pauses: list[tuple[int, bool]] = field(default_factory=list)
+    operators: list[tuple[int, Operation]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -132,7 +141,7 @@ REAL = Parts()
 
 @dataclass
 class Worker:
-    kind: Literal["event", "tick", "control"]
+    kind: Literal["event", "tick", "control", "operator"]
     what: Any
     let: greenlet.greenlet
     began_ms: int
@@ -153,6 +162,7 @@ class World:
         self.most_notes = 0
         self.queue = list(scene.deliveries)
         self.commands = list(scene.pauses)
+        self.operators = list(scene.operators)
         self.plain = MemoryRecords(lambda: START + timedelta(milliseconds=self.ms))
         self.ledger = Ledger(self.plain, "sim")
         self.platform = Platform(self)
@@ -172,7 +182,7 @@ class World:
             self.platform.progress()
             if self.workers:
                 self._go_on()
-            elif self.queue or self.commands or self._notes():
+            elif self.queue or self.commands or self.operators or self._notes():
                 self._jump()
             else:
                 return
@@ -186,6 +196,9 @@ class World:
         if self.commands and self.commands[0][0] <= self.ms and "control" not in kinds:
             on = self.commands.pop(0)[1]
             self._start("control", on, lambda: self._pause(on=on))
+        if self.operators and self.operators[0][0] <= self.ms and kinds.count("operator") < 2:
+            operation = self.operators.pop(0)[1]
+            self._start("operator", operation, lambda: self._operate(operation))
         ready = [index for index, (at_ms, _) in enumerate(self.queue) if at_ms <= self.ms]
         if ready and kinds.count("event") < 5 and self.random.random() < 0.3:
             event = self.queue.pop(self.random.choice(ready))[1]
@@ -237,7 +250,7 @@ class World:
 
     def _jump(self) -> None:
         """Nobody is at work: go to when the next thing happens, or a little further."""
-        soon = [at_ms for at_ms, _ in (*self.queue, *self.commands[:1])] + self._notes()
+        soon = [at_ms for at_ms, _ in (*self.queue, *self.commands[:1], *self.operators[:1])] + self._notes()
         self.ms = max(self.ms, min(soon)) + self.random.choice([0, 0, 100, 30_000])
 
     def edge(self) -> None:
@@ -261,6 +274,25 @@ class World:
             lambda pause: None if pause.paused == on else Pause(paused=on, at_ms=ledger.now_ms()),
             Pause(paused=False, at_ms=0),
         )
+
+    def _operate(self, operation: Operation) -> None:
+        """An operator who dies asks no more: what was written is all that counts."""
+        ledger = self.random.choice(self.cores).ledger
+        match operation:
+            case "replay every":
+                replay = Replay(ledger)
+                for plan in list(replay.every(trigger=None, since_ms=0)):
+                    replay.ask(plan)
+            case "replay one":
+                replay = Replay(ledger)
+                event = self.random.choice([event.id for _, event in self.scene.deliveries] or ["none came"])
+                for plan in replay.of(event):
+                    replay.ask(plan)
+            case "cancel":
+                claims = {claim.value.run for claim in self.ledger.claims.list() if claim.value.run}
+                runs = sorted(claims | {self.ledger.runs.name(run) for run in self.ledger.runs.list()})
+                if runs:
+                    cancel(ledger, self.platform, self.random.choice(runs))
 
 
 class HostileRecords:
@@ -334,6 +366,9 @@ class HostileRecords:
     def _claim_goes_on(self, old: Record, body: Mapping[str, Any]) -> None:
         """A claim that was settled stays settled; a member moves only out of a window that is closed without it."""
         before, after = old.body["state"], body["state"]
+        if len(body["replays"]) > len(old.body["replays"]):  # type: ignore[arg-type]
+            _require((before in {"rejected", "dead", "run", "open"}, after) == (True, "open"), "NOT TO BE OPENED AGAIN")
+            return
         _require(before in {"open", after}, f"A CLAIM WENT BACK: {before} -> {after}")
         if before == after == "member":
             manifest = self._world.ledger.manifests.get(str(old.body["window"]))
@@ -401,7 +436,10 @@ class Platform:
         return JobStatus(state=state, error="it failed" if state == "failed" else None)
 
     def cancel(self, job_id: str) -> None:
-        raise AssertionError(job_id)
+        self._world.edge()
+        if self.states.get(job_id) == "running":
+            self.states[job_id] = "cancelled"
+        self._world.answer(None)
 
     def progress(self) -> None:
         for job_id, state in self.states.items():
@@ -419,6 +457,7 @@ def assert_nothing_lost_or_doubled(world: World) -> None:
     good: Counter[str] = Counter()
     tried: Counter[str] = Counter()
     refused: set[str] = set()
+    replayed = {ledger.claims.name(claim).rsplit("/", 1)[1] for claim in ledger.claims.list() if claim.value.replays}
     for run in ledger.runs.list():
         name = ledger.runs.name(run)
         epochs = [name if epoch == 0 else f"{name}-{epoch}" for epoch in range(run.value.epoch + 1)]
@@ -427,8 +466,10 @@ def assert_nothing_lost_or_doubled(world: World) -> None:
         tried.update(subject for subject in subjects for _ in states)
         if "succeeded" in states:
             good.update(subjects)
-        if run.value.outcome in {"rejected", "dead"}:
+        if run.value.outcome in {"rejected", "dead", "cancelled"}:
             refused.update(subjects)
+        if run.value.replay_of is not None:
+            replayed.update(subjects)
         _require(run.value.state == "ended", f"RUN NOT ENDED: {name} {run.value.state}")
     _require(not world.platform.states, f"JOBS THAT NO RUN KNOWS: {world.platform.states}")
     dead = _dead(world)
@@ -441,9 +482,11 @@ def assert_nothing_lost_or_doubled(world: World) -> None:
             _require(not tried[subject], "A BAD MEMBER RAN")
             continue
         _require(good[subject] <= 1, f"DOUBLED: {subject}")
-        _require(not (good[subject] and subject in dead | refused), f"SUCCEEDED AND DEAD: {subject}")
+        if subject not in replayed:
+            _require(not (good[subject] and subject in dead | refused), f"SUCCEEDED AND DEAD: {subject}")
         _require(bool(good[subject]) or subject in dead | refused, f"LOST: {subject}")
-        _require(tried[subject] <= (MAX_CARRIES + 1) * (trigger.on_failure.retry + 1), f"ENDLESS CARRY: {subject}")
+        most = (MAX_CARRIES + 1 + len(world.scene.operators)) * (trigger.on_failure.retry + 1)
+        _require(tried[subject] <= most, f"ENDLESS CARRY: {subject}")
     for claim in ledger.claims.list():
         if claim.value.state == "marker":
             assert claim.value.window is not None
@@ -478,7 +521,7 @@ def _subjects(world: World, run: Run) -> list[str]:
         return [run.claim.rsplit("/", 1)[1]]
     manifest = world.ledger.manifests.get(run.window)
     assert manifest is not None
-    return manifest.value.chunks()[run.chunk] if run.outcome != "empty" else []
+    return list(manifest.value.of(run)) if run.outcome != "empty" else []
 
 
 def _dead(world: World) -> set[str]:
