@@ -54,6 +54,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "replay": Entry("retrigger.cli.replaying:replay", "Do failed runs and dead letters once more."),
         "backfill": Entry("retrigger.cli.backfilling:backfill", "Take in what lay there, or was due, before."),
         "reconcile": Entry("retrigger.cli.backfilling:reconcile", "Find objects whose event never came."),
+        "forget": Entry("retrigger.cli.forgetting:forget", "Take what somebody sent out of the ledger."),
         "cancel": Entry("retrigger.cli.operate:cancel", "Stop a run."),
     },
     "Go to a cloud": {

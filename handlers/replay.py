@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, assert_never
 
+from retrigger.handlers.forget import is_forgotten
 from retrigger.handlers.journal import RunsByMember, subject_of
 from retrigger.handlers.ledger import to_ms
 from retrigger.handlers.letters import is_replayed, letters
@@ -120,6 +121,8 @@ class Replay:
             claim=name,
             epoch=len(claim.replays),
         )
+        if is_forgotten(claim.event):
+            return replace(plan, reason="it was forgotten: nothing of it is left to do once more")
         if claim.state in {"rejected", "dead"}:
             reason = f"it was {claim.state}: {claim.verdicts[-1]['reason'] if claim.verdicts else 'no reason was kept'}"
             return replace(plan, action="decide", reason=reason)

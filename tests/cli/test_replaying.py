@@ -120,3 +120,20 @@ def test_a_waiting_run_is_cancelled(held: Held) -> None:
 def test_what_cannot_be_replayed_is_said(held: Held, arguments: tuple[str, ...], code: int, said: str) -> None:
     called = held.run(*arguments)
     assert (called.code, said in called.err) == (code, True), called.err
+
+
+def test_an_event_is_forgotten_and_what_is_left_of_it_is_named(held: Held) -> None:
+    failed(held, "ada")
+    called = held.run("forget", "ada", "--dry-run")
+    assert (called.code, called.out.startswith("requests: 3 records would be forgotten\n")) == (0, True)
+    called = held.run("forget", "ada")
+    assert called.out.startswith("requests: 3 records forgotten\n")
+    assert "  not reached: the job of run " in called.out
+    assert held.run("events", "--format", "json").lines[0]["id"].startswith("forgotten:")
+    assert held.publish("ada") == "duplicate"
+    assert held.run("why", "ada").code == 1
+    again = held.run("forget", "ada")
+    assert (again.code, "The ledger knows no event or object `ada`" in again.err) == (1, True)
+    held.publish("bob")
+    [line] = held.run("forget", "bob", "--format", "json").lines
+    assert (line["records"], "has not ended" in line["why_not"]) == (0, True)
