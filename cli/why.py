@@ -163,7 +163,8 @@ def _window_node(name: str, window: Mapping[str, Any]) -> Node:
 
 
 def _run_node(run: RunView, models: Sequence[str]) -> Node:
-    below = [Node(f"parameter {name} = {visible(str(value))}") for name, value in run.parameters.items()]
+    below = [Node(f"replay of run {run.replay_of}")] if run.replay_of else []
+    below += [Node(f"parameter {name} = {visible(str(value))}") for name, value in run.parameters.items()]
     if run.window is None:  # those of a window's run stand under the window
         below += [Node(verdict_line(verdict)) for verdict in run.verdicts]
     below += [Node(f"task {visible(name)}: {paint(state)}") for name, state in run.tasks.items()]

@@ -299,6 +299,7 @@ class Admission:
             trigger=trigger.name,
             job=claim.job,
             claim=name,
+            replay_of=claim.replays[-1]["run"] if claim.replays else None,
             gates=[gate.name for gate in gates],
             retry=trigger.on_failure.retry,
             then="dead",

@@ -52,7 +52,10 @@ class RunView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventView:
-    """One event for one trigger. `result` is what became of it by now, `subject` its URI, channel or schedule."""
+    """One event for one trigger. `result` is what became of it by now, `subject` its URI, channel or schedule.
+
+    `replayed`: its runs before the present one, oldest first.
+    """
 
     id: str
     kind: str
@@ -62,6 +65,7 @@ class EventView:
     seen: str
     window: str | None
     run: str | None
+    replayed: list[str]
     verdicts: list[dict[str, Json]]
 
 
@@ -99,8 +103,10 @@ class Journal:
     def why(self, target: str) -> dict[str, Any] | None:
         """Events, window and runs that belong to a URI, event id, window id or run id; None: nothing is known of it."""
         every = self.events()
-        events = [event for event in every if target in {event.id, event.subject, event.window, event.run}]
+        names = [{event.id, event.subject, event.window, event.run, *event.replayed} for event in every]
+        events = [event for event, known in zip(every, names, strict=True) if target in known]
         runs = {event.run for event in events if event.run} | ({target} if self._ledger.runs.get(target) else set())
+        runs |= {run for event in events for run in event.replayed}
         windows = {event.window for event in events if event.window}
         windows |= {run.value.window for name in runs if (run := self._ledger.runs.get(name)) and run.value.window}
         if self._ledger.manifests.get(target) is not None:
@@ -188,6 +194,7 @@ class Journal:
             seen=rfc3339(stored.record.time),
             window=claim.window,
             run=run,
+            replayed=[before["run"] for before in claim.replays if before["run"]],
             verdicts=claim.verdicts,
         )
 

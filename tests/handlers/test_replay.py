@@ -55,7 +55,7 @@ def test_hole_05_a_failed_direct_run_is_done_once_more_under_an_id_of_its_own() 
     bench.advance(2 * MINUTE)
     [old, new] = bench.runs()
     assert (old.phase, new.id, new.phase, new.parameters) == ("failed", plan.run, "launched", old.parameters)
-    assert new.labels["retrigger-run"] == new.id
+    assert (new.labels["retrigger-run"], new.replay_of) == (new.id, old.id)
     assert list(bench.platform.jobs) == [old.id, new.id]
 
 
@@ -69,6 +69,11 @@ def test_an_event_shows_the_run_that_did_it_last() -> None:
     bench.advance(2 * MINUTE)
     [again] = bench.journal.events()
     assert (waiting.result, again.result, again.run) == ("deferred", "launched", bench.runs()[1].id)
+    for run in bench.runs():
+        chain = bench.journal.why(run.id)
+        assert chain is not None
+        assert {it.id for it in chain["runs"]} == {it.id for it in bench.runs()}
+        assert chain["events"] == [again]
 
 
 @pytest.mark.parametrize("again", [False, True])
