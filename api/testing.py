@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from retrigger.handlers.adapters.memory import MemoryLauncher, MemoryObjects, MemoryRecords
+from retrigger.handlers.adapters.memory import MemoryLauncher, MemoryObjects, MemoryPublisher, MemoryRecords
 from retrigger.handlers.journal import Journal, RunView
 from retrigger.handlers.ports import JobStatus
 from retrigger.handlers.wiring import assemble
@@ -48,7 +48,9 @@ class Sandbox:
         self._count = 0
         compiled = load(compile_project(load_project(project), environment))
         self._environment = compiled.environment
-        self.app = assemble(compiled, MemoryRecords(lambda: self.now), self.platform, self.objects)
+        self.outbox = MemoryPublisher()
+        publisher = None if compiled.environment.outbox is None else self.outbox
+        self.app = assemble(compiled, MemoryRecords(lambda: self.now), self.platform, self.objects, publisher)
 
     def drop(self, uri: str, data: bytes) -> list[Outcome]:
         """Put an object (`gs://bucket/name`, or the URL of a blob) into the store and send its event once."""

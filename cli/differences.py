@@ -101,6 +101,7 @@ def _told(found: Explanation | None) -> dict[str, Json]:
     if not (_launches(found) or _asks(found)):
         return told
     told |= {"identity": found.identity, "window key": found.window_key, "waits": found.waits}
+    told["names"] = [[member.uri, member.result, member.window_key] for member in found.members] or None
     if found.job is None:
         return told | {"verdict": _reason(found)["reason"] if found.verdicts else None}
     told |= {name.replace("_", " "): found.job.get(name) for name in _ASKED}

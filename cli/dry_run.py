@@ -1,6 +1,7 @@
 """What an event would launch: the real core, over an empty ledger in memory and a platform that runs nothing.
 
-Windows close at once, and checks that need the data or the whole window are left out; an Explanation says which.
+Windows close at once, objects that a message names are taken to be there, and checks that need the data or the whole
+window are left out; an Explanation says which.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from typing import TYPE_CHECKING, Final, Literal
 from retrigger.cli.seen import values_seen
 from retrigger.handlers.adapters.memory import MemoryObjects, MemoryRecords
 from retrigger.handlers.admit import Admission
+from retrigger.handlers.arrivals import arrivals
 from retrigger.handlers.core import Core
 from retrigger.handlers.launch import job_of
 from retrigger.handlers.ledger import Ledger
-from retrigger.handlers.ports import JobStatus
+from retrigger.handlers.outcome import Verdict
+from retrigger.handlers.ports import JobStatus, ObjectStat
 from retrigger.handlers.validate.checks import check_object
 from retrigger.handlers.windows import WindowId
 from retrigger.handlers.wiring import cloud_of
@@ -30,15 +33,27 @@ from retrigger.triggers.spec import ScheduleSource
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from retrigger.handlers.arrivals import Arrival
     from retrigger.handlers.ledger import Run, Stored
     from retrigger.handlers.outcome import Outcome, Result
     from retrigger.handlers.ports import Job, Launcher, Record, Request
     from retrigger.triggers.compiled import Compiled
-    from retrigger.triggers.event import Event, Json
+    from retrigger.triggers.event import Event, Json, Object
     from retrigger.triggers.match import Match
     from retrigger.triggers.spec import Environment, Trigger
 
 _NONCE: Final = "0" * 8
+_TAKEN_SIZE: Final = 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """What would become of one object that a message names. `window_key`: what it would wait with."""
+
+    uri: str
+    result: Result
+    window_key: str | None
+    verdicts: list[dict[str, Json]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +63,8 @@ class Explanation:
     `identity` is what makes a second delivery a duplicate. `run` and `window` are ids over an empty ledger: those of a
     window end in another hash in a real one; `window_key` is what waits together. `saw`: what the filters looked at,
     shortened. `parameters` are what a pipeline would be given, `job` everything that would be asked for.
-    `not_checked` needs the data; `waits` is what the window would wait for.
+    `members` are the objects that a message names. `not_checked` needs the data; `waits` is what the window would wait
+    for.
     """
 
     event: str
@@ -63,6 +79,7 @@ class Explanation:
     parameters: Mapping[str, Json] | None
     job: Mapping[str, Json] | None
     request: Request | None
+    members: list[Member]
     not_checked: list[str]
     waits: str | None
 
@@ -73,9 +90,9 @@ def explain_event(compiled: Compiled, event: Event) -> list[Explanation]:
     environment = compiled.environment
     ledger = Ledger(_SameNonce(lambda: at), environment.name)
     platform = _TakesAll(cloud_of(environment, {})[0])
-    admission = Admission(ledger, _AtOnce(compiled, event), platform, MemoryObjects())
+    admission = Admission(ledger, _AtOnce(compiled, event), platform, _AllThere())
     core = Core(admission, Index.from_json(compiled.index), wait=lambda _: None)
-    return [_Explainer(compiled, event, ledger, platform).explain(outcome) for outcome in core.handle(event)]
+    return [_Explainer(compiled, event, core, platform).explain(outcome) for outcome in core.handle(event)]
 
 
 class _SameNonce(MemoryRecords):
@@ -113,6 +130,14 @@ class _AtOnce:
         return self._compiled.template(sha256)
 
 
+class _AllThere(MemoryObjects):
+    """A store that has whatever it is asked for, and lists nothing."""
+
+    def stat(self, bucket: str, name: str) -> ObjectStat | None:
+        del bucket
+        return ObjectStat(name=name, version="0", size=0 if name.endswith("/") else _TAKEN_SIZE)
+
+
 class _TakesAll:
     """A platform that takes every job that the real one would not certainly refuse, and runs none."""
 
@@ -140,14 +165,19 @@ class _Explainer:
 
     compiled: Compiled
     event: Event
-    ledger: Ledger
+    core: Core
     platform: _TakesAll
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.core.ledger
 
     def explain(self, outcome: Outcome) -> Explanation:
         trigger = self.compiled.trigger(outcome.trigger) if outcome.trigger else None
         run = next((run for run in self.ledger.runs.list() if run.value.trigger == outcome.trigger), None)
         name = self.ledger.runs.name(run) if run else None
         said = [verdict.to_json() for verdict in outcome.verdicts]
+        members = list(self._members(outcome.trigger)) if outcome.trigger else []
         return Explanation(
             event=outcome.event,
             trigger=outcome.trigger,
@@ -161,7 +191,8 @@ class _Explainer:
             parameters=run.value.job["parameters"] if run and run.value.job else None,
             job=run.value.job if run else None,
             request=self._request(run) if run else None,
-            not_checked=list(_not_checked(trigger)) if trigger and outcome.window else [],
+            members=members,
+            not_checked=list(_not_checked(trigger, members)) if trigger and (outcome.window or members) else [],
             waits=self._waits(trigger, outcome.window) if trigger and outcome.window else None,
         )
 
@@ -171,6 +202,27 @@ class _Explainer:
             return None
         job = job_of(self.ledger.runs.name(run), run.value)
         return self.platform.request(job, self.compiled.template(job.template))
+
+    def _members(self, trigger: str) -> Iterator[Member]:
+        """The objects that the event names, if it is a message that was not turned away."""
+        for arrival in arrivals(self.event, self.core.index, self.core.catalog):
+            if arrival.trigger.name == trigger and arrival.names_objects:
+                claim = self.ledger.claims.get(self.ledger.claim_name(trigger, arrival.identity))
+                found = self.core.joining.named.look_up(arrival) if claim and claim.value.joins else []
+                for payload in [] if isinstance(found, Verdict) else found:
+                    yield self._member(arrival, payload)
+
+    def _member(self, message: Arrival, payload: Object) -> Member:
+        """It was decided on already: the same again changes nothing, and says what was decided."""
+        own = self.core.joining.named.arrival(message, payload)
+        assert own is not None  # or else the message had been turned away
+        again = self.core.decide(own)
+        return Member(
+            uri=payload.uri,
+            result=again.stored or again.result,
+            window_key=self._window_key(again.window) if again.window else None,
+            verdicts=[verdict.to_json() for verdict in again.verdicts],
+        )
 
     def _window_key(self, window: str) -> str | None:
         head = self.ledger.heads.get(WindowId.parse(window).head)
@@ -232,7 +284,9 @@ def _result(outcome: Outcome, run: Stored[Run] | None) -> Result:
             return "rejected"
 
 
-def _not_checked(trigger: Trigger) -> Iterator[str]:
+def _not_checked(trigger: Trigger, members: list[Member]) -> Iterator[str]:
+    if members:
+        yield "whether the objects that it names are there (each is taken to be, with 1 MiB)"
     if trigger.object_check is not None:
         yield f"the data of the object ({trigger.object_check.format})"
     if trigger.window_check is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from retrigger.cli.dry_run import Explanation
     from retrigger.handlers.ports import Request
     from retrigger.triggers.compiled import Compiled
+
+
+_SHOWN: Final = 10
 
 
 @click.command(epilog=examples("retrigger explain --env dev payload.json", "retrigger explain --full events/*.json"))
@@ -104,6 +107,13 @@ def _show(name: str, found: Explanation, *, full: bool) -> None:
     ):
         if value:
             field(label, value)
+    for member in found.members[:_SHOWN]:
+        waits = "" if member.window_key is None else f", window key {member.window_key or '(none)'}"
+        field("names", f"{member.uri}: {member.result}{waits}")
+        for verdict in member.verdicts:
+            say(f"    {verdict_line(verdict)}")
+    if len(found.members) > _SHOWN:
+        field("names", f"and {len(found.members) - _SHOWN:,} more; --format json has them all")
     for value in found.not_checked:
         field("not checked", value)
     if found.waits is not None:

@@ -10,7 +10,7 @@ from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.event import FIRED, Schedule
 from retrigger.triggers.expressions import load_expression
 from retrigger.triggers.frozen import dataclass
-from retrigger.triggers.spec import ScheduleSource
+from retrigger.triggers.spec import MessageSource, ScheduleSource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class Arrival:
     """An event at a trigger. `source` is None where it is the marker of the trigger's window.
 
-    `patient`: another delivery of it may be at work at this moment.
+    `patient`: another delivery of it may be at work at this moment. `alone`: nothing comes with it, so that its window
+    may close at once; the objects that one message names all join first.
     """
 
     event: Event
@@ -34,6 +35,7 @@ class Arrival:
     captures: Mapping[str, str]
     scope: Mapping[str, object]
     patient: bool = True
+    alone: bool = True
 
     @property
     def identity(self) -> str:
@@ -51,6 +53,11 @@ class Arrival:
             return "", {}
         key = load_expression(rule).evaluate(self.scope)
         return key if isinstance(key, str) else repr(key), keys.captures_in(rule, self.captures)
+
+    @property
+    def names_objects(self) -> bool:
+        """Whether it is a message that launches nothing: the objects that it names join their windows."""
+        return isinstance(self.source, MessageSource) and self.source.members is not None
 
     def filtered(self) -> Verdict | None:
         """The verdict that lets it go; markers are seen before filters."""

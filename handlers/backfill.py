@@ -58,7 +58,7 @@ class Backfill:
                     met = arrivals(object_event(store, stat), self._core.index, self._core.catalog)
                     for arrival in met:
                         mine = arrival.trigger.name == trigger.name and (arrival.source is None) == markers
-                        if mine and not stat.name.endswith("/") and arrival.filtered() is None:
+                        if mine and _is_complete(arrival) and arrival.filtered() is None:
                             yield arrival
 
     def is_claimed(self, arrival: Arrival) -> bool:
@@ -96,6 +96,12 @@ def version_of(arrival: Arrival) -> tuple[str, str]:
     payload = arrival.event.payload
     assert isinstance(payload, Object)
     return payload.uri, payload.version
+
+
+def _is_complete(arrival: Arrival) -> bool:
+    """Whether it is data, and no folder marker."""
+    payload = arrival.event.payload
+    return isinstance(payload, Object) and payload.complete
 
 
 def _narrowed(store: Store, prefix: str, under: str | None) -> str | None:

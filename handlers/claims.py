@@ -6,24 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from retrigger.handlers.ledger import Claim, Stored
+from retrigger.handlers.outbox import STORED
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.triggers import keys
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from retrigger.handlers.arrivals import Arrival
     from retrigger.handlers.ledger import Ledger
     from retrigger.handlers.outcome import Result
-
-_STORED: Mapping[str, Result] = {
-    "open": "deferred",
-    "member": "deferred",
-    "marker": "deferred",
-    "run": "launched",
-    "rejected": "rejected",
-    "dead": "dead",
-}
 
 
 class Claims:
@@ -68,9 +58,12 @@ class Claims:
         )
         return recorded(arrival, stored, "rejected", Verdict("claim", "stop", "identity_conflict", reason))
 
-    def reject(self, arrival: Arrival, verdict: Verdict) -> Outcome:
-        """A pure check said no: the claim records it, so that the event has one verdict however often it comes."""
-        name = self.ledger.claim_name(arrival.trigger.name, arrival.event.identity)
+    def reject(self, arrival: Arrival, verdict: Verdict, name: str | None = None) -> Outcome:
+        """A check said no: the claim records it, so that the event has one verdict however often it comes.
+
+        `name`: the claim's, where the source's key gave one; else it is the event's own.
+        """
+        name = name or self.ledger.claim_name(arrival.trigger.name, arrival.event.identity)
         stored, fresh = self._end(arrival, name, "rejected", verdict)
         return recorded(arrival, stored, "rejected" if fresh else "duplicate")
 
@@ -95,8 +88,8 @@ class Claims:
 
 
 def undecided(claim: Claim) -> bool:
-    """Whether the claim still waits for its verdict: nothing was asked of a platform, and no window has it."""
-    return claim.state == "open" and claim.job is None
+    """Whether the claim still waits for its verdict: nothing was asked of a platform, and nothing of it joins."""
+    return claim.state == "open" and claim.job is None and claim.joins is None
 
 
 def outcome(arrival: Arrival, result: Result, *verdicts: Verdict) -> Outcome:
@@ -120,6 +113,7 @@ def recorded(
         result=result,
         run=run,
         window=window or stored.value.window,
-        stored=_STORED[stored.value.state] if result == "duplicate" else None,
+        stored=STORED[stored.value.state] if result == "duplicate" else None,
         verdicts=said + verdicts,
+        claim=stored.record.key.removeprefix("c/"),
     )

@@ -1,7 +1,8 @@
 """The way of one event: match -> check -> claim -> gate -> admit -> launch -> record.
 
-`arrivals` matches and filters. `gathering` takes objects into windows, `direct` launches for messages, `schedules`
-finds out which times are due: they check, claim, look into the file. `admit` does the rest: slot to record.
+`arrivals` matches and filters. `gathering` takes objects into windows, `joining` those that a message names; `direct`
+launches for messages, `schedules` finds out which times are due: they check, claim, look into the file. `admit` does
+the rest: slot to record.
 """
 
 from __future__ import annotations
@@ -10,18 +11,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from retrigger.handlers.arrivals import Arrival, arrivals
-from retrigger.handlers.claims import Claims, outcome, undecided
+from retrigger.handlers.claims import Claims, outcome, recorded, undecided
 from retrigger.handlers.direct import Direct
 from retrigger.handlers.gathering import Gathering
+from retrigger.handlers.joining import Joining
+from retrigger.handlers.named import Named
+from retrigger.handlers.outbox import Outbox
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.handlers.schedules import Schedules
 from retrigger.triggers.errors import ExpressionError
-from retrigger.triggers.event import FIRED, Event, Object, Schedule
+from retrigger.triggers.event import FIRED, Event, Message, Object, Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from retrigger.handlers.admit import Admission
+    from retrigger.handlers.ports import Publisher
     from retrigger.triggers.match import Index
 
 _NO_MATCH = Verdict("match", "stop", "no_match", "no trigger listens to this")
@@ -30,18 +35,28 @@ _NO_MATCH = Verdict("match", "stop", "no_match", "no trigger listens to this")
 class Core:
     """Decides on events. One per process; everything that lasts is in the ledger.
 
-    `wait(seconds)` lets time pass while another delivery of the same event is being decided.
+    `wait(seconds)` lets time pass while another delivery of the same event is being decided. `publisher` is where
+    outcomes leave, None where the environment names no channel for them.
     """
 
-    def __init__(self, admission: Admission, index: Index, wait: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        admission: Admission,
+        index: Index,
+        wait: Callable[[float], None],
+        publisher: Publisher | None = None,
+    ) -> None:
         self.admission = admission
         self.ledger = admission.ledger
         self.catalog = admission.catalog
         self.index = index
         self.claims = Claims(admission.ledger)
         self.gathering = Gathering(admission, self.claims, wait)
+        named = Named(index, admission.catalog, admission.objects)
+        self.joining = Joining(self.gathering, self.claims, named, self.decide)
         self.direct = Direct(admission, self.claims)
-        self.schedules = Schedules(self.direct)
+        self.outbox = Outbox(admission.ledger, publisher)
+        self.schedules = Schedules(self.direct, self.outbox)
 
     def handle(self, event: Event) -> list[Outcome]:
         """What became of the event, for each trigger that it meets.
@@ -55,7 +70,18 @@ class Core:
         return [self.decide(arrival) for arrival in met]
 
     def decide(self, arrival: Arrival) -> Outcome:
-        """Objects and their markers gather; a schedule looks at its cursor; everything else launches directly."""
+        """Decide, record, tell."""
+        return self._told(self._decide(arrival))
+
+    def _told(self, outcome: Outcome) -> Outcome:
+        self.outbox.tell(outcome)
+        return outcome
+
+    def _decide(self, arrival: Arrival) -> Outcome:
+        """Objects and their markers gather, by themselves or named by a message; a schedule looks at its cursor.
+
+        Everything else launches directly.
+        """
         if arrival.source is None:
             return self.gathering.mark(arrival)
         if (stop := arrival.filtered()) is not None:
@@ -65,6 +91,8 @@ class Core:
                 return self.gathering.take(arrival)
             case Schedule() as schedule if arrival.event.type != FIRED:
                 return self.schedules.wake_up(arrival, schedule)
+            case Message() if arrival.names_objects:
+                return self.joining.take(arrival)
             case _:
                 return self.direct.take(arrival)
 
@@ -76,30 +104,32 @@ class Core:
         stored = self.ledger.claims.get(name)
         if stored is None or stored.value.state not in {"open", "member"} or stored.value.job is not None:
             return None
-        for arrival in arrivals(Event.from_json(stored.value.event), self.index, self.catalog):
-            if arrival.trigger.name == stored.value.trigger:
-                decided = self.decide(replace(arrival, patient=False))
-                self._close(name, arrival, decided)
-                return decided
+        for met in arrivals(Event.from_json(stored.value.event), self.index, self.catalog):
+            if met.trigger.name == stored.value.trigger:
+                arrival = replace(met, patient=False)
+                if stored.value.joins is None:
+                    return self._close(name, arrival, self.decide(arrival))
+                return self._told(self.joining.go_on(arrival, name, stored))
         verdict = Verdict("match", "stop", "no_longer_matches", "the trigger was changed meanwhile")
         self.ledger.bury(f"claim:{name}", verdict.reason, {"code": verdict.code, "event": stored.value.event})
         self.ledger.claims.swap(stored, replace(stored.value, state="dead", verdicts=[verdict.to_json()]))
         return None
 
-    def _close(self, name: str, arrival: Arrival, decided: Outcome) -> None:
+    def _close(self, name: str, arrival: Arrival, decided: Outcome) -> Outcome:
         """Whatever the trigger says today, a claim that was decided on again does not stay open."""
         stored = self.claims.reread(name)
         if not undecided(stored.value):
-            return
+            return decided
         if self._is_named_otherwise(name, arrival):
             reason = "the trigger's key gives it another identity now: it was decided on under that one"
             said: tuple[Verdict, ...] = (Verdict("claim", "stop", "identity_changed", reason),)
         elif decided.result == "ignored":
             said = decided.verdicts
         else:
-            return  # its note is written
+            return decided  # its note is written
         verdicts = [verdict.to_json() for verdict in said]
-        self.claims.settle(name, stored, replace(stored.value, state="rejected", verdicts=verdicts))
+        settled, _ = self.claims.settle(name, stored, replace(stored.value, state="rejected", verdicts=verdicts))
+        return self._told(recorded(arrival, settled, "rejected"))
 
     def _is_named_otherwise(self, name: str, arrival: Arrival) -> bool:
         try:

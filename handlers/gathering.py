@@ -168,18 +168,21 @@ class Gathering:
         if stored.value.window is not None and fresh:
             window = WindowId.parse(stored.value.window)
             head = self.admission.windows.head(window.head).value
-            if head.marked:  # it may have been the last that the marker's window waited for
-                self._try_to_advance(window.numbered(head.n), arrival.trigger)
+            if head.marked and arrival.alone:  # it may have been the last that the marker's window waited for
+                self.advance(window.numbered(head.n), arrival.trigger)
         return recorded(arrival, stored, "rejected" if fresh else "duplicate")
 
     def _advanced(self, arrival: Arrival, stored: Stored[Claim], window: str, *, changed: bool, now: bool) -> Outcome:
-        launched = self._try_to_advance(WindowId.parse(window), arrival.trigger) if now else []
+        launched = self.advance(WindowId.parse(window), arrival.trigger) if now and arrival.alone else []
         if launched:
             return recorded(arrival, stored, "launched", window=window, run=launched[0])
         return recorded(arrival, stored, "deferred" if changed else "duplicate", window=window)
 
-    def _try_to_advance(self, window: WindowId, trigger: Trigger) -> list[str]:
-        """The window has its note: if this fails, the tick goes on from here (R1)."""
+    def advance(self, window: WindowId, trigger: Trigger) -> list[str]:
+        """Close the window if it is due. -> the runs that this launched.
+
+        The window has its note: if this fails, the tick goes on from here (R1).
+        """
         try:
             return self.admission.advance_window(window, trigger, timed=False)
         except RetriggerError as error:

@@ -10,6 +10,7 @@ R5 only the tick judges time, and by the store's clock.
 
 from __future__ import annotations
 
+import heapq
 import secrets
 from dataclasses import field, fields, replace
 from datetime import UTC, datetime, timedelta
@@ -31,9 +32,9 @@ ALL_TRIGGERS: Final = "_all"
 """The name of the pause that holds every trigger, also those that are deployed later: no trigger can be called so."""
 _NOTE_SHARDS: Final = 8
 
-ClaimState = Literal["open", "member", "marker", "run", "rejected", "dead"]
+ClaimState = Literal["open", "member", "marker", "joined", "run", "rejected", "dead"]
 Cause = Literal["quiet", "marker", "settle", "idle", "max_wait", "reject", "empty", "expired"]
-NoteKind = Literal["window", "run", "carry", "claim", "schedule", "reopen", "replay", "rerun"]
+NoteKind = Literal["window", "run", "carry", "claim", "schedule", "outcome", "reopen", "replay", "rerun"]
 RunState = Literal["ready", "wait", "launched", "cancelling", "carrying", "ended"]
 RunOutcome = Literal["succeeded", "failed", "cancelled", "lost", "rejected", "empty", "dead", "observed"]
 
@@ -49,6 +50,7 @@ class Body:
 class Claim(Body):
     """`c/`: one per (trigger, identity). `event` is canonical JSON; `job` is set for what launches directly.
 
+    `joins` is set for a message that names objects: those that are left to join, and what became of the others.
     `replays`: what it said before each replay, oldest first; their number is its epoch.
     """
 
@@ -58,6 +60,7 @@ class Claim(Body):
     window: str | None = None
     run: str | None = None
     job: dict[str, Any] | None = None
+    joins: dict[str, Any] | None = None
     rows: int | None = None
     tries: int = 0
     verdicts: list[dict[str, Any]] = field(default_factory=list)
@@ -133,6 +136,7 @@ class Grants(Body):
 class Run(Body):
     """`r/`: one run and its state. `job` is the frozen request; `gates` are the slots that it holds.
 
+    `told`: its end has left through the outbox.
     `replay_of`: the run that this one does once more; `rest`: without what was carried over from there.
     """
 
@@ -159,6 +163,7 @@ class Run(Body):
     created_ms: int = 0
     launched_ms: int = 0
     ended_ms: int = 0
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,7 +303,7 @@ class Ledger:
     def note(self, kind: NoteKind, subject: str, trigger: str, at_ms: int, since_ms: int | None = None) -> Note:
         """Write the first note of a piece of work: it is listed from now on, and due at `at_ms`.
 
-        `since_ms`: since when the work waits, where that is not the same; of what is due, the oldest work comes first.
+        `since_ms`: since when the work waits, where that is not the same; of what is due at once the oldest is first.
         """
         since_ms = at_ms if since_ms is None else since_ms
         note = Note(_note_key(kind, subject, at_ms, since_ms), at_ms, kind, subject, trigger, since_ms)
@@ -320,14 +325,14 @@ class Ledger:
             self.records.delete([note.key])
 
     def due_notes(self, now_ms: int) -> Iterator[Note]:
-        """Notes that are due, the oldest work first. Costs a list a shard, whatever the backlog."""
-        due = [
-            entry
-            for shard in range(_NOTE_SHARDS)
-            for entry in takewhile(lambda it: _times(it)[0] <= now_ms, self.records.list(f"due/{shard}/"))
-        ]
-        due.sort(key=lambda it: _times(it)[1])
-        for entry in due:
+        """Notes that are due, in the order in which they fell due. Costs a list a shard, whatever the backlog.
+
+        What a tick could not get to comes first in the next: what it did get to is due later than that by now. Reads
+        on as notes are asked for: a backlog of any length is worked through in constant memory.
+        """
+        shards = (self.records.list(f"due/{shard}/") for shard in range(_NOTE_SHARDS))
+        due = (takewhile(lambda it: _times(it)[0] <= now_ms, shard) for shard in shards)
+        for entry in heapq.merge(*due, key=_times):  # keys begin with the times: each shard is in order already
             note = self.read_note(entry)
             if note is not None:
                 yield note

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from retrigger.triggers import glob, keys
 from retrigger.triggers.event import Event, Object
 from retrigger.triggers.expressions import load_expression
+from retrigger.triggers.formats import storage
 from retrigger.triggers.spec import ObjectSource
 
 if TYPE_CHECKING:
@@ -74,22 +75,24 @@ def object_event(store: Store, stat: ObjectStat) -> Event:
     """The event that announced an object, as far as a listing can tell: its identity is the same."""
     match store.kind:
         case "gcs":
-            source = f"//storage.googleapis.com/projects/_/buckets/{store.bucket}"
-            kind, subject = "google.cloud.storage.object.v1.finalized", f"objects/{stat.name}"
+            kind, source = storage.FINALIZED, storage.source(store.bucket)
+            subject = storage.subject(stat.name)
         case "blob":
-            source = f"//{store.account}.blob.core.windows.net"
-            kind = "Microsoft.Storage.BlobCreated"
-            subject = f"/blobServices/default/containers/{store.bucket}/blobs/{stat.name}"
+            from retrigger.triggers.formats import blob, blob_place  # functions on Google Cloud do without them
+
+            kind, source = blob.CREATED, blob_place.endpoint(str(store.account))
+            subject = blob_place.subject(store.bucket, stat.name)
     payload = Object(
         store=store.kind,
         account=store.account,
         bucket=store.bucket,
         name=stat.name,
         version=stat.version,
+        sequencer=stat.version if store.kind == "gcs" else None,
         size=stat.size,
         content_type=stat.content_type,
         checksum=stat.checksum,
-        complete=not _is_folder(stat.name),
+        complete=not (_is_folder(stat.name) and not stat.size),
         uri=store.uri(stat.name),
     )
     time, id_ = stat.written or _UNKNOWN_TIME, f"{payload.uri}#{stat.version}"

@@ -28,7 +28,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """`run` and `window` are ids where there is one. A `duplicate` carries the result that was stored before."""
+    """`run` and `window` are ids where there is one. A `duplicate` carries the result that was stored before.
+
+    `claim` names the record that stands behind it, for who tells of it; None: nothing was written.
+    """
 
     event: str
     trigger: str | None
@@ -37,6 +40,7 @@ class Outcome:
     window: str | None = None
     stored: Result | None = None
     verdicts: tuple[Verdict, ...] = ()
+    claim: str | None = None
 
     def to_json(self) -> dict[str, Json]:
         return {

@@ -123,7 +123,7 @@ class Launcher(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectStat:
-    """An object that a listing names. `size` in bytes; `written`: when this version was, aware UTC, if it is known."""
+    """An object as its store knows it now. `size` in bytes; `written`: when this version was, aware UTC, if known."""
 
     name: str
     version: str
@@ -136,13 +136,28 @@ class ObjectStat:
 class Objects(Protocol):
     """Reads objects of a bucket, and writes manifests."""
 
-    def read(self, bucket: str, name: str, *, version: str | None = None, limit: int) -> Iterator[bytes]:
-        """Chunks of the object's first `limit` bytes. Raises Refused with code `object_gone` if it is not there."""
+    def read(
+        self, bucket: str, name: str, *, version: str | None = None, start: int = 0, limit: int
+    ) -> Iterator[bytes]:
+        """Chunks of the object's bytes from `start` on, `limit` at the most; none where it ends before `start`.
+
+        Raises Refused with code `object_gone` if it is not there.
+        """
+
+    def stat(self, bucket: str, name: str) -> ObjectStat | None:
+        """The live version, None if there is none. Raises Refused or Unavailable where the store does not say."""
 
     def list(self, bucket: str, prefix: str) -> Iterator[ObjectStat]: ...
 
     def write(self, bucket: str, name: str, data: bytes) -> None:
         """Create; writing the same name again with the same bytes changes nothing."""
+
+
+class Publisher(Protocol):
+    """Sends to one channel, at most once a call."""
+
+    def publish(self, data: bytes, attributes: Mapping[str, str]) -> None:
+        """Raises Refused (for good), Unavailable (it was not sent) or Unknown (the answer was lost)."""
 
 
 class Catalog(Protocol):

@@ -34,7 +34,9 @@ def reopen(ledger: Ledger, note: Note) -> None:
 def _opened(claim: Claim, now_ms: int) -> Claim:
     """A direct launch gets a new run of the same frozen request; anything else is decided anew, by today's trigger."""
     before = {"state": claim.state, "run": claim.run, "verdicts": claim.verdicts, "at_ms": now_ms}
-    again = replace(claim, state="open", window=None, tries=0, verdicts=[], replays=[*claim.replays, before])
+    again = replace(
+        claim, state="open", window=None, joins=None, tries=0, verdicts=[], replays=[*claim.replays, before]
+    )
     if claim.job is None or claim.run is None:
         return again
     run = keys.successor(claim.run)

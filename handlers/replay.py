@@ -130,6 +130,8 @@ class Replay:
             return self._of_direct(plan, claim.run)
         if claim.state == "open":
             return replace(plan, reason="it is being decided on")
+        if claim.state == "joined":
+            return replace(plan, reason="the objects that it names joined their windows: replay those, or their runs")
         run = self._runs.of(stored)
         stored_run = self._ledger.runs.get(run) if run else None
         if run is not None and stored_run is not None:

@@ -16,6 +16,7 @@ from retrigger.triggers.spec import ScheduleSource
 
 if TYPE_CHECKING:
     from retrigger.handlers.direct import Direct
+    from retrigger.handlers.outbox import Outbox
     from retrigger.triggers.spec import Trigger
 
 _PAST_DUE_MS: Final = 60_000
@@ -26,8 +27,9 @@ _LOOK_BACK_MS: Final = (3_600_000, 86_400_000, 31 * 86_400_000, 366 * 86_400_000
 class Schedules:
     """Cursors over one ledger. Note, then cursor with what is pending, then the claims, then clear: none is lost."""
 
-    def __init__(self, direct: Direct) -> None:
+    def __init__(self, direct: Direct, outbox: Outbox) -> None:
         self.direct = direct
+        self.outbox = outbox
         self.ledger = direct.ledger
 
     def wake_up(self, arrival: Arrival, schedule: Schedule) -> Outcome:
@@ -82,7 +84,9 @@ class Schedules:
         )
         environment = self.direct.admission.catalog.environment
         scope = {"event": event.scope(), "match": {}, "vars": environment.vars}
-        return self.direct.take(Arrival(event, trigger, source, {}, scope))
+        struck = self.direct.take(Arrival(event, trigger, source, {}, scope))
+        self.outbox.tell(struck)
+        return struck
 
 
 def name_of(trigger: Trigger, source: ScheduleSource) -> str:

@@ -47,7 +47,7 @@ class Tick:
         self._enough = enough
 
     def run(self) -> Report:
-        """Work through the notes that are due, the oldest work first. With nothing due: eight lists."""
+        """Work through the notes that are due, in the order in which they fell due. With nothing due: eight lists."""
         now = self.ledger.now_ms()
         worked = failed = 0
         for note in self.ledger.due_notes(now):
@@ -87,6 +87,8 @@ class Tick:
                 self.ledger.finish(note)
             case "schedule":
                 self._schedule(note, trigger)
+            case "outcome":
+                self._tell(note)
             case "reopen":
                 reopen(self.ledger, note)
             case "replay" | "rerun":
@@ -169,7 +171,7 @@ class Tick:
             ended = run
         if ended is not None and ended.value.state == "ended":
             self.admission.slots.free(ended.value.gates, name)
-            return None
+            return None if self.core.outbox.ended(name, ended) else on_grid(now, _FIRST_POLL_MS)
         age = now - (run.value.launched_ms or now)
         return on_grid(now, min(max(age, _FIRST_POLL_MS), _LONGEST_POLL_MS))
 
@@ -207,6 +209,15 @@ class Tick:
         return self.ledger.runs.swap(run, replace(buried, outcome="failed"))
 
     # the rest
+
+    def _tell(self, note: Note) -> None:
+        """A channel that takes nothing is asked again every ten minutes: somebody must mend it, and nothing is lost."""
+        try:
+            self.core.outbox.tell_again(note.id)
+        except RetriggerError:
+            self.ledger.reschedule(note, on_grid(self.ledger.now_ms(), _LONGEST_POLL_MS))
+            raise
+        self.ledger.finish(note)
 
     def _carry(self, note: Note, trigger: Trigger | None) -> None:
         if trigger is not None and self.admission.carrying.follow(note, trigger.window) == "done":

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from retrigger.handlers.outcome import Outcome
-    from retrigger.handlers.ports import Launcher, Objects, Records
+    from retrigger.handlers.ports import Launcher, Objects, Publisher, Records
     from retrigger.handlers.tick import Tick
     from retrigger.triggers.compiled import Compiled
     from retrigger.triggers.event import Event
@@ -81,7 +81,8 @@ def build(settings: Settings) -> App:
     """Put a function together. Opens the ledger, sends nothing. Raises RetriggerError where it is misconfigured."""
     compiled = compiled_at(settings.compiled)
     launcher, objects = cloud_of(compiled.environment, settings.environ)
-    return assemble(compiled, records_of(compiled.environment.ledger), launcher, objects)
+    publisher = publisher_of(compiled.environment, settings.environ)
+    return assemble(compiled, records_of(compiled.environment.ledger), launcher, objects, publisher)
 
 
 @functools.lru_cache(maxsize=1)
@@ -98,10 +99,13 @@ def compiled_at(path: Path) -> Compiled:
     return load(file)
 
 
-def assemble(compiled: Compiled, records: Records, launcher: Launcher, objects: Objects) -> App:
-    """The core over any records, platform and store."""
+def assemble(
+    compiled: Compiled, records: Records, launcher: Launcher, objects: Objects, publisher: Publisher | None = None
+) -> App:
+    """The core over any records, platform, store, and channel for what it has to tell."""
     ledger = Ledger(records, compiled.environment.name)
-    core = Core(Admission(ledger, compiled, launcher, objects), Index.from_json(compiled.index), time.sleep)
+    admission = Admission(ledger, compiled, launcher, objects)
+    core = Core(admission, Index.from_json(compiled.index), time.sleep, publisher)
     return App(core, ledger)
 
 
@@ -124,6 +128,17 @@ def cloud_of(environment: Environment, environ: Mapping[str, str]) -> tuple[Laun
             from retrigger.handlers.adapters.later import LaterLauncher, LaterObjects
 
             return LaterLauncher(), LaterObjects()
+
+
+def publisher_of(environment: Environment, environ: Mapping[str, str]) -> Publisher | None:
+    """Where outcomes and the ends of runs leave; None if the environment names no channel for them."""
+    if environment.outbox is None:
+        return None
+    from retrigger.handlers.adapters.pubsub import PUBLIC, PubSubPublisher  # only who asks for it pays for it
+
+    topic = environment.channels[environment.outbox].address
+    endpoint = environment.services.get("pubsub", PUBLIC)
+    return PubSubPublisher(google_api(environment, environ), topic, endpoint=endpoint)
 
 
 def google_api(environment: Environment, environ: Mapping[str, str]) -> GoogleApi:

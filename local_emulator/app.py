@@ -51,8 +51,8 @@ class Settings:
     """What one project needs of its emulator.
 
     All of `buckets` are made; changes in the `watched` ones reach the functions, and so do messages of `topics`
-    (projects/P/topics/T). `environment` is what functions and tasks inherit, `function_environment` is added for
-    functions only. `copies` announces every event that often.
+    (projects/P/topics/T); `outbox` is a topic that functions publish to. `environment` is what functions and tasks
+    inherit, `function_environment` is added for functions only. `copies` announces every event that often.
     """
 
     project: str
@@ -65,6 +65,7 @@ class Settings:
     buckets: tuple[str, ...] = ()
     watched: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
+    outbox: str | None = None
     schedules: tuple[TriggerSchedule, ...] = ()
     tick_every: timedelta = timedelta(seconds=60)
     copies: int = 1
@@ -213,6 +214,8 @@ class Emulator:
                 self.objects.insert_bucket(bucket, {})
             except Conflict:
                 continue  # made by an earlier run on this state folder
+        if self._settings.outbox is not None:
+            self.queues.ensure_topic(self._settings.outbox)
         for topic in self._settings.topics:
             self.queues.ensure_topic(topic)
             self.queues.attach(

@@ -43,7 +43,7 @@ def emulator_for(project: Project, claim: Claim, options: Options, environ: Mapp
     Raises ProjectError if the project has mistakes.
     """
     state = claim.state
-    services = dict.fromkeys(("storage", "vertex", "metadata"), claim.url)
+    services = dict.fromkeys(("storage", "vertex", "pubsub", "metadata"), claim.url)
     local = local_environment(project, like=options.like, ledger=f"sqlite:{state.ledger}", services=services)
     write_atomically(state.compiled, compile_project(project, local))
     sources = [(trigger, source) for trigger in project.triggers for source in trigger.sources]
@@ -58,6 +58,7 @@ def emulator_for(project: Project, claim: Claim, options: Options, environ: Mapp
         buckets=tuple(sorted(_buckets(local))),
         watched=tuple(sorted(watched)),
         topics=tuple(sorted(topics)),
+        outbox=None if local.outbox is None else local.channels[local.outbox].address,
         schedules=tuple(
             TriggerSchedule(trigger.name, source.cron, source.timezone)
             for trigger, source in sources

@@ -5,6 +5,7 @@ Every module there is paid for by a cold start.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -45,6 +46,8 @@ FORBIDDEN = (
     "obstore",
     "pydantic",
     "requests",
+    "retrigger.handlers.validate.jsonl_gate",
+    "retrigger.handlers.validate.parquet_gate",
     "retrigger.local_emulator",
     "retrigger.triggers.authoring",
     "rich",
@@ -144,3 +147,7 @@ def test_what_an_event_needs_is_loaded(loaded: tuple[list[Any], set[str]]) -> No
     """Or else the test above would not see what it looks for."""
     _, modules = loaded
     assert {"cel_expr_python.cel", "cronsim", "jsonschema_rs", "sqlite3", "urllib3"} <= modules
+    assert "retrigger.handlers.validate.csv_gate" in modules
+    assert [
+        name for name in FORBIDDEN if name.startswith("retrigger.") and importlib.util.find_spec(name) is None
+    ] == []

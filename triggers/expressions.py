@@ -155,11 +155,11 @@ class Expression:
         raise ExpressionError(f"{self.source[:200]}: {reason}", code="expression_failed") from cause
 
 
-def compile_expression(source: str, variables: Mapping[str, str], *, result: str | None = None) -> Expression:
+def compile_expression(source: str, variables: Mapping[str, str], *, result: tuple[str, ...] = ()) -> Expression:
     """Check `source` in full against dotted names and their types, such as {"event.object.size": "int"}.
 
     Raise ExpressionError, with the 1-based column in `source`: `syntax`, `unknown_name`, `bad_timezone`, `too_complex`
-    or `wrong_type` (also if the value is not of type `result`; "dyn" passes).
+    or `wrong_type` (also if the value is of none of the types `result`, where some are named; "dyn" passes).
     """
     found = expression_text.tokens(source)
     expression_text.refuse_unbounded(found)
@@ -171,8 +171,8 @@ def compile_expression(source: str, variables: Mapping[str, str], *, result: str
     type_ = cel.type_name(program.return_type())
     if type_ not in cel.TYPES:
         raise ExpressionError(f"a {type_} cannot be used as a value", code="wrong_type", column=1)
-    if result is not None and type_ not in (result, "dyn"):
-        raise ExpressionError(f"this is a {type_}, a {result} is needed", code="wrong_type", column=1)
+    if result and type_ not in (*result, "dyn"):
+        raise ExpressionError(f"this is a {type_}, a {' or '.join(result)} is needed", code="wrong_type", column=1)
     return replace(load_expression(source), type=type_)
 
 

@@ -32,13 +32,17 @@ class ObjectSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageSource:
-    """Messages of the channel named `channel`. `schema` is a JSON Schema (as JSON) that the body must satisfy."""
+    """Messages of the channel named `channel`. `schema` is a JSON Schema (as JSON) that the body must satisfy.
+
+    `members`: an expression that gives URIs of objects. They join their windows, and the message launches nothing.
+    """
 
     channel: str
     schema: Json = None
     filter: str | None = None
     key: str | None = None
     parameters: Parameters = field(default_factory=dict)
+    members: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +86,7 @@ class Column:
 class ObjectCheck:
     """The data gate for one object. Sizes in bytes, ratio 0..1; None means no bound."""
 
-    format: Literal["csv"] = "csv"
+    format: Literal["csv", "jsonl", "parquet"] = "csv"
     columns: Mapping[str, Column] = field(default_factory=dict)
     max_null_ratio: float | None = None
     min_rows: int | None = None
@@ -277,8 +281,9 @@ class Environment:
     `project` and `location` are Google Cloud's, `workspace` (a resource id) is Azure ML's; the others are empty.
     `endpoints`: the platform's names of batch and online endpoints.
     `callers`: "platform" has checked them already, or any of these may call; of none, only programs on loopback may.
-    `services` replaces a service's public address ("storage", "vertex", "metadata"): the emulator's way in. The
-    addresses of issuers' public keys are "google_certs" and "entra_certs".
+    `outbox` is the channel (its name) on which outcomes and the ends of runs leave; None: they do not.
+    `services` replaces a service's public address ("storage", "vertex", "pubsub", "metadata"): the emulator's way in.
+    The addresses of issuers' public keys are "google_certs" and "entra_certs".
     """
 
     name: str
@@ -295,6 +300,7 @@ class Environment:
     endpoints: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     callers: Literal["platform"] | tuple[Caller, ...] = ()
+    outbox: str | None = None
     services: Mapping[str, str] = field(default_factory=dict)
 
     def platform(self, name: str | None) -> Platform:

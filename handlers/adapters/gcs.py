@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 PUBLIC: Final = "https://storage.googleapis.com"
 _PAGE: Final = 1000
-_FIELDS: Final = "nextPageToken,items(name,generation,size,crc32c,contentType,timeCreated)"
-# Every object but the empty one begins with byte 0.
+_FIELDS: Final = "name,generation,size,crc32c,contentType,timeCreated"
+# No object can have these names, and in a URL they would mean the bucket or what is above it.
+_NO_NAMES: Final = ("", ".", "..")
+# The object ends before the range begins: as the empty one does before byte 0.
 _EMPTY_RANGE: Final = 416
 
 
@@ -28,14 +30,17 @@ class GcsObjects:
         self._api = api
         self._endpoint = endpoint.rstrip("/")
 
-    def read(self, bucket: str, name: str, *, version: str | None = None, limit: int) -> Iterator[bytes]:
-        """Chunks of the object's first `limit` bytes, of exactly this generation if one is named.
+    def read(
+        self, bucket: str, name: str, *, version: str | None = None, start: int = 0, limit: int
+    ) -> Iterator[bytes]:
+        """Chunks of the bytes from `start` on, `limit` at the most, of exactly this generation if one is named.
 
-        Raises Refused with code `object_gone` if it is not there, and Unavailable where the transfer breaks.
+        Raises Refused with code `object_gone` if it is not there, or `stored_compressed` if its middle cannot be
+        reached, and Unavailable where the transfer breaks.
         """
         query = {"alt": "media"} | ({"generation": version} if version is not None else {})
         url = f"{self._objects(bucket)}/{_quoted(name)}?{urlencode(query)}"
-        headers = {"Range": f"bytes=0-{limit - 1}"}
+        headers = {"Range": f"bytes={start}-{start + limit - 1}"}
         with self._api.stream(url, headers=headers, accept=frozenset({404, _EMPTY_RANGE})) as answer:
             if answer.status == 404:
                 raise Refused(
@@ -43,7 +48,14 @@ class GcsObjects:
                 )
             if answer.status == _EMPTY_RANGE:
                 return
-            # A gzip-encoded object is unpacked by the service, which then ignores the range.
+            # A gzip-encoded object is unpacked by the service, which then ignores the range:
+            # https://cloud.google.com/storage/docs/transcoding#range
+            if start and answer.status == 200:
+                raise Refused(
+                    f"gs://{bucket}/{name} can only be read from its beginning: it is stored with "
+                    "Content-Encoding: gzip; store it without",
+                    code="stored_compressed",
+                )
             left = limit
             for chunk in answer.chunks:
                 yield chunk[:left]
@@ -51,9 +63,20 @@ class GcsObjects:
                 if left <= 0:
                     return
 
+    def stat(self, bucket: str, name: str) -> ObjectStat | None:
+        """The live generation, None if there is none. Raises Refused or Unavailable where the service does not say."""
+        if name in _NO_NAMES:
+            return None
+        url = f"{self._objects(bucket)}/{_quoted(name)}?{urlencode({'fields': _FIELDS})}"
+        answer = self._api.call("GET", url, accept=frozenset({404}))
+        if answer.status == 404:
+            return None
+        item: dict[str, Any] = answer.json()
+        return _stat(item)
+
     def list(self, bucket: str, prefix: str) -> Iterator[ObjectStat]:
         """Live objects in name order, a page at a time."""
-        query = {"prefix": prefix, "maxResults": str(_PAGE), "fields": _FIELDS}
+        query = {"prefix": prefix, "maxResults": str(_PAGE), "fields": f"nextPageToken,items({_FIELDS})"}
         while True:
             page: dict[str, Any] = self._api.call("GET", f"{self._objects(bucket)}?{urlencode(query)}").json()
             for item in page.get("items", []):

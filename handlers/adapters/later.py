@@ -38,8 +38,14 @@ class LaterLauncher:
 class LaterObjects:
     """The port `Objects`."""
 
-    def read(self, bucket: str, name: str, *, version: str | None = None, limit: int) -> Iterator[bytes]:
-        del name, version, limit
+    def read(
+        self, bucket: str, name: str, *, version: str | None = None, start: int = 0, limit: int
+    ) -> Iterator[bytes]:
+        del name, version, start, limit
+        raise _unavailable(bucket)
+
+    def stat(self, bucket: str, name: str) -> ObjectStat | None:
+        del name
         raise _unavailable(bucket)
 
     def list(self, bucket: str, prefix: str) -> Iterator[ObjectStat]:

@@ -82,11 +82,17 @@ class MemoryObjects:
         self._objects[bucket, name] = (version, data)
         return _stat(name, version, data)
 
-    def read(self, bucket: str, name: str, *, version: str | None = None, limit: int) -> Iterator[bytes]:
+    def read(
+        self, bucket: str, name: str, *, version: str | None = None, start: int = 0, limit: int
+    ) -> Iterator[bytes]:
         found = self._objects.get((bucket, name))
         if found is None or (version is not None and version != str(found[0])):
             raise Refused(f"gs://{bucket}/{name} of generation {version} is gone", code="object_gone")
-        yield found[1][:limit]
+        yield found[1][start : start + limit]
+
+    def stat(self, bucket: str, name: str) -> ObjectStat | None:
+        found = self._objects.get((bucket, name))
+        return None if found is None else _stat(name, *found)
 
     def list(self, bucket: str, prefix: str) -> Iterator[ObjectStat]:
         for (place, name), (version, data) in sorted(self._objects.items()):
@@ -129,6 +135,16 @@ class MemoryLauncher:
     def finish(self, job_id: str, status: JobStatus) -> None:
         """Say how a job ended. KeyError if there is no such job."""
         self._statuses[self.jobs[job_id].id] = status
+
+
+class MemoryPublisher:
+    """The port `Publisher`: `sent` has what was published, data and attributes, oldest first."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[bytes, dict[str, str]]] = []
+
+    def publish(self, data: bytes, attributes: Mapping[str, str]) -> None:
+        self.sent.append((data, dict(attributes)))
 
 
 def _stat(name: str, version: int, data: bytes) -> ObjectStat:

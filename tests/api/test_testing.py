@@ -10,6 +10,7 @@ import pytest
 
 from retrigger.testing import Sandbox
 from retrigger.triggers.errors import ProjectError
+from tests.projects import template, write_files
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "churn"
 DAY = "gs://acme-dev-landing/churn/dt=2026-11-20"
@@ -158,3 +159,52 @@ def test_a_note_that_breaks_the_tick_does_not_keep_it_from_the_others(sandbox: S
     sandbox.finish(run)
     assert [view.state for view in sandbox.runs()] == ["succeeded"]
     assert sandbox.app.tick().run().failed == 1
+
+
+ANNOUNCED = """\
+name: announced
+source:
+  - object: {in: landing, match: "churn/dt={dt}/*.csv"}
+  - message: {in: announcements, joins: window, members: event.message.json.files}
+admit:
+  window: {key: match.dt}
+  concurrency: {limit: 2}
+launch: {pipeline: train, parameters: {data: "${{ window.folder }}"}}
+"""
+ONE_PIPELINE = """\
+environments:
+  dev:
+    cloud: gcp
+    project: acme-dev
+    location: europe-west4
+    ledger: gs://acme-dev-retrigger
+    stores: {landing: gs://acme-dev-landing}
+    channels: {announcements: projects/acme-dev/topics/announcements}
+    pipelines: {train: {template: pipelines/train.json, root: gs://acme-dev-pipelines}}
+"""
+
+
+def test_the_files_that_a_message_names_are_one_run_a_day_and_why_tells_of_them(tmp_path: Path) -> None:
+    files = {"retrigger.yaml": ONE_PIPELINE, "triggers/announced.yaml": ANNOUNCED}
+    write_files(tmp_path, {**files, "pipelines/train.json": template("train", data="STRING")})
+    sandbox = Sandbox(tmp_path, environment="dev")
+    names = [f"churn/dt={day}/part-{part}.csv" for day in (1, 2) for part in (1, 2)]
+    for name in names:  # no event of their own comes: the store announces nothing
+        sandbox.objects.put("acme-dev-landing", name, PART)
+    named = {"files": [f"gs://acme-dev-landing/{name}" for name in names]}
+    assert results(sandbox.publish("announcements", named, message_id="m-1")) == ["launched"]
+    [again] = sandbox.publish("announcements", named, message_id="m-1")
+    assert (again.result, again.stored) == ("duplicate", "deferred")
+    data = [f"gs://acme-dev-landing/churn/dt={day}/" for day in (1, 2)]
+    assert sorted((run.parameters["data"], run.members) for run in sandbox.runs()) == [(data[0], 2), (data[1], 2)]
+    [message] = [event for event in sandbox.journal.events() if event.kind == "message"]
+    assert (message.kind, message.result, message.verdicts[0]["reason"]) == (
+        "message",
+        "launched",
+        "of its objects: 4 taken",
+    )
+    why = sandbox.journal.why(message.id)
+    assert why is not None
+    assert {event.subject for event in why["events"]} == {message.subject, *named["files"]}
+    assert [len(window["uris"]) for window in why["windows"].values()] == [2, 2]
+    assert len(why["runs"]) == 2

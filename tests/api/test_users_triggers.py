@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
+from retrigger.handlers.outcome import Verdict
 from retrigger.manifest import read
 from retrigger.testing import Sandbox
 from retrigger.triggers.authoring.compile import check
@@ -20,6 +24,9 @@ if TYPE_CHECKING:
 
 USERS = Path(__file__).parents[1] / "golden" / "users"
 WORKSPACE = "/subscriptions/1a/resourceGroups/ml/providers/Microsoft.MachineLearningServices/workspaces/ml"
+CUT_OFF = Verdict(
+    "gate", "stop", "bad_data", "the file does not end as Parquet does: it is cut off, or of another format"
+)
 MODEL_MONITOR = {"azureml_modelmonitor_threshold_breached": "data_drift"}
 
 
@@ -39,6 +46,21 @@ def registered(version: str, tags: Mapping[str, str]) -> Event:
     resource = f"{WORKSPACE}/models/churn:{version}"
     payload = Lifecycle(platform="azureml", resource=resource, name="churn", version=version, tags=tags)
     return happened("ModelRegistered", payload)
+
+
+def sales(rows: int, shop: str | None = "north") -> bytes:
+    """A part as a query engine writes it, in row groups of two."""
+    table = pa.table(
+        {
+            "order": pa.array(range(rows), pa.int64()),
+            "at": pa.array([datetime(2026, 1, 4, 12, tzinfo=UTC)] * rows, pa.timestamp("us", "UTC")),
+            "amount": pa.array([9] * rows, pa.decimal128(12, 2)),
+            "shop": pa.array([shop] * rows, pa.string()),
+        }
+    )
+    file = io.BytesIO()
+    parquet.write_table(table, file, row_group_size=2)
+    return file.getvalue()
 
 
 @pytest.mark.parametrize("project", ["partitions", "drift", "weekly"])
@@ -61,7 +83,10 @@ def test_a_days_partition_is_forecast_once_it_is_complete(environment: str, lake
     sandbox = Sandbox(USERS / "partitions", environment=environment)
     parts = [f"{lake}/sales/day=2026-01-04/region={region}/part%200.parquet" for region in ("eu", "us")]
     for part in parts:
-        assert [outcome.result for outcome in sandbox.drop(part, b"PAR1")] == ["deferred"]
+        assert [outcome.result for outcome in sandbox.drop(part, sales(3))] == ["deferred"]
+    cut = f"{lake}/sales/day=2026-01-04/region=uk/part%200.parquet"
+    [outcome] = sandbox.drop(cut, sales(3)[:-100])
+    assert (outcome.result, outcome.verdicts[-1]) == ("rejected", CUT_OFF)
     sandbox.drop(f"{lake}/sales/day=2026-01-04/_SUCCESS", b"")
     [run] = sandbox.runs()
     assert (run.members, run.parameters["day"]) == (2, "2026-01-04")
@@ -69,6 +94,25 @@ def test_a_days_partition_is_forecast_once_it_is_complete(environment: str, lake
     bucket, name = run.parameters["files"].removeprefix(root.rpartition("/")[0] + "/").split("/", 1)
     written = b"".join(sandbox.objects.read(bucket, name, limit=1000)).decode()
     assert read(written).uris == tuple(parts)
+
+
+@pytest.mark.parametrize(
+    ("parts", "results", "rows", "said"),
+    [
+        ([sales(3, shop=None), sales(5)], ["rejected", "deferred"], 5, "marker"),
+        ([sales(2), sales(2)], ["deferred", "deferred"], 4, "too_few_rows"),
+    ],
+)
+def test_what_the_footers_say_decides(parts: list[bytes], results: list[str], rows: int, said: str) -> None:
+    sandbox = Sandbox(USERS / "partitions", environment="google")
+    folder = "gs://acme-dev-lake/tables/sales/day=2026-01-04"
+    outcomes = [sandbox.drop(f"{folder}/{number}.parquet", part) for number, part in enumerate(parts)]
+    assert [outcome.result for [outcome] in outcomes] == results
+    [outcome] = sandbox.drop(f"{folder}/_SUCCESS", b"")
+    assert outcome.window is not None
+    window = sandbox.journal.window(outcome.window)
+    assert (window["rows"], window["verdicts"][-1]["code"]) == (rows, said)
+    assert len(sandbox.runs()) == (said == "marker")
 
 
 def test_drift_retrains_and_only_drift() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Final
 
+from tests.benchmarks.backlog import BACKLOG
 from tests.benchmarks.burst import BURST
 from tests.benchmarks.checking import CHECKING, LOADING
 from tests.benchmarks.cold_start import COLD_START
 from tests.benchmarks.decode import DECODE
 from tests.benchmarks.emulator import EMULATOR
+from tests.benchmarks.exactly_once import EXACTLY_ONCE
 from tests.benchmarks.fuzz import FUZZ
 from tests.benchmarks.hostile import HOSTILE
 from tests.benchmarks.ledger import LEDGER
@@ -31,7 +33,9 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = {
     "hostile": HOSTILE,
     "ledger": LEDGER,
     "burst": BURST,
+    "exactly_once": EXACTLY_ONCE,
     "tick": TICK,
+    "backlog": BACKLOG,
     "cold_start": COLD_START,
     "emulator": EMULATOR,
 }
@@ -46,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if wanted.name == "list":
         for name, benchmark in BENCHMARKS.items():
             sizes = " ".join(map(str, benchmark.sizes))
-            print(f"{name:<12}{benchmark.line} (SIZE: {benchmark.unit}, {sizes})")
+            print(f"{name:<14}{benchmark.line} (SIZE: {benchmark.unit}, {sizes})")
         return
     if wanted.name == "all" and wanted.sizes:
         parser.error("sizes mean something else to each benchmark: give them with one NAME")

@@ -61,7 +61,17 @@ def run(sizes: Sequence[int]) -> Report:
             (f"{it.events:,}", it.runs, it.members, it.operations, it.arriving / it.events * 1e6, it.closing * 1e3, mib)
             for it, mib in table
         ],
-        data={"bursts": [_told(it, mib) for it, mib in zip(bursts, peaks, strict=True)]},
+        data={
+            "events": sum(it.events for it in bursts),
+            "deliveries": sum(it.events for it in bursts),
+            "kills": 0,
+            "runs": sum(it.runs for it in bursts),
+            "lost": sum(it.events - it.members for it in bursts),
+            "doubled": sum(it.runs - 1 for it in bursts),
+            "ledger_ops_per_event": max(it.operations for it in bursts),
+            "elapsed_s": sum(it.arriving + it.closing for it in bursts),
+            "bursts": [_told(it, mib) for it, mib in zip(bursts, peaks, strict=True)],
+        },
         targets=[
             Target("ledger operations an event", max(it.operations for it in bursts), 4.1),
             Target("runs of a burst", max(it.runs for it in bursts), 1),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -63,6 +64,7 @@ DIRECT: Final = Trigger(
     concurrency=Concurrency(limit=1_000_000),
     launch=PipelineLaunch(pipeline="train", parameters={"what": "${{ event.message.json.id }}"}),
 )
+ONE_AT_A_TIME: Final = replace(DIRECT, name="one-at-a-time", concurrency=Concurrency(limit=1))
 
 
 class Scene:

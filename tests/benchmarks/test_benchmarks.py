@@ -8,6 +8,7 @@ from tests.benchmarks import cold_start
 from tests.benchmarks.__main__ import BENCHMARKS, main
 from tests.benchmarks.report import as_json
 
+FATE = {"events", "deliveries", "kills", "runs", "lost", "doubled", "ledger_ops_per_event", "elapsed_s"}
 KEYS = {
     "matching": {"us_per_event", "shapes", "growth", "hostile"},
     "loading": {"load_ms", "first_event_ms"},
@@ -16,7 +17,9 @@ KEYS = {
     "hostile": {"ms", "worst"},
     "fuzz": {"executions", "findings", "peak_rss_mb"},
     "ledger": {"per_second", "operations"},
-    "burst": {"bursts"},
+    "burst": FATE | {"bursts"},
+    "exactly_once": FATE | {"ledgers"},
+    "backlog": {"notes"},
     "tick": {"notes", "idle_operations"},
     "emulator": {"ready_ms", "drop_to_launch_ms"},
     "cold_start": {"rounds", "ms", "ratios"},

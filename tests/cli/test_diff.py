@@ -12,7 +12,7 @@ from retrigger.handlers.adapters.sqlite import SqliteRecords
 from retrigger.handlers.ledger import Claim, Ledger
 from retrigger.triggers.event import FIRED, Event, Object, Schedule
 from tests.cli.conftest import PROJECT, REQUESTS, TABLES, TEMPLATE, retrigger, uploaded, write_project
-from tests.cli.test_explain import BLOB, SECTION_6, message
+from tests.cli.test_explain import ANNOUNCED, BLOB, SECTION_6, message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -333,3 +333,19 @@ def test_people_see_the_first_differences_and_programs_all(project: Path, change
     shown = [line for line in called.out.splitlines() if line.startswith("lost ")]
     assert (len(shown), "… and more; --format json has them all\n" in called.out) == (200, True)
     assert len(lines_of(source, project, none)[1]) == 205
+
+
+def test_a_message_that_names_objects_by_another_expression_is_a_changed_launch(
+    changed: Change, tmp_path: Path, write: Write
+) -> None:
+    old = write_project(tmp_path / "old", {"triggers/requests.yaml": ANNOUNCED})
+    new = changed({"triggers/requests.yaml": ANNOUNCED.replace("json.files", "json.more")})
+    named = [f"gs://acme-dev-landing/churn/dt={day}/a.csv" for day in (1, 2)]
+    sent = write("events/m.json", message({"files": named[:1], "more": named}))
+    called = retrigger("diff", new, "--from", sent, "--old", old, "--format", "json")
+    (line, summary) = called.lines
+    assert (called.code, line["difference"], summary["summary"]["changed"]) == (1, "changed", 1)
+    assert line["changes"]["names"] == {
+        "old": [[named[0], "deferred", "1"]],
+        "new": [[named[0], "deferred", "1"], [named[1], "deferred", "2"]],
+    }

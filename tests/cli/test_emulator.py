@@ -27,6 +27,14 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.xdist_group("emulator of the command line")
 
 DAY = "gs://acme-dev-landing/churn/dt=2026-11-20"
+ANNOUNCED = """\
+name: announced
+source:
+  - object: {in: landing, match: "churn/dt={dt}/*.csv"}
+  - message: {in: requests, joins: window, members: event.message.json.files}
+admit: {window: {key: match.dt, quiet: 10m}}
+launch: {pipeline: train, parameters: {data: "${{ window.folder }}"}}
+"""
 
 
 def until(look: Callable[[], Any], timeout: float = 15) -> Any:
@@ -324,3 +332,28 @@ class TestForeground:
             os.kill(functions, 0)
         assert [run["trigger"] for run in listed(state, "runs")] == ["requests"]
         assert retrigger("status", "--state", state).code == 1
+
+
+def test_what_a_message_names_is_looked_up_in_the_store_and_is_what_the_store_announced(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "project", {"triggers/tables.yaml": ANNOUNCED})
+    laptop = project / ".retrigger"
+    called = retrigger("up", "--project", project, "--detach")
+    assert called.code == 0, called.err
+    try:
+        files = [tmp_path / name for name in ("a.csv", "b c+ü.csv")]
+        for file in files:
+            file.write_text("x,y\n1,2\n")
+        assert on(laptop, "drop", *files, f"{DAY}/").code == 0
+        uris = [f"{DAY}/{file.name}" for file in files]
+        until(lambda: len(listed(laptop, "events", trigger="announced", kind="object")) == 2)
+        (sent,) = on(laptop, "publish", "requests", json.dumps({"files": uris}), "--format", "json").lines
+        (message,) = until(lambda: listed(laptop, "events", trigger="announced", kind="message"))
+        assert (message["id"], message["verdicts"][0]["reason"]) == (sent["id"], "of its objects: 2 taken")
+        assert on(laptop, "publish", "requests", json.dumps({"files": [f"{DAY}/missing.csv"]})).code == 0
+        (missing,) = until(lambda: listed(laptop, "events", trigger="announced", result="rejected"))
+        assert missing["verdicts"][0]["reason"] == "object 1 is not there"
+        assert on(laptop, "clock", "advance", "11m").code == 0
+        (run,) = until(lambda: listed(laptop, "runs", trigger="announced"))
+        assert run["members"] == 2  # announced and named: one claim each
+    finally:
+        assert retrigger("down", "--state", laptop).code == 0

@@ -49,6 +49,7 @@ def test_a_message_is_explained_down_to_the_request(project: Path, write: Write)
         "window_key": None,
         "saw": {"event.message.json.id": '"r1"'},
         "verdicts": [],
+        "members": [],
         "not_checked": [],
         "waits": None,
         "parameters": {"data": "gs://acme-dev-landing/x/", "seconds": "5"},
@@ -227,3 +228,48 @@ def test_the_example_of_the_design_is_explained_in_both_of_its_environments(
     assert found["verdicts"][-1]["code"] == told[1]
     shown = retrigger("explain", payload, "--project", SECTION_6, "--env", environment).out
     assert ("not launchable yet by this version" in shown, f"{landing}/{DAY}/" in shown) == (not launches, True)
+
+
+ANNOUNCED = """\
+name: announced
+source:
+  - object: {in: landing, match: "churn/dt={dt}/*.csv", filter: event.object.name != "churn/dt=2/no.csv"}
+  - message: {in: requests, joins: window, members: event.message.json.files}
+admit:
+  window: {key: match.dt, until: {object: "churn/dt={dt}/_SUCCESS"}, max_wait: 2h}
+launch: {pipeline: train, parameters: {data: "${{ window.manifest }}"}}
+"""
+
+
+def announcing(*names: str) -> dict[str, Any]:
+    return message({"files": [f"gs://acme-dev-landing/churn/{name}" for name in names]})
+
+
+def test_of_a_message_that_names_objects_each_of_them_is_explained(tmp_path: Path, write: Write) -> None:
+    project = write_project(tmp_path / "announced", {"triggers/requests.yaml": ANNOUNCED})
+    asked = write("m.json", announcing("dt=1/a.csv", "dt=2/no.csv", "dt=2/b.csv", "dt=1/_SUCCESS"))
+    called = retrigger("explain", asked, "--project", project, "--format", "json")
+    (told,) = called.lines
+    assert (called.code, told["result"], [it["code"] for it in told["verdicts"]][:1]) == (0, "launched", ["joined"])
+    uri = "gs://acme-dev-landing/churn"
+    assert [(it["uri"], it["result"], it["window_key"]) for it in told["members"]] == [
+        (f"{uri}/dt=1/a.csv", "deferred", "1"),
+        (f"{uri}/dt=2/no.csv", "ignored", None),
+        (f"{uri}/dt=2/b.csv", "deferred", "2"),
+        (f"{uri}/dt=1/_SUCCESS", "deferred", "1"),
+    ]
+    assert [it["code"] for it in told["members"][1]["verdicts"]] == ["filter_false"]
+    assert told["not_checked"] == ["whether the objects that it names are there (each is taken to be, with 1 MiB)"]
+    shown = retrigger("explain", asked, "--project", project)
+    assert "gs://acme-dev-landing/churn/dt=2/b.csv: deferred, window key 2" in shown.out
+    assert "filter_false" in shown.out
+
+
+def test_of_many_objects_ten_are_shown_and_of_a_wrong_message_none(tmp_path: Path, write: Write) -> None:
+    project = write_project(tmp_path / "announced", {"triggers/requests.yaml": ANNOUNCED})
+    asked = write("m.json", announcing(*(f"dt=1/{number}.csv" for number in range(12))))
+    assert "and 2 more" in retrigger("explain", asked, "--project", project).out
+    wrong = retrigger("explain", write("w.json", announcing("a.csv")), "--project", project, "--format", "json")
+    (told,) = wrong.lines
+    assert (wrong.code, told["result"], told["members"], told["not_checked"]) == (1, "rejected", [], [])
+    assert [it["code"] for it in told["verdicts"]] == ["bad_members"]

@@ -13,11 +13,12 @@ from retrigger.handlers.letters import letters
 from retrigger.handlers.ports import JobStatus
 from retrigger.handlers.replay import Plan, Replay
 from retrigger.triggers.errors import Refused, Unavailable
-from retrigger.triggers.spec import Column, Concurrency, MessageSource, ObjectCheck, OnFailure, WindowRule
+from retrigger.triggers.spec import Column, Concurrency, MessageSource, ObjectCheck, ObjectSource, OnFailure, WindowRule
 from tests.handlers.protocol.bench import BAD, MINUTE, Bench
 from tests.handlers.protocol.scenes import trigger
 
 if TYPE_CHECKING:
+    from retrigger.triggers.event import Json
     from retrigger.triggers.spec import Trigger
 
 AT_ONCE = WindowRule(key="match.k")
@@ -329,6 +330,28 @@ def test_an_event_that_is_decided_anew_never_stays_open(changed: Trigger, code: 
     [event] = [it for it in bench.journal.events() if it.verdicts]
     assert (event.result, [it["code"] for it in event.verdicts]) == ("rejected", [code])
     assert len(bench.runs()) == (code == "identity_changed")
+
+
+def test_a_message_that_named_a_missing_object_joins_once_it_is_there() -> None:
+    named = replace(
+        trigger(AT_ONCE),
+        sources=(
+            ObjectSource(store="landing", match="{k}/*.csv"),
+            MessageSource(channel="requests", members="event.message.json.files"),
+        ),
+    )
+    bench = Bench(named)
+    body: Json = {"files": ["gs://landing/a/1.csv", "gs://landing/a/2.csv"]}
+    bench.landed("a/1.csv")
+    assert bench.publish("m", body) == "rejected"
+    bench.landed("a/2.csv")
+    assert bench.publish("m", body) == "duplicate"
+    [event] = bench.journal.events()
+    assert [plan.action for plan in replay(bench, event.id)] == ["decide"]
+    bench.advance(3 * MINUTE)
+    assert bench.members() == [["a/1.csv", "a/2.csv"]]
+    [plan] = [plan for plan in replay(bench, event.id) if plan.subject == "topics/requests"]
+    assert (plan.action, "the objects that it names joined" in plan.reason) == ("leave", True)
 
 
 def test_an_event_whose_trigger_is_gone_is_a_dead_letter_and_can_be_tried_again() -> None:

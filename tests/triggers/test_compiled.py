@@ -64,7 +64,14 @@ object_sources = st.builds(
     key=st.none() | text,
     parameters=parameters,
 )
-message_sources = st.builds(MessageSource, channel=text, schema=jsons, filter=st.none() | text, parameters=parameters)
+message_sources = st.builds(
+    MessageSource,
+    channel=text,
+    schema=jsons,
+    filter=st.none() | text,
+    parameters=parameters,
+    members=st.none() | text,
+)
 schedule_sources = st.builds(
     ScheduleSource, cron=text, timezone=text, late_at_most=st.none() | durations, parameters=parameters
 )

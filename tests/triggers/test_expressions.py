@@ -124,9 +124,9 @@ def test_what_is_wrong_is_said_when_it_is_compiled(source: str, code: str, colum
 
 
 def test_the_result_must_be_of_the_type_that_is_asked_for() -> None:
-    assert compile_expression("event.message.json.ok", VARIABLES, result="bool").type == "dyn"
+    assert compile_expression("event.message.json.ok", VARIABLES, result=("bool",)).type == "dyn"
     with pytest.raises(ExpressionError, match="this is a int, a bool is needed") as refused:
-        compile_expression("event.object.size", VARIABLES, result="bool")
+        compile_expression("event.object.size", VARIABLES, result=("bool",))
     assert refused.value.code == "wrong_type"
 
 

@@ -181,6 +181,10 @@ class Gcp(Shared):
     )
     pipelines: dict[Name, Pipeline] = Field(default={}, description="The compiled pipelines.")
     endpoints: dict[Name, VertexEndpoint] = Field(default={}, description="Ids of endpoints.")
+    outbox: Name | None = Field(
+        default=None,
+        description="The channel (a topic) on which outcomes and the ends of runs leave as CloudEvents; default: none.",
+    )
 
 
 class Azure(Shared):

@@ -40,7 +40,6 @@ class ObjectSource(Model):
         default=None, description="What makes two deliveries the same occurrence; default: the event's own identity."
     )
     parameters: Parameters = Field(default={}, description="Override the launch's parameters.")
-    joins: Later = Field(default=None, description="Not supported yet.")
 
 
 class MessageSource(Model):
@@ -55,8 +54,23 @@ class MessageSource(Model):
         default=None, description="What makes two deliveries the same occurrence; default: the event's own identity."
     )
     parameters: Parameters = Field(default={}, description="Override the launch's parameters.")
-    joins: Later = Field(default=None, description="Not supported yet.")
-    members: Later = Field(default=None, description="Not supported yet.")
+    joins: Literal["window"] | None = Field(
+        default=None, description="The objects that `members` names join their windows; the message launches nothing."
+    )
+    members: Expression | None = Field(
+        default=None, description="With `joins`: the URI of an object, or a list of up to 1,000 of them."
+    )
+
+    @model_validator(mode="after")
+    def _joining(self) -> MessageSource:
+        if self.joins and not self.members:
+            raise PydanticCustomError("missing_key", "has `joins` without `members`: say which objects it names")
+        if self.members and not self.joins:
+            raise PydanticCustomError("missing_key", "has `members` without `joins`: write `joins: window`")
+        if self.joins and self.parameters:
+            told = "launches nothing, since it has `joins`: leave its `parameters` out"
+            raise PydanticCustomError("unused_key", told)
+        return self
 
 
 class ScheduleSource(Model):
@@ -125,8 +139,10 @@ _Type = Literal["str", "int", "float", "bool", "date", "datetime"]
 class ColumnShape(Model):
     """What the cells of a column must be."""
 
-    type: _Type = Field(default="str", description="The type of every cell that is not empty.")
-    one_of: list[str] = Field(default=[], max_length=10_000, description="The only texts that a cell may hold.")
+    type: _Type = Field(default="str", description="The type of every value that is not empty.")
+    one_of: list[str] = Field(
+        default=[], max_length=10_000, description="The only texts that a value may be; not for Parquet."
+    )
 
     @model_validator(mode="after")
     def _texts(self) -> ColumnShape:
@@ -141,15 +157,13 @@ Column = Annotated[ColumnShape, BeforeValidator(_column, json_schema_input_type=
 class ObjectCheck(Model):
     """The data gate: what every object must satisfy."""
 
-    format: Annotated[Literal["csv"], NotYet(("jsonl", "parquet"))] = Field(
-        default="csv", description="How the object is read."
-    )
+    format: Literal["csv", "jsonl", "parquet"] = Field(default="csv", description="How the object is read.")
     columns: dict[str, Column] = Field(default={}, description="Column name to type, or to `{one_of: [...]}`.")
     max_null_ratio: float | None = Field(
-        default=None, ge=0, le=1, description="The share of a column's cells that may be empty."
+        default=None, ge=0, le=1, description="The share of a column's values that may be empty."
     )
-    min_rows: Count | None = Field(default=None, description="At least so many rows below the header.")
-    max_rows: Count | None = Field(default=None, description="At most so many rows below the header.")
+    min_rows: Count | None = Field(default=None, description="At least so many rows of data.")
+    max_rows: Count | None = Field(default=None, description="At most so many rows of data.")
     max_bytes: Size | None = Field(default=None, description="The object's size at most, such as `2GiB`.")
 
 

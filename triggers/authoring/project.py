@@ -51,6 +51,13 @@ class Authored:
         for number, source in enumerate(self.trigger.sources):
             yield ("source", number, _KEYS[type(source)]), source
 
+    @property
+    def launching(self) -> Iterator[tuple[At, Source]]:
+        """The sources whose events launch, and where they stand: all but messages that only name objects."""
+        for at, source in self.sources:
+            if not (isinstance(source, MessageSource) and source.members is not None):
+                yield at, source
+
     def asked(self, at: At, source: Source) -> dict[str, tuple[At, Json]]:
         """What is launched for the source at `at`: its parameters over the launch's values, each with its place."""
         return {

@@ -54,7 +54,7 @@ def environment(
     )
     if isinstance(file, environments.Gcp):
         pipelines = {key: _vertex_pipeline(one, templates[key]) for key, one in file.pipelines.items()}
-        return replace(shared, project=file.project, location=file.location, pipelines=pipelines)
+        return replace(shared, project=file.project, location=file.location, pipelines=pipelines, outbox=file.outbox)
     pipelines = {key: _azure_pipeline(one, templates[key]) for key, one in file.pipelines.items()}
     return replace(shared, workspace=file.workspace, pipelines=pipelines)
 
@@ -121,6 +121,7 @@ def _source(entry: models.Source, documents: Mapping[str, Json]) -> spec.Source:
             filter=entry.message.filter,
             key=entry.message.key,
             parameters=_parameters(entry.message.parameters),
+            members=entry.message.members,
         )
     if entry.lifecycle:
         return spec.LifecycleSource(

@@ -53,7 +53,7 @@ ATTRIBUTES = (
 )
 """The attributes that Cloud Storage gives a notification."""
 _NOTIFIED_AS = {kind: event_type for event_type, kind in _NOTIFICATIONS.items()}
-_MAX_NAME = 1024  # bytes of UTF-8, the store's own limit
+MAX_NAME = 1024  # bytes of UTF-8, the store's own limit
 
 
 def from_cloudevent(envelope: Envelope, now: datetime | None) -> Event:
@@ -155,7 +155,7 @@ def _object(resource: Mapping[str, Json], change: Change) -> Object:
     generation = count(resource, "generation", where)
     if generation is None:
         raise Malformed("The object has no generation; send the event with it.", code="missing_field")
-    if "/" in bucket or len(name.encode()) > _MAX_NAME:
+    if "/" in bucket or len(name.encode()) > MAX_NAME:
         raise Malformed("No bucket's name has a slash, no object's more than 1,024 bytes.", code="bad_field")
     size = count(resource, "size", where)
     return Object(

@@ -42,6 +42,19 @@ def test_a_range_that_is_not_honoured_is_cut_here(objects: GcsObjects, loopback:
     assert b"".join(objects.read("bkt", "o", limit=100_000)) == b"x" * 100_000
 
 
+def test_a_range_from_the_middle(objects: GcsObjects, loopback: Loopback) -> None:
+    loopback.reply(206, b"cd")
+    assert b"".join(objects.read("bkt", "o", start=2, limit=4)) == b"cd"
+    assert [seen.headers["range"] for seen in loopback.requests] == ["bytes=2-5"]
+
+
+def test_the_middle_of_an_object_that_the_service_unpacks_is_refused(objects: GcsObjects, loopback: Loopback) -> None:
+    loopback.reply(200, b"abcd")
+    with pytest.raises(Refused, match=r"stored with Content-Encoding: gzip; store it without") as caught:
+        list(objects.read("bkt", "o", start=2, limit=4))
+    assert caught.value.code == "stored_compressed"
+
+
 def test_an_empty_object_has_no_chunks(objects: GcsObjects, loopback: Loopback) -> None:
     loopback.reply(416)
     assert list(objects.read("bkt", "o", limit=4)) == []
@@ -58,6 +71,33 @@ def test_a_transfer_that_breaks_off_is_not_taken_for_the_end(objects: GcsObjects
     loopback.break_off(b"half")
     with pytest.raises(Unavailable):
         list(objects.read("bkt", "o", limit=100))
+
+
+def test_one_object_is_asked_for_as_its_events_have_it(objects: GcsObjects, loopback: Loopback) -> None:
+    stored = {"name": NASTY, "generation": "17", "size": "5", "crc32c": "AAAA==", "contentType": "text/csv"}
+    loopback.reply(200, {**stored, "timeCreated": "2026-11-20T10:00:00.123Z"})
+    assert objects.stat("bkt", NASTY) == ObjectStat(
+        name=NASTY,
+        version="17",
+        size=5,
+        checksum="crc32c:AAAA==",
+        content_type="text/csv",
+        written=datetime(2026, 11, 20, 10, 0, 0, 123_000, tzinfo=UTC),
+    )
+    (seen,) = loopback.requests
+    assert (seen.method, seen.path) == (
+        "GET",
+        f"/storage/v1/b/bkt/o/{QUOTED}?fields=name%2Cgeneration%2Csize%2Ccrc32c%2CcontentType%2CtimeCreated",
+    )
+
+
+@pytest.mark.parametrize(("status", "error"), [(403, Refused), (503, Unavailable), (429, Unavailable)])
+def test_a_store_that_does_not_say_is_no_store_without_the_object(
+    objects: GcsObjects, loopback: Loopback, status: int, error: type[Exception]
+) -> None:
+    loopback.reply(status)
+    with pytest.raises(error):
+        objects.stat("bkt", "o")
 
 
 def test_a_listing_goes_through_all_pages(objects: GcsObjects, loopback: Loopback) -> None:
@@ -129,6 +169,9 @@ def test_on_the_emulators_store(api: GoogleApi, tmp_path: Path) -> None:
         version = listed[NASTY].version
         assert {name: stat.size for name, stat in listed.items()} == {NASTY: 10, "empty": 0, "🚀/x": 1}
         assert b"".join(objects.read("bkt", NASTY, version=version, limit=4)) == b"0123"
+        assert b"".join(objects.read("bkt", NASTY, start=7, limit=2)) == b"78"
+        assert b"".join(objects.read("bkt", NASTY, start=7, limit=9)) == b"789"
+        assert b"".join(objects.read("bkt", NASTY, start=10, limit=9)) == b""
         assert b"".join(objects.read("bkt", "empty", limit=4)) == b""
         with pytest.raises(Refused) as caught:
             list(objects.read("bkt", NASTY, version="1", limit=4))

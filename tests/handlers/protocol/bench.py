@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from retrigger.handlers.outcome import Outcome
-    from retrigger.handlers.ports import Entry, Job, Record
+    from retrigger.handlers.ports import Entry, Job, ObjectStat, Record
     from retrigger.triggers.errors import RetriggerError
     from retrigger.triggers.event import Json
     from retrigger.triggers.spec import Environment, Trigger
@@ -43,6 +43,7 @@ class SteppedRecords:
         self._records = MemoryRecords(clock)
         self._meanwhile: dict[tuple[Operation, str], Callable[[], object]] = {}
         self.counted: Counter[Operation] = Counter()
+        self.before_each: Callable[[], object] = lambda: None
 
     def meanwhile(self, operation: Operation, prefix: str, act: Callable[[], object]) -> None:
         """`act` once, just before the next such operation is done."""
@@ -73,6 +74,7 @@ class SteppedRecords:
 
     def _step(self, operation: Operation, key: str) -> None:
         self.counted[operation] += 1
+        self.before_each()
         for wanted, prefix in list(self._meanwhile):
             if wanted == operation and key.startswith(prefix):
                 self._meanwhile.pop((wanted, prefix))()
@@ -96,15 +98,25 @@ class MoodyLauncher(MemoryLauncher):
 
 
 class LookedAtObjects(MemoryObjects):
-    """MemoryObjects in which something may happen while a file is being read."""
+    """MemoryObjects in which something may happen while a file is being read, or looked up."""
 
     def __init__(self) -> None:
         super().__init__()
         self.while_reading: Callable[[], object] = lambda: None
+        self.while_looking: Callable[[], object] = lambda: None
 
-    def read(self, bucket: str, name: str, *, version: str | None = None, limit: int) -> Iterator[bytes]:
+    def read(
+        self, bucket: str, name: str, *, version: str | None = None, start: int = 0, limit: int
+    ) -> Iterator[bytes]:
         self.while_reading()
-        yield from super().read(bucket, name, version=version, limit=limit)
+        yield from super().read(bucket, name, version=version, start=start, limit=limit)
+
+    def stat(self, bucket: str, name: str) -> ObjectStat | None:
+        self.while_looking()
+        return super().stat(bucket, name)
+
+    def remove(self, bucket: str, name: str) -> None:
+        del self._objects[bucket, name]
 
 
 class Bench:

@@ -6,7 +6,7 @@ import random
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, get_args
 
-from retrigger.triggers.event import Event, Message, Object
+from retrigger.triggers.event import Event, Message
 from retrigger.triggers.launches import PipelineLaunch
 from retrigger.triggers.spec import (
     Channel,
@@ -24,12 +24,14 @@ from retrigger.triggers.spec import (
     Trigger,
     WindowRule,
 )
-from tests.handlers.protocol.world import BAD, GOOD, START, Operation, Scene
+from tests.handlers.protocol.world import BAD, GOOD, START, Operation, Scene, landed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Style = Literal["mixed", "honest", "tight", "quiet", "late", "stormy", "operated"]
+    from retrigger.triggers.event import Json
+
+Style = Literal["mixed", "honest", "tight", "quiet", "late", "stormy", "named", "operated"]
 
 
 def environment(*, running: int | None = None) -> Environment:
@@ -40,27 +42,23 @@ def environment(*, running: int | None = None) -> Environment:
         location="l",
         ledger="memory",
         stores={"landing": Store(kind="gcs", bucket="landing")},
-        channels={"requests": Channel(address="topics/requests")},
+        channels={
+            "requests": Channel(address="topics/requests"),
+            "announcements": Channel(address="topics/announcements"),
+        },
         pipelines={"train": Pipeline(template="sha", root="gs://root")},
         limits=Limits(running=running),
     )
 
 
-def landed(name: str, at_ms: int) -> Event:
-    return Event(
-        id=name,
-        source="//storage",
-        type="finalized",
-        time=START + timedelta(milliseconds=at_ms),
-        subject=None,
-        payload=Object(
-            store="gcs", account=None, bucket="landing", name=name, version="1", size=6, uri=f"gs://landing/{name}"
-        ),
-    )
-
-
 def message(name: str) -> Event:
     payload = Message(channel="topics/requests", id=name, json={"what": name})
+    return Event(id=name, source="//pubsub", type="message", time=START, subject=None, payload=payload)
+
+
+def naming(name: str, objects: Sequence[str]) -> Event:
+    files: list[Json] = [f"gs://landing/{it}" for it in objects]
+    payload = Message(channel="topics/announcements", id=name, json={"files": files})
     return Event(id=name, source="//pubsub", type="message", time=START, subject=None, payload=payload)
 
 
@@ -70,6 +68,7 @@ def trigger(rule: WindowRule, *, gated: bool = False, **parts: object) -> Trigge
         sources=(
             ObjectSource(store="landing", match="{k}/*.csv"),
             MessageSource(channel="requests", parameters={"what": "${{ event.message.json.what }}"}),
+            MessageSource(channel="announcements", members="event.message.json.files"),
         ),
         launch=PipelineLaunch(pipeline="train", parameters={"what": "${{ match.k }}"}),
         window=rule,
@@ -82,8 +81,9 @@ def scene(seed: int, style: Style) -> Scene:
     """A scene of a style.
 
     `honest`: batches land before their marker. `tight`: hard on carry-over. `quiet`: no markers. `late`: markers come
-    just when patience ends. `stormy`: every file is looked into, and the ledger is often away. `operated`: operators
-    replay and cancel, several at once.
+    just when patience ends. `stormy`: every file is looked into, and the ledger is often away. `named`: messages name
+    the files of a batch, some of which the store announces too. `operated`: operators replay and cancel,
+    several at once.
     """
     chance = random.Random(f"scene {seed}")
     rule = _rule(chance, style)
@@ -145,18 +145,29 @@ def _batches(
 ) -> None:
     now = chance.randint(0, 20_000)
     for batch in range({"honest": 1, "tight": 8}.get(style, chance.choice([1, 2, 3]))):
-        first = now
+        first, landed_here = now, list[str]()
         for number in range(chance.randint(1 if style == "honest" else 0, {"late": 1, "tight": 2}.get(style, 4))):
             now += chance.randint(0, 3_000)
             name = f"{key}/{batch}-{number}.csv"
             objects[name] = (now, BAD if gated and chance.random() < 0.2 else GOOD)
-            events.append((now, landed(name, now)))
+            landed_here.append(name)
+            if style != "named" or chance.random() < 0.4:
+                events.append((now, landed(name, now)))
         if rule.until is not None and (style == "honest" or chance.random() < 0.8):
             at_ms = _marker_comes(chance, style, first, now, rule)
             name = f"{key}/{batch}_DONE"
             objects[name] = (at_ms, b"")
             events.append((at_ms, landed(name, at_ms)))
+        if style == "named" and landed_here:
+            events += _announcements(chance, f"{key}/{batch}", landed_here, now)
         now += chance.randint(0, {"tight": 120_000, "stormy": 10_000}.get(style, 300_000))
+
+
+def _announcements(chance: random.Random, name: str, objects: list[str], now: int) -> list[tuple[int, Event]]:
+    """All of them by one message, and some again by another."""
+    again = chance.sample(objects, chance.randint(1, len(objects)))
+    named = [objects, again] if chance.random() < 0.3 else [objects]
+    return [(now + chance.randint(0, 3_000), naming(f"{name}-{at}", names)) for at, names in enumerate(named)]
 
 
 def _marker_comes(chance: random.Random, style: Style, first: int, last: int, rule: WindowRule) -> int:

@@ -14,9 +14,10 @@ import pytest
 
 from retrigger.handlers.admit import Admission
 from retrigger.handlers.carrying import Carrying
-from retrigger.handlers.claims import Claims, outcome
+from retrigger.handlers.claims import Claims, outcome, recorded
 from retrigger.handlers.core import Core
 from retrigger.handlers.gathering import Gathering
+from retrigger.handlers.joining import Joining
 from retrigger.handlers.judging import Judging
 from retrigger.handlers.ledger import Claim, Ledger, Stored
 from retrigger.handlers.tick import Tick
@@ -97,6 +98,22 @@ class LiveBeforeNote(Windows):
 
     def _note(self, window: WindowId, trigger: str, at_ms: int) -> None:
         """Not yet."""
+
+
+# what a message names
+
+
+class StrikesOffFirst(Joining):
+    """The message's claim is settled, and then its objects join."""
+
+    def go_on(self, arrival: Arrival, name: str, stored: Stored[Claim]) -> Outcome:
+        del name
+        joins: Any = stored.value.joins
+        settled = replace(stored.value, state="joined", joins={**joins, "left": []})
+        if self.ledger.claims.swap(stored, settled) is not None:
+            for payload in joins["left"]:
+                self._join(arrival, payload)
+        return recorded(arrival, stored, "deferred")
 
 
 # markers
@@ -319,6 +336,7 @@ NAIVE = {
     "resume only open claims": Naive(Parts(core=ResumesOnlyOpenClaims), "LOST", "stormy", range(30, 120)),
     "acknowledge without a note": Naive(Parts(ledger=AcknowledgesUnnoted), "LOST|NOT ENDED|STUCK", "stormy", range(20)),
     "live before its note": Naive(Parts(windows=LiveBeforeNote), "LOST|NOT ENDED|STUCK", "late", range(60)),
+    "strike off before joining": Naive(Parts(joining=StrikesOffFirst), "LOST", "named", range(60)),
     "a marker's duplicate is acknowledged": Naive(
         Parts(gathering=MarkerDuplicateAcks), "MARKER LOST", "late", range(80)
     ),

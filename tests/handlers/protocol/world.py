@@ -23,6 +23,7 @@ from retrigger.handlers.claims import Claims
 from retrigger.handlers.control import cancel
 from retrigger.handlers.core import Core
 from retrigger.handlers.gathering import Gathering
+from retrigger.handlers.joining import Joining
 from retrigger.handlers.judging import Judging
 from retrigger.handlers.ledger import MAX_CARRIES, Ledger, Pause, to_ms
 from retrigger.handlers.ports import JobStatus, ObjectStat, Request
@@ -84,6 +85,19 @@ class Scene:
     operators: list[tuple[int, Operation]] = field(default_factory=list)
 
 
+def landed(name: str, at_ms: int) -> Event:
+    return Event(
+        id=name,
+        source="//storage",
+        type="finalized",
+        time=START + timedelta(milliseconds=at_ms),
+        subject=None,
+        payload=Object(
+            store="gcs", account=None, bucket="landing", name=name, version="1", size=6, uri=f"gs://landing/{name}"
+        ),
+    )
+
+
 @dataclass(frozen=True)
 class OneTrigger:
     """A catalog of one trigger and one template."""
@@ -103,7 +117,7 @@ class AnyOrder(Ledger):
     """A tick works through what is due in any order: nothing but fairness may rest on the order."""
 
     def due_notes(self, now_ms: int) -> Iterator[Note]:
-        notes = list(super().due_notes(now_ms))
+        notes = sorted(super().due_notes(now_ms), key=lambda note: (note.first_ms, note.key))
         random.Random(self.nonce()).shuffle(notes)
         yield from notes
 
@@ -120,6 +134,7 @@ class Parts:
     admission: type[Admission] = Admission
     claims: type[Claims] = Claims
     gathering: type[Gathering] = Gathering
+    joining: type[Joining] = Joining
     core: type[Core] = Core
     tick: type[Tick] = Tick
 
@@ -133,6 +148,7 @@ class Parts:
         core = self.core(admission, index, lambda _: world.edge())
         core.claims = core.direct.claims = self.claims(ledger)
         core.gathering = self.gathering(admission, core.claims, lambda _: world.edge())
+        core.joining = self.joining(core.gathering, core.claims, core.joining.named, core.decide)
         return core
 
 
@@ -174,7 +190,7 @@ class World:
 
     # the scheduler
 
-    def run(self, most_steps: int = 100_000) -> None:
+    def run(self, most_steps: int = 200_000) -> None:
         """Until the world is at rest: nothing to deliver, no worker, no note. Raises Violation."""
         for _ in range(most_steps):
             self.ms += self.random.randint(1, 40)
@@ -395,6 +411,12 @@ class HostileObjects:
         assert (bucket, version) == ("landing", "1")
         yield self._world.scene.objects[name][1][:limit]
 
+    def stat(self, bucket: str, name: str) -> ObjectStat | None:
+        """Asked by threads of its worker's, which the scheduler knows nothing of: no edge."""
+        at_ms, _ = self._world.scene.objects[name]
+        assert bucket == "landing"
+        return ObjectStat(name=name, version="1", size=6) if at_ms <= self._world.ms else None
+
     def list(self, bucket: str, prefix: str) -> Iterator[ObjectStat]:
         self._world.edge()
         assert bucket == "landing"
@@ -488,6 +510,9 @@ def assert_nothing_lost_or_doubled(world: World) -> None:
         most = (MAX_CARRIES + 1 + len(world.scene.operators)) * (trigger.on_failure.retry + 1)
         _require(tried[subject] <= most, f"ENDLESS CARRY: {subject}")
     for claim in ledger.claims.list():
+        if claim.value.joins is not None:
+            settled = claim.value.state in {"joined", "rejected"} and not claim.value.joins["left"]
+            _require(settled, f"A MESSAGE JOINED BY HALVES: {claim.value.state}")
         if claim.value.state == "marker":
             assert claim.value.window is not None
             manifest = ledger.manifests.get(claim.value.window)
@@ -535,15 +560,21 @@ def _dead(world: World) -> set[str]:
 
 
 def _expected(world: World) -> dict[str, str]:
-    """Subject (flat claim name) -> `good` or `bad`, of every event that was delivered, markers aside."""
+    """Subject (flat claim name) -> `good` or `bad`, of all that was delivered or named, markers aside."""
     expected = {}
     for _, event in world.scene.deliveries:
-        name = keys.digest(world.scene.trigger.name, event.identity)
         match event.payload:
-            case Object(name=object_name) if not object_name.endswith("_DONE"):
-                expected[name] = "bad" if world.scene.objects[object_name][1] == BAD else "good"
-            case Message():
-                expected[name] = "good"
+            case Object(name=name):
+                objects = [name]
+            case Message(json={"files": list(uris)}):
+                objects = [str(uri).removeprefix("gs://landing/") for uri in uris]
+            case _:
+                objects = []
+                expected[keys.digest(world.scene.trigger.name, event.identity)] = "good"
+        for name in objects:
+            if not name.endswith("_DONE"):
+                subject = keys.digest(world.scene.trigger.name, landed(name, 0).identity)
+                expected[subject] = "bad" if world.scene.objects[name][1] == BAD else "good"
     return expected
 
 

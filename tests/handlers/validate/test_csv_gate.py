@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from retrigger.handlers.outcome import Verdict
-from retrigger.handlers.validate.csv_gate import GateReport, gate_csv
+from retrigger.handlers.validate.csv_gate import gate_csv
+from retrigger.handlers.validate.report import GateReport
 from retrigger.triggers.errors import Unavailable
 from retrigger.triggers.spec import Column, ObjectCheck
 
@@ -193,6 +194,11 @@ def test_a_header_that_does_not_come_in_time_says_nothing_of_the_data() -> None:
     with pytest.raises(Unavailable) as caught:
         gate_csv(iter([HEADER]), CHECK, size=None, deadline=lambda: True)
     assert caught.value.code == "gate_timeout"
+
+
+def test_a_limit_without_a_header_is_told() -> None:
+    report = gate_csv(iter([b"\n" * 200]), CHECK, size=1000, deadline=lambda: False, limit=100)
+    assert report == GateReport(rows=None, reasons=("the first 100 bytes hold no header",), read=100)
 
 
 def test_a_line_without_end_is_refused_without_being_held() -> None:

@@ -13,6 +13,7 @@ from retrigger.triggers.authoring.checks import (
     cron,
     duplicates,
     expressions,
+    formats,
     gaps,
     launches,
     loops,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 PROJECT_RULES = (
     cron.check,
     duplicates.check,
+    formats.check,
     gaps.check,
     message_fields.check,
     retention.check,

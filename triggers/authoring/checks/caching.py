@@ -27,7 +27,7 @@ def check(project: Project, environment: Environment) -> Iterator[Problem]:
     cached = {name for name, pipeline in environment.pipelines.items() if _is_cached(project, pipeline)}
     for one in project.authored:
         names = [name for name in pipelines_of(one.trigger.launch) if name in cached]
-        same = [at for at, source in one.sources if names and _same_each_time(one, at, source)]
+        same = [at for at, source in one.launching if names and _same_each_time(one, at, source)]
         for name in names if same else ():
             listed = ", ".join(f"{at[1]} ({at[2]})" for at in same)
             told = (

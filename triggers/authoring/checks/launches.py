@@ -33,7 +33,7 @@ def check(project: Project, environment: Environment) -> Iterator[Problem]:
         else:
             yield from _unused(one)
             yield from _without_manifest(one)
-            for _, source in one.sources:
+            for _, source in one.launching:
                 yield from _values(one, source, environment)
 
 

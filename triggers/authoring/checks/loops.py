@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from retrigger.triggers import glob
 from retrigger.triggers.launches import pipelines_of
-from retrigger.triggers.spec import ObjectSource, Store
+from retrigger.triggers.spec import MessageSource, ObjectSource, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 def check(project: Project, environment: Environment) -> Iterator[Problem]:
+    yield from _of_the_outbox(project, environment)
     roots = {name: pipeline.root for name, pipeline in environment.pipelines.items() if pipeline.root}
     woken = {address: list(_woken(project, environment, address)) for address in {*roots.values(), environment.ledger}}
     next_roots = {
@@ -32,6 +33,16 @@ def check(project: Project, environment: Environment) -> Iterator[Problem]:
         for one, at in woken[address]:
             if any(address in _reached(launched, next_roots) for launched in _written(one, roots)):
                 yield _problem(one, at, f"pipeline `{name}` in environment `{environment.name}` ({address})")
+
+
+def _of_the_outbox(project: Project, environment: Environment) -> Iterator[Problem]:
+    """Every outcome is a message there, also the outcome of that message: a filter must tell them apart."""
+    for one in project.authored:
+        for at, source in one.sources:
+            heard = isinstance(source, MessageSource) and source.channel == environment.outbox
+            if heard and source.filter is None and one.trigger.filter is None:
+                told = "This source listens to the outbox, where its own outcomes leave: give it a `filter`."
+                yield one.document.problem((*at, "in"), "loop", told)
 
 
 def _written(one: Authored, roots: Mapping[str, str]) -> set[str]:

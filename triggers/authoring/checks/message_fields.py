@@ -34,21 +34,22 @@ def check(project: Project) -> Iterator[Problem]:
 
 
 def _key(at: At) -> str | int:
-    """What the expression gives: a parameter's name, `filter` or `key`."""
+    """What the expression gives: a parameter's name, `filter`, `key` or `members`."""
     return at[at.index("parameters") + 1] if "parameters" in at else at[-1]
 
 
 def _expressions(one: Authored, at: At, source: MessageSource) -> Iterator[tuple[At, str, int, str]]:
     """Every expression that reads the source's events: its place, the text there, where it starts, and its own text."""
     trigger = one.trigger
-    own = (((*at, "filter"), source.filter), ((*at, "key"), source.key))
-    for place, text in (
-        *own,
-        (("filter",), trigger.filter),
-        (("admit", "concurrency", "key"), trigger.concurrency.key),
-    ):
+    own = [((*at, "filter"), source.filter), ((*at, "key"), source.key), ((*at, "members"), source.members)]
+    own.append((("filter",), trigger.filter))
+    if source.members is None:  # it launches
+        own.append((("admit", "concurrency", "key"), trigger.concurrency.key))
+    for place, text in own:
         if text is not None:
             yield place, text, 0, text
+    if source.members is not None:
+        return
     for standing, value in one.asked(at, source).values():
         for place, text in texts(standing, value):
             for hole in _holes(text):

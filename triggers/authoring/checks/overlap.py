@@ -51,7 +51,7 @@ def check(project: Project, environment: Environment) -> Iterator[Problem]:
     for one in project.authored:
         if one.trigger.mode != "launch":
             continue
-        for at, source in one.sources:
+        for at, source in one.launching:
             heard = _heard(environment, one, at, source)
             if heard:
                 place, listener = heard

@@ -42,7 +42,7 @@ def check(project: Project, environment: Environment) -> Iterator[Problem]:
 
 def _under_each_source(one: Authored, environment: Environment, wanted: Signature | None) -> Iterator[Problem]:
     lacking: dict[str, list[At]] = {}
-    for at, source in one.sources:
+    for at, source in one.launching:
         for problem in _combination(one, at, source, environment, wanted):
             if isinstance(problem, str):
                 lacking.setdefault(problem, []).append(at)
@@ -50,7 +50,7 @@ def _under_each_source(one: Authored, environment: Environment, wanted: Signatur
                 yield problem
     for message, places in lacking.items():
         # A parameter that no source has is missing in the launch; else it is missing where it is not.
-        everywhere = len(places) == len(one.trigger.sources)
+        everywhere = len(places) == len(list(one.launching))
         for at in [("launch", "parameters")] if everywhere else places:
             yield one.document.problem(at, "missing_parameter", message, on="key")
 
@@ -59,7 +59,7 @@ def _artifacts(
     one: Authored, launch: PipelineLaunch, environment: Environment, wanted: Signature | None
 ) -> Iterator[Problem]:
     for name, value in launch.artifacts.items():
-        for at, source in one.sources:
+        for at, source in one.launching:
             names = _names(one, source, environment)
             try:
                 told = check_value(value, names)

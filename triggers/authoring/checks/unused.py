@@ -1,4 +1,4 @@
-"""Names of retrigger.yaml that no trigger uses: left over, or misspelt where they are used.
+"""Names of retrigger.yaml that nothing uses: left over, or misspelt where they are used.
 
 A name counts as used if a trigger has it as a text of its own, wherever that stands; in a trigger file that cannot be
 understood, if its text holds the name at all.
@@ -39,6 +39,9 @@ def _used(project: Project) -> set[str]:
     used: set[str] = set()
     for one in project.authored:
         used.update(text for at, text in texts((), one.document.data) if at not in (("name",), ("description",)))
+    for at, text in texts((), project.document.data):
+        if len(at) == 3 and at[-1] == "outbox":
+            used.add(text)
     for text in project.misread:
         used.update(_WORDS.findall(text))
     return used

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.interpolation import expressions_in
-from retrigger.triggers.spec import ObjectSource
+from retrigger.triggers.spec import MessageSource, ObjectSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +23,7 @@ _ONE_URI = re.compile(r"\bwindow\.uri\b")
 
 def check(project: Project) -> Iterator[Problem]:
     for one in project.authored:
+        yield from _joining_nothing(one)
         if any(isinstance(source, ObjectSource) for source in one.trigger.sources):
             yield from _closing(one)
             yield from _one_uri(one)
@@ -67,6 +68,17 @@ def _uses_one_uri(value: Json) -> bool:
         return any(_ONE_URI.search(hole.source) for hole in expressions_in(value))
     except ExpressionError:
         return False  # told by the rule for parameters
+
+
+def _joining_nothing(one: Authored) -> Iterator[Problem]:
+    """What a message names joins as an object that was created, through an object source of the same trigger."""
+    objects = [source for source in one.trigger.sources if isinstance(source, ObjectSource)]
+    if any("created" in source.change for source in objects):
+        return
+    for at, source in one.sources:
+        if isinstance(source, MessageSource) and source.members is not None:
+            told = "What the message names joins through an object source for `created`, and there is none: add one."
+            yield one.document.problem((*at, "joins"), "joins_nothing", told, on="key")
 
 
 def _without_objects(one: Authored) -> Iterator[Problem]:

@@ -64,6 +64,21 @@ def test_a_field_that_the_schema_forbids_is_told_at_its_column(
     assert found == ([] if lacking is None else [(3, line.index(f".{lacking}") + 2)])
 
 
+def test_the_expression_that_names_objects_is_looked_at_and_what_it_does_not_launch_is_not(write: Write) -> None:
+    trigger = """\
+name: churn
+source:
+  - message: {in: requests, schema: s.json, joins: window, members: event.message.json.fils}
+  - object: {in: landing, match: "{dt}/*.csv"}
+admit: {window: {key: match.dt}, concurrency: {key: match.dt}}
+launch: {pipeline: train, parameters: {data: "${{ window.folder }}"}}
+"""
+    schema = '{"additionalProperties": false, "properties": {"files": {"type": "array"}}}'
+    found = [str(it) for it in compiling.check(write({"triggers/churn.yaml": trigger, "s.json": schema}))]
+    told = "unknown_field: `members`: the message's schema has no `fils` (did you mean `files`?)."
+    assert found == [f"triggers/churn.yaml:3:88: {told}"]
+
+
 def test_every_expression_that_reads_the_message_is_looked_at(write: Write) -> None:
     trigger = """\
 name: churn

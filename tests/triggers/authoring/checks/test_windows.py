@@ -27,3 +27,48 @@ launch: {pipeline: train}
 def test_one_uri_needs_a_window_of_one(write: Write, limit: str, expected: list[tuple[int, int, str]]) -> None:
     root = write({"triggers/churn.yaml": TRIGGER.replace("LIMIT", limit)})
     assert [(problem.line, problem.column, problem.code) for problem in compiling.check(root)] == expected
+
+
+JOINING = """\
+name: churn
+source:
+  - object: {in: landing, match: "{dt}/*.csv", change: [CHANGE]}
+  - message: {in: requests, joins: window, members: MEMBERS}
+admit:
+  window: {key: match.dt, quiet: 10m}
+  concurrency: {key: match.dt}
+launch: {pipeline: {by: match.dt, from: {a: train}}, parameters: {data: "${{ window.folder }}"}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "members", "expected"),
+    [
+        ("created", "event.message.json.files", []),
+        ("created", "event.message.json.a + event.message.json.b", []),
+        ("created", "'\"gs://acme-dev-landing/\" + event.message.id'", []),
+        ("created", '"[event.message.id, string(event.message.published)]"', []),
+        ("deleted, created", "event.message.json.files", []),
+        ("deleted", "event.message.json.files", [(4, 29, "joins_nothing")]),
+        ("created", "event.message.attributes", [(4, 53, "wrong_type")]),
+        ("created", "event.object.uri", [(4, 53, "unknown_name")]),
+        ("created", "match.dt", [(4, 53, "unknown_name")]),
+        ("created", '"${{ event.message.json.files }}"', [(4, 54, "syntax")]),
+    ],
+)
+def test_what_a_message_names_must_be_able_to_join(
+    write: Write, change: str, members: str, expected: list[tuple[int, int, str]]
+) -> None:
+    text = JOINING.replace("CHANGE", change).replace("MEMBERS", members)
+    root = write({"triggers/churn.yaml": text})
+    assert [(problem.line, problem.column, problem.code) for problem in compiling.check(root)] == expected
+
+
+def test_a_message_that_names_objects_launches_nothing_so_its_launch_is_not_checked(write: Write) -> None:
+    """Its parameters would have to be those of a window, which a message has not."""
+    launching = JOINING.replace("joins: window, members: MEMBERS", "filter: event.message.id != ''")
+    codes = {
+        problem.code
+        for problem in compiling.check(write({"triggers/churn.yaml": launching.replace("CHANGE", "created")}))
+    }
+    assert codes == {"unknown_name"}

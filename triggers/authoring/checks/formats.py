@@ -1,0 +1,29 @@
+"""What an object must satisfy has to be something that its format lets a gate see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from retrigger.triggers.authoring.project import Project
+    from retrigger.triggers.authoring.yaml import At
+    from retrigger.triggers.errors import Problem
+
+_OBJECT: Final[At] = ("validate", "object")
+
+
+def check(project: Project) -> Iterator[Problem]:
+    for one in project.authored:
+        rule = one.trigger.object_check
+        if rule is None:
+            continue
+        if rule.format == "parquet":
+            for name in (name for name, column in rule.columns.items() if column.one_of):
+                told = "Only the footer of a Parquet file is read, no cell: leave `one_of` out; check it in the run."
+                at: At = (*_OBJECT, "columns", name, "one_of")
+                yield one.document.problem(at, "not_in_footer", told, on="key")
+        if rule.format == "jsonl" and rule.max_null_ratio is not None and not rule.columns:
+            told = "Of JSON Lines only the declared `columns` can lack a value: declare some, or leave this out."
+            yield one.document.problem((*_OBJECT, "max_null_ratio"), "unused_key", told, on="key")
