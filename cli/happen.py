@@ -12,7 +12,7 @@ from urllib.parse import quote
 import click
 
 from retrigger.cli.errors import No, Usage
-from retrigger.cli.local import Remote, compiled_of, state_of, state_option
+from retrigger.cli.local import Remote, compiled_of, known_trigger, state_of, state_option
 from retrigger.cli.places import targets, upload
 from retrigger.cli.render import Format, examples, format_option, json_line, say, time_of, visible
 from retrigger.triggers.authoring.wording import closest
@@ -138,10 +138,7 @@ def fire(trigger: str, folder: Path | None) -> None:
     """Let a trigger's schedule strike now, whatever its cron says."""
     state = state_of(folder)
     emulator = Remote.of(state)
-    names = compiled_of(state).names
-    if trigger not in names:
-        known = ", ".join(f"`{name}`" for name in names) or "none"
-        raise No(f"There is no trigger `{trigger}`{closest(trigger, names)}: the project has {known}.")
+    known_trigger(compiled_of(state), trigger)
     emulator.control("POST", f"/fire/{quote(trigger, safe='')}")
     say(f"{trigger} was fired; `retrigger events` shows what came of it.")
 

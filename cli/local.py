@@ -19,6 +19,7 @@ from retrigger.handlers.wiring import cloud_of, records_of
 from retrigger.local_emulator.claim import running
 from retrigger.local_emulator.control import ROOT
 from retrigger.local_emulator.state import State
+from retrigger.triggers.authoring.wording import closest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from retrigger.handlers.ports import Launcher
     from retrigger.local_emulator.claim import Process
     from retrigger.triggers.compiled import Compiled
+    from retrigger.triggers.spec import Trigger
 
     Command = Callable[..., Any]
 
@@ -44,6 +46,14 @@ def state_option(command: Command) -> Command:
         metavar="DIR",
         envvar="RETRIGGER_STATE",
         help=f"The emulator's state folder. Default: the nearest {FOLDER} here or above.",
+    )(command)
+
+
+def ledger_option(command: Command) -> Command:
+    return click.option(
+        "--ledger",
+        metavar="ADDRESS",
+        help="Another ledger than the emulator's: sqlite:PATH, gs://BUCKET or https://ACCOUNT.blob…/CONTAINER.",
     )(command)
 
 
@@ -86,6 +96,39 @@ def compiled_of(state: State) -> Compiled:
     if not state.compiled.is_file():
         raise Usage(f"Nothing was compiled for {state.root} yet: start the emulator with `retrigger up`.")
     return load(state.compiled.read_text(encoding="utf-8"))
+
+
+def compiled_option(command: Command) -> Command:
+    """The project that a named ledger belongs to; the emulator's is known."""
+    return click.option(
+        "--compiled",
+        "file",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="What `retrigger compile` wrote, for a ledger that is named with --ledger.",
+    )(command)
+
+
+def project_of(folder: Path | None, ledger: str | None, file: Path | None) -> Compiled:
+    """The project whose triggers are meant. Raises Usage where a ledger is named, and its project is not."""
+    from retrigger.handlers.wiring import compiled_at
+
+    if file is not None:
+        return compiled_at(file)
+    if ledger is not None:
+        raise Usage(
+            f"The triggers of {ledger} are not known: name what `retrigger compile` wrote with --compiled FILE."
+        )
+    return compiled_of(state_of(folder))
+
+
+def known_trigger(compiled: Compiled, name: str) -> Trigger:
+    """Raises No, with what is near, if the project has no such trigger."""
+    trigger = compiled.trigger(name)
+    if trigger is None:
+        known = ", ".join(f"`{each}`" for each in compiled.names) or "none"
+        raise No(f"There is no trigger `{name}`{closest(name, compiled.names)}: the project has {known}.")
+    return trigger
 
 
 def launcher_of_emulator(state: State) -> Launcher:

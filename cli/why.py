@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from retrigger.cli import pausing
 from retrigger.cli.errors import NO, No
-from retrigger.cli.local import Remote, compiled_of, ledger_at, state_of, state_option, with_live_tasks
-from retrigger.cli.operate import ledger_option
+from retrigger.cli.local import Remote, compiled_of, ledger_at, ledger_option, state_of, state_option, with_live_tasks
 from retrigger.cli.payloads import Payload, read_payload
 from retrigger.cli.places import Stored, place_of, stored
 from retrigger.cli.render import (
@@ -136,9 +136,11 @@ def _show_chain(chain: Mapping[str, Any], state: State | None, form: Format) -> 
     if form == "json":
         events = [asdict(event) for event in chain["events"]]
         told = [{**asdict(run), "models": models.get(run.job, [])} for run in runs]
-        json_line({**chain, "events": events, "runs": told})
+        pauses = [asdict(pause) for pause in chain["pauses"]]
+        json_line({**chain, "events": events, "runs": told, "pauses": pauses})
         return
-    below = _some([_event_node(event) for event in chain["events"]], "events")
+    below = [Node(paint("wait") + f": {pausing.told(pause)}") for pause in chain["pauses"]]
+    below += _some([_event_node(event) for event in chain["events"]], "events")
     below += [_window_node(name, window) for name, window in chain["windows"].items()]
     below += [_run_node(run, models.get(run.job, [])) for run in runs]
     tree(Node(click.style(visible(chain["target"]), bold=True), below))
@@ -161,7 +163,8 @@ def _window_node(name: str, window: Mapping[str, Any]) -> Node:
 
 
 def _run_node(run: RunView, models: Sequence[str]) -> Node:
-    below = [Node(f"parameter {name} = {visible(str(value))}") for name, value in run.parameters.items()]
+    below = [Node(f"replay of run {run.replay_of}")] if run.replay_of else []
+    below += [Node(f"parameter {name} = {visible(str(value))}") for name, value in run.parameters.items()]
     if run.window is None:  # those of a window's run stand under the window
         below += [Node(verdict_line(verdict)) for verdict in run.verdicts]
     below += [Node(f"task {visible(name)}: {paint(state)}") for name, state in run.tasks.items()]

@@ -19,7 +19,9 @@ from retrigger.handlers.judging import Judging
 from retrigger.handlers.launch import send
 from retrigger.handlers.ledger import Claim, Head, Ledger, Manifest, Run, Stored, to_ms
 from retrigger.handlers.listing import Listing
-from retrigger.handlers.slots import Bid, GateRule, Slots, gates_of
+from retrigger.handlers.outcome import Verdict
+from retrigger.handlers.requests import same_job
+from retrigger.handlers.slots import Bid, GateRule, Order, Slots, gates_of
 from retrigger.handlers.unlaunched import by_window, observed, skipped
 from retrigger.handlers.windows import WindowId, Windows
 from retrigger.triggers import keys
@@ -105,17 +107,17 @@ class Admission:
                         self.slots.withdraw(gates[0], run)
                     return None
                 cause, lists = judged, len(head.value.lists)
+            in_order = trigger.concurrency.when_busy == "queue"
+            most = 1 if in_order else trigger.window.max_members
             if cause not in _UNASKED:
                 answer = self._ask(trigger, gates, self._window_bid(window, trigger, run, _tell(cause, lists)))
                 if answer in {"waits", "replaced"}:  # a window gathers on, also behind a newer one
                     return None
                 cause = "busy" if answer == "busy" else cause  # over a throttle, it is its runs that are skipped
             if cause in _UNASKED or cause == "busy":  # it has no slot: one try, on the head that was judged
-                if self.windows.seal(window, head, cause) is None:
+                if self.windows.seal(window, head, cause, max_members=most) is None:
                     return None
                 return self.windows.manifest(window)
-            in_order = trigger.concurrency.when_busy == "queue"
-            most = 1 if in_order else trigger.window.max_members
             while head.value.n == window.n:  # granted: never judged again
                 self.windows.seal(window, head, cause, max_members=most, in_order=in_order, lists=lists)
                 head = self.windows.head(window.head)
@@ -156,6 +158,10 @@ class Admission:
 
     def _ask(self, trigger: Trigger, gates: tuple[GateRule, ...], bid: Bid) -> Grant:
         return self.granting.ask(trigger, self.catalog.environment, gates, bid)
+
+    def _admitted(self, trigger: Trigger, gates: tuple[GateRule, ...], bid: Bid) -> bool:
+        """Of what an operator asked for: it waits, whatever the trigger does with what is busy or over."""
+        return self.granting.admits(trigger, self.catalog.environment, gates, bid)
 
     def _gates(self, trigger: Trigger, captures: Mapping[str, str]) -> tuple[GateRule, ...]:
         rule = trigger.concurrency.key
@@ -244,6 +250,56 @@ class Admission:
         self.ledger.runs.create(name, by_window(run, manifest, run.created_ms))
         self.slots.free(run.gates, name)
 
+    # a run of a window once more
+
+    def advance_replay(self, old: str, trigger: Trigger, *, whole: bool) -> str:
+        """Launch what the ended run `old` of a window was for, if a slot is free. -> the id of the run that does it.
+
+        `whole`: also those of its members that were carried over into a later window.
+        """
+        before, name = self.ledger.runs.get(old), keys.successor(old)
+        assert before is not None  # runs are not deleted
+        run = self.ledger.runs.get(name)
+        if run is None:
+            assert before.value.window is not None
+            manifest = self.windows.manifest(WindowId.parse(before.value.window))
+            gates = self._gates(trigger, manifest.captures)
+            if self.ledger.paused(trigger.name)[0] or not self._admitted(trigger, gates, Bid(name, "replay")):
+                return name
+            again = self._again(old, before.value, trigger, gates, rest=not whole and before.value.carried is not None)
+            self.ledger.runs.create(name, self._frozen_again(name, again, before.value, trigger, manifest))
+            run = self.ledger.runs.get(name)
+            assert run is not None
+        if run.value.state == "ended":
+            self.slots.free(run.value.gates, name)
+        self._send(name, run, trigger, timed=True)
+        return name
+
+    def _again(self, old: str, before: Run, trigger: Trigger, gates: tuple[GateRule, ...], *, rest: bool) -> Run:
+        """Where it fails, its members become dead letters: an operator asked for it, no later window waits for it."""
+        return Run(
+            state="ready",
+            trigger=trigger.name,
+            window=before.window,
+            chunk=before.chunk,
+            gates=[gate.name for gate in gates],
+            retry=trigger.on_failure.retry,
+            then="dead",
+            replay_of=old,
+            rest=rest or before.rest,
+            created_ms=self.ledger.now_ms(),
+        )
+
+    def _frozen_again(self, name: str, run: Run, before: Run, trigger: Trigger, manifest: Manifest) -> Run:
+        """With the same request where there was one, and its members are the same; else frozen by today's trigger."""
+        if before.job is None or run.rest != before.rest:
+            run = self.freezing.window_run(name, run, trigger, manifest)
+            if run.job is not None:
+                self._keep_template(run.job["template"])
+            return run
+        verdict = Verdict("window", "pass", "replayed", f"the request of {run.replay_of}, once more")
+        return replace(run, job=same_job(before.job, name), verdicts=[verdict.to_json()])
+
     # a direct run
 
     def advance_direct(self, name: str, claim: Stored[Claim], trigger: Trigger, *, timed: bool) -> bool:
@@ -259,13 +315,17 @@ class Admission:
             if self.ledger.paused(trigger.name)[0]:
                 return False
             bid = Bid(run_name, "direct", direct_order(trigger), to_ms(claim.time))
-            answer = self._ask(trigger, gates, bid)
+            if not claim.value.replays:
+                answer = self._ask(trigger, gates, bid)
+            else:  # stands behind all who wait, and stops nobody
+                first: Order = "oldest" if bid.first == "oldest" else "anyone"
+                answer = "granted" if self._admitted(trigger, gates, replace(bid, first=first)) else "waits"
             if answer == "waits":
                 return False
-            first = replace(self._direct(name, claim.value, trigger, gates), since_ms=bid.since_ms)
+            asked = replace(self._direct(name, claim.value, trigger, gates), since_ms=bid.since_ms)
             if answer != "granted":
-                first = skipped(first, answer, trigger, self.ledger.now_ms())
-            self.ledger.runs.create(run_name, first)
+                asked = skipped(asked, answer, trigger, self.ledger.now_ms())
+            self.ledger.runs.create(run_name, asked)
             run = self.ledger.runs.get(run_name)
             assert run is not None
         if run.value.state == "ended":
@@ -289,6 +349,7 @@ class Admission:
             trigger=trigger.name,
             job=claim.job,
             claim=name,
+            replay_of=claim.replays[-1]["run"] if claim.replays else None,
             gates=[gate.name for gate in gates],
             retry=trigger.on_failure.retry,
             then="dead",

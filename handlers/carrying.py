@@ -13,6 +13,7 @@ from retrigger.handlers.windows import WindowId, Windows, is_own, millis, ms_of
 
 if TYPE_CHECKING:
     from retrigger.handlers.ledger import RunOutcome
+    from retrigger.triggers.event import Json
     from retrigger.triggers.spec import WindowRule
 
 
@@ -38,7 +39,8 @@ class Carrying:
         }
         for member, entry in spent.items():
             reason = f"its run {name} failed: {run.value.error or 'no reason given'}"
-            self.ledger.bury(f"{run.value.trigger}:{member}", reason, {"member": entry, "run": name})
+            body: dict[str, Json] = {"code": "run_failed", "member": entry, "run": name}
+            self.ledger.bury(f"{run.value.trigger}:{member}", reason, body)
         outcome: RunOutcome = "cancelled" if run.value.replaced else "failed"
         ended = replace(run.value, state="ended", outcome=outcome, ended_ms=self.ledger.now_ms())
         if len(spent) == len(members):
@@ -89,7 +91,7 @@ class Carrying:
             head.value.live != target.n
             and not paused
             and stale
-            and self.windows.seal(target, head, "expired", cut_ms=cut_ms)
+            and self.windows.seal(target, head, "expired", max_members=rule.max_members, cut_ms=cut_ms)
         ):
             self.windows.manifest(target)
         return "waiting"
@@ -99,12 +101,14 @@ class Carrying:
         for member, entry in self.windows.members_of(run).items():
             if entry["carries"]:
                 reason = f"it failed, and the run {name} that it was carried over to was skipped"
-                self.ledger.bury(f"{run.trigger}:{member}", reason, {"member": entry, "run": name})
+                body: dict[str, Json] = {"code": "run_skipped", "member": entry, "run": name}
+                self.ledger.bury(f"{run.trigger}:{member}", reason, body)
 
     def _bury_carried(self, name: str, run: Run, reason: str) -> None:
         for member, entry in self.windows.members_of(run).items():
             if run.replaced or entry["carries"] < MAX_CARRIES:  # the others are buried already
-                self.ledger.bury(f"{run.trigger}:{member}", reason, {"member": entry, "run": name})
+                body: dict[str, Json] = {"code": "window_not_run", "member": entry, "run": name}
+                self.ledger.bury(f"{run.trigger}:{member}", reason, body)
 
     def _refer(self, window: WindowId, run: str) -> None:
         self.ledger.records.create(f"m/{window}/r.{run}", {"run": run})

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from retrigger.handlers.claims import Claims, recorded
+from retrigger.handlers.claims import Claims, recorded, undecided
 from retrigger.handlers.granting import may_skip
 from retrigger.handlers.ledger import to_ms
 from retrigger.handlers.outcome import Outcome, Verdict
@@ -54,6 +55,10 @@ class Direct:
         stored, fresh = self.claims.take(arrival, name, **state, **request)
         if (conflict := self.claims.conflict(arrival, stored)) is not None:
             return conflict
+        if undecided(stored.value):  # turned away before, and decided anew
+            again = replace(stored.value, **state, **request)
+            stored = self.ledger.claims.swap(stored, again) or self.claims.reread(name)
+            fresh = True
         return self.go_on(arrival, name, stored, fresh=fresh)
 
     def go_on(self, arrival: Arrival, name: str, stored: Stored[Claim], *, fresh: bool) -> Outcome:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.launch import dead, job_of
+from retrigger.handlers.ledger import to_ms
 from retrigger.handlers.outcome import Verdict
 from retrigger.handlers.windows import on_grid
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 FIRST_POLL_MS: Final = 60_000
 LONGEST_POLL_MS: Final = 600_000
+_SENT_WITHIN_MS: Final = 600_000  # no function lives longer: what it was sending has arrived by then, or never will
 
 
 class Following:
@@ -39,7 +41,7 @@ class Following:
         asked = self._ask(name, run)
         if asked is not None and asked.value.state == "ended":
             return asked
-        age = now - run.value.launched_ms
+        age = now - (run.value.launched_ms or now)
         return on_grid(now, min(max(age, FIRST_POLL_MS), LONGEST_POLL_MS))
 
     def has_ended(self, name: str) -> bool:
@@ -86,8 +88,12 @@ class Following:
                 return self._carried(name, run, seen)
             case "succeeded" | "cancelled":
                 return self.ledger.runs.swap(run, replace(seen, state="ended", outcome=status.state, ended_ms=now))
+            case "lost" if run.value.state == "cancelling":
+                if now < to_ms(run.time) + _SENT_WITHIN_MS:
+                    return run  # somebody may be sending it at this moment
+                return self.ledger.runs.swap(run, replace(seen, state="ended", outcome="cancelled", ended_ms=now))
             case "lost":
-                buried = dead(self.ledger, name, seen, "the platform does not know it any more")
+                buried = dead(self.ledger, name, seen, "the platform does not know it any more", "lost")
                 return self.ledger.runs.swap(run, replace(buried, outcome="lost"))
             case "failed" if run.value.state == "cancelling":  # nobody wants it tried again, or its members carried
                 return self.ledger.runs.swap(run, replace(seen, state="ended", outcome="cancelled", ended_ms=now))
@@ -104,5 +110,5 @@ class Following:
         if run.value.window is not None:
             return self._carried(name, run, seen)
         reason = f"the run failed: {seen.error or 'the platform gave no reason'}"
-        buried = dead(self.ledger, name, seen, reason)
+        buried = dead(self.ledger, name, seen, reason, "run_failed")
         return self.ledger.runs.swap(run, replace(buried, outcome="failed"))

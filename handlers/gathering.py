@@ -52,7 +52,9 @@ class Gathering:
         try:
             if stored.value.state == "open":
                 settled_as = partial(self._settled_as, arrival)
-                stored, fresh = self.gate.decide(name, stored, arrival, settled_as, fresh=fresh, stop=stop)
+                stored, fresh = self.gate.decide(
+                    name, stored, arrival, settled_as, fresh=fresh, stop=stop, window=window
+                )
         except RetriggerError as error:
             return self.gate.later(arrival, name, error)
         match stored.value.state:
@@ -75,7 +77,7 @@ class Gathering:
         try:
             if stored.value.state == "open":
                 look = partial(self._read_list, arrival)
-                stored, fresh = self.gate.decide(name, stored, arrival, _marks, fresh=fresh, look=look)
+                stored, fresh = self.gate.decide(name, stored, arrival, _marks, fresh=fresh, look=look, window=window)
         except RetriggerError as error:
             return self.gate.later(arrival, name, error)
         match stored.value.state:

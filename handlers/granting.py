@@ -38,6 +38,12 @@ class Granting:
             return "granted"
         return "over" if over.skips else "waits"
 
+    def admits(self, trigger: Trigger, environment: Environment, gates: Sequence[GateRule], bid: Bid) -> bool:
+        """Whether it may start now, for what is never skipped and stops nothing."""
+        if any(self.slots.grant(gate, bid).state != "granted" for gate in gates):
+            return False
+        return self.slots.throttled(throttles_of(trigger, environment), bid.run) is None
+
     def _own(self, trigger: Trigger, gate: GateRule, bid: Bid) -> Grant:
         while True:
             standing = self.slots.grant(gate, bid)

@@ -22,7 +22,7 @@ from retrigger.triggers.errors import RetriggerError
 from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterator, Mapping
 
     from retrigger.handlers.ports import Entry, Record, Records
     from retrigger.triggers.event import Json
@@ -31,11 +31,13 @@ FORMAT: Final = 1
 """Of the records below. A higher one says that an older version must not touch them."""
 MAX_CARRIES: Final = 3
 MAX_TRIES: Final = 5
+ALL_TRIGGERS: Final = "_all"
+"""The name of the pause that holds every trigger, also those that are deployed later: no trigger can be called so."""
 _NOTE_SHARDS: Final = 8
 
 ClaimState = Literal["gate", "open", "member", "marker", "joined", "run", "skipped", "rejected", "dead"]
 Cause = Literal["quiet", "count", "marker", "settle", "idle", "max_wait", "reject", "empty", "expired", "busy"]
-NoteKind = Literal["window", "run", "carry", "claim", "schedule", "outcome"]
+NoteKind = Literal["window", "run", "carry", "claim", "schedule", "outcome", "reopen", "replay", "rerun"]
 RunState = Literal["ready", "wait", "launched", "cancelling", "carrying", "ended"]
 RunOutcome = Literal["succeeded", "failed", "cancelled", "lost", "rejected", "empty", "dead", "observed", "skipped"]
 
@@ -53,7 +55,7 @@ class Claim(Body):
 
     `open`: the gate has not decided on an object, or a run has not begun; `gate`: validators are still to judge an
     event that launches directly. `joins` is set for a message that names objects: those that are left to join, and what
-    became of the others.
+    became of the others. `replays`: what it said before each replay, oldest first; their number is its epoch.
     """
 
     state: ClaimState
@@ -66,6 +68,7 @@ class Claim(Body):
     rows: int | None = None
     tries: int = 0
     verdicts: list[dict[str, Any]] = field(default_factory=list)
+    replays: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,9 +125,19 @@ class Manifest(Body):
 
     def chunks(self) -> list[list[str]]:
         """Members of each run, in a fixed order; one empty chunk where nothing may run."""
-        order = self._arrival if self.in_order else None
-        members = sorted(self.entries, key=order) if self.state == "frozen" else []
+        return self.parts() if self.state == "frozen" else [[]]
+
+    def parts(self) -> list[list[str]]:
+        """The same whatever became of the window: what an operator may launch of it."""
+        members = sorted(self.entries, key=self._arrival if self.in_order else None)
         return [members[at : at + self.max_members] for at in range(0, len(members), self.max_members)] or [[]]
+
+    def of(self, run: Run) -> dict[str, dict[str, Any]]:
+        """Member -> object of one of its runs."""
+        names = (self.chunks() if run.replay_of is None else self.parts())[run.chunk]
+        return {
+            name: self.entries[name] for name in names if not run.rest or self.entries[name]["carries"] >= MAX_CARRIES
+        }
 
     def arrivals(self, chunk: int) -> list[int]:
         """When the members of a chunk came, in ms, the first of them first."""
@@ -159,6 +172,7 @@ class Run(Body):
 
     `since_ms`: when the newest of what it answers came. `replaced`: it was stopped for something newer.
     `told`: its end has left through the outbox.
+    `replay_of`: the run that this one does once more; `rest`: without what was carried over from there.
     """
 
     state: RunState
@@ -175,6 +189,8 @@ class Run(Body):
     not_before_ms: int = 0
     carried: int | None = None
     replaced: bool = False
+    replay_of: str | None = None
+    rest: bool = False
     outcome: RunOutcome | None = None
     error: str | None = None
     metrics: dict[str, float] = field(default_factory=dict)
@@ -197,7 +213,7 @@ class Cursor(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause(Body):
-    """`p/`: swapped, never deleted. Clocks of a window run from the later of its own start and `at`."""
+    """`p/`: swapped, never deleted. `at_ms`: when it was paused, or resumed: a window's clocks run from then on."""
 
     paused: bool
     at_ms: int
@@ -325,9 +341,9 @@ class Ledger:
         return f"{name[:2]}/{name}"
 
     def paused(self, trigger: str) -> tuple[bool, int]:
-        """(is it paused, since when clocks may run in ms)."""
-        stored = self.pauses.get(trigger)
-        return (stored.value.paused, stored.value.at_ms) if stored else (False, 0)
+        """(is it paused, by itself or with all others; since when clocks may run in ms)."""
+        found = [stored.value for name in (ALL_TRIGGERS, trigger) if (stored := self.pauses.get(name))]
+        return any(pause.paused for pause in found), max((pause.at_ms for pause in found), default=0)
 
     def _write(self, note: Note) -> None:
         body: dict[str, Json] = {
@@ -338,13 +354,22 @@ class Ledger:
         }
         self.records.create(note.key, body)
 
-    def note(self, kind: NoteKind, subject: str, trigger: str, at_ms: int, since_ms: int | None = None) -> None:
+    def note(self, kind: NoteKind, subject: str, trigger: str, at_ms: int, since_ms: int | None = None) -> Note:
         """Write the first note of a piece of work: it is listed from now on, and due at `at_ms`.
 
         `since_ms`: since when the work waits, where that is not the same; of what is due at once the oldest is first.
         """
         since_ms = at_ms if since_ms is None else since_ms
-        self._write(Note(_note_key(kind, subject, at_ms, since_ms), at_ms, kind, subject, trigger, since_ms))
+        note = Note(_note_key(kind, subject, at_ms, since_ms), at_ms, kind, subject, trigger, since_ms)
+        self._write(note)
+        return note
+
+    def noted(self, kinds: Container[str]) -> Iterator[str]:
+        """What notes of these kinds are about, due or not. For people, not for the hot path: lists every note."""
+        for entry in self.records.list("due/"):
+            kind, _, subject = entry.key.split(".", 2)[2].partition(".")
+            if kind in kinds:
+                yield subject
 
     def reschedule(self, note: Note, at_ms: int) -> None:
         """Create the later note, then delete this one. Two ticks that agree on `at_ms` leave one note, not two."""

@@ -133,13 +133,14 @@ class Launcher(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectStat:
-    """An object as its store knows it now. `size` in bytes."""
+    """An object as its store knows it now. `size` in bytes; `written`: when this version was, aware UTC, if known."""
 
     name: str
     version: str
     size: int
     checksum: str | None = None
     content_type: str | None = None
+    written: datetime | None = None
 
 
 class Objects(Protocol):

@@ -54,15 +54,19 @@ class Schedules:
         return outcome(arrival, "duplicate", Verdict("claim", "stop", "nothing_due", "no slot is due"))
 
     def catch_up(self, trigger: Trigger, source: ScheduleSource, since_ms: int, now_ms: int) -> list[Outcome]:
-        """Claim and launch every time that is due and was not looked at. `since_ms`: where a new cursor begins."""
+        """Claim and launch every time that is due and was not looked at. `since_ms`: where a new cursor begins.
+
+        Times that pass during a pause do not fire: a trigger that is resumed starts from now.
+        """
         name = name_of(trigger, source)
         cursor = self.ledger.cursors.get(name) or self.ledger.cursors.create(name, Cursor(at_ms=since_ms))
         if cursor is not None and not cursor.value.pending_ms and cursor.value.at_ms < now_ms:
-            due = due_times(source, cursor.value.at_ms, now_ms)
+            paused, since_ms = self.ledger.paused(trigger.name)
+            due = [] if paused else due_times(source, max(cursor.value.at_ms, since_ms), now_ms)
             cursor = self.ledger.cursors.swap(cursor, replace(cursor.value, at_ms=now_ms, pending_ms=due))
         cursor = cursor or self.ledger.cursors.get(name)
         assert cursor is not None  # cursors are never deleted
-        outcomes = [self._strike(trigger, source, at_ms, now_ms) for at_ms in cursor.value.pending_ms]
+        outcomes = [self.strike(trigger, source, at_ms, now_ms) for at_ms in cursor.value.pending_ms]
         if cursor.value.pending_ms:
             self.ledger.cursors.swap(cursor, replace(cursor.value, pending_ms=[]))
         return outcomes
@@ -72,7 +76,8 @@ class Schedules:
         cursor = self.ledger.cursors.get(name_of(trigger, source))
         return cursor is not None and (bool(cursor.value.pending_ms) or cursor.value.at_ms < at_ms)
 
-    def _strike(self, trigger: Trigger, source: ScheduleSource, at_ms: int, now_ms: int) -> Outcome:
+    def strike(self, trigger: Trigger, source: ScheduleSource, at_ms: int, now_ms: int) -> Outcome:
+        """Let one time of the schedule fire, as the event that it always is: once."""
         time = from_ms(at_ms)
         event = Event(
             id=f"{trigger.name}/{time.isoformat()}",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.following import FIRST_POLL_MS, LONGEST_POLL_MS
 from retrigger.handlers.ledger import Note, to_ms
+from retrigger.handlers.reopening import reopen
 from retrigger.handlers.schedules import name_of
 from retrigger.handlers.windows import WindowId, on_grid
 from retrigger.triggers.errors import RetriggerError
@@ -84,6 +85,10 @@ class Tick:
                 self._schedule(note, trigger)
             case "outcome":
                 self._tell(note)
+            case "reopen":
+                reopen(self.ledger, note)
+            case "replay" | "rerun":
+                self._replay(note, trigger)
 
     # windows
 
@@ -127,7 +132,7 @@ class Tick:
         _, since_ms = self.ledger.paused(trigger.name)
         self.ledger.reschedule(note, self.admission.judging.next_look(trigger, window, head, since_ms))
 
-    # direct runs
+    # direct runs, and replays
 
     def _direct(self, note: Note, trigger: Trigger | None) -> None:
         claim = self.ledger.claims.get(note.id)
@@ -141,6 +146,17 @@ class Tick:
             self.ledger.reschedule(note, look)
         elif claim.value.state != "open" or trigger is None:
             self.ledger.finish(note)  # an open claim does not say yet what became of its run: the note stays due
+
+    def _replay(self, note: Note, trigger: Trigger | None) -> None:
+        if trigger is None:
+            self.ledger.reschedule(note, on_grid(self.ledger.now_ms(), LONGEST_POLL_MS))  # it may come back
+            return
+        name = self.admission.advance_replay(note.id, trigger, whole=note.kind == "rerun")
+        look = self._follow_up(name)
+        if look is None:
+            self.ledger.finish(note)
+        else:
+            self.ledger.reschedule(note, look)
 
     # any run
 

@@ -261,8 +261,7 @@ class Windows:
     def members_of(self, run: Run) -> dict[str, dict[str, Any]]:
         """Member -> object of a window's run, from its frozen manifest."""
         assert run.window is not None
-        manifest = self.manifest(WindowId.parse(run.window))
-        return {name: manifest.entries[name] for name in manifest.chunks()[run.chunk]}
+        return self.manifest(WindowId.parse(run.window)).of(run)
 
     def _carried(self, name: str) -> dict[str, dict[str, Any]]:
         run = self.ledger.runs.get(name)

@@ -135,22 +135,28 @@ class Bench:
 
     def __init__(self, trigger: Trigger, where: Environment | None = None, count: int = 2) -> None:
         self.now = START
-        self.trigger = trigger
         self.records = SteppedRecords(lambda: self.now)
         self.objects = LookedAtObjects()
         self.platform = MoodyLauncher()
-        where = where or environment()
-        index = Index.build([trigger], where)
-        catalog = OneTrigger(where, trigger)
-        self.cores = [
-            Core(
-                Admission(Ledger(self.records, where.name), catalog, self.platform, self.objects), index, lambda _: None
-            )
-            for _ in range(count)
-        ]
+        self._where = where or environment()
+        self.cores: list[Core] = []
+        self.deploy(trigger, count)
         self.ledger = self.cores[0].ledger
         self.journal = Journal(self.ledger)
         self._messages = 0
+
+    def deploy(self, trigger: Trigger, count: int = 2) -> None:
+        """New processes with this trigger; the ledger, the store and the platform stay."""
+        index = Index.build([trigger], self._where)
+        catalog = OneTrigger(self._where, trigger)
+        self.cores = [
+            Core(
+                Admission(Ledger(self.records, self._where.name), catalog, self.platform, self.objects),
+                index,
+                lambda _: None,
+            )
+            for _ in range(count)
+        ]
 
     def landed(self, name: str, data: bytes = GOOD) -> Event:
         """Put an object, which gives its event: not yet delivered."""

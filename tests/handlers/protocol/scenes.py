@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from retrigger.triggers.event import Event, Message
 from retrigger.triggers.launches import PipelineLaunch
@@ -25,7 +25,7 @@ from retrigger.triggers.spec import (
     Trigger,
     WindowRule,
 )
-from tests.handlers.protocol.world import BAD, GOOD, START, Scene, landed
+from tests.handlers.protocol.world import BAD, GOOD, START, Operation, Scene, landed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,6 +47,7 @@ Style = Literal[
     "replace",
     "count",
     "listed",
+    "operated",
 ]
 
 
@@ -102,6 +103,7 @@ def scene(seed: int, style: Style) -> Scene:
     message, and breaks on some. `skip`: what finds no slot, or no room under its throttle, is let go. `queue`: one run
     an event, and nobody dies in every other scene. `replace`: what is newer stops what runs. `count`: a few members
     complete a window. `listed`: markers list their batch, some before it has landed; some name what no source takes.
+    `operated`: operators replay and cancel, several at once.
     """
     chance = random.Random(f"scene {seed}")
     rule = _rule(chance, style)
@@ -139,7 +141,8 @@ def scene(seed: int, style: Style) -> Scene:
         environment=environment(running=2 if chance.random() < 0.2 else None),
         deliveries=_at_least_once(chance, events, slowest_ms=500 if style in {"late", "stormy"} else 40_000),
         objects=objects,
-        pauses=_pauses(chance) if style == "mixed" and chance.random() < 0.3 else [],
+        pauses=_pauses(chance) if style in {"mixed", "operated"} and chance.random() < 0.3 else [],
+        operators=_operators(chance) if style == "operated" else [],
     )
 
 
@@ -246,3 +249,13 @@ def _pauses(chance: random.Random) -> list[tuple[int, bool]]:
         pauses += [(at_ms, True), (at_ms + chance.randint(5_000, 200_000), False)]
         at_ms = pauses[-1][0] + chance.randint(1_000, 80_000)
     return pauses
+
+
+def _operators(chance: random.Random) -> list[tuple[int, Operation]]:
+    """Some come in pairs, and do the same at once."""
+    found: list[tuple[int, Operation]] = []
+    for _ in range(chance.choice([2, 4, 6])):
+        at_ms = chance.randint(10_000, 3_000_000)
+        operation = chance.choice(get_args(Operation))
+        found += [(at_ms, operation)] * chance.choice([1, 2])
+    return sorted(found)

@@ -20,6 +20,7 @@ from retrigger.handlers.adapters.memory import MemoryRecords
 from retrigger.handlers.admit import Admission
 from retrigger.handlers.carrying import Carrying
 from retrigger.handlers.claims import Claims
+from retrigger.handlers.control import cancel
 from retrigger.handlers.core import Core
 from retrigger.handlers.following import Following
 from retrigger.handlers.gate import Gate
@@ -27,8 +28,9 @@ from retrigger.handlers.gathering import Gathering
 from retrigger.handlers.granting import Granting
 from retrigger.handlers.joining import Joining
 from retrigger.handlers.judging import Judging
-from retrigger.handlers.ledger import MAX_CARRIES, Ledger, Pause, to_ms
+from retrigger.handlers.ledger import ALL_TRIGGERS, MAX_CARRIES, Ledger, Pause, to_ms
 from retrigger.handlers.ports import JobStatus, ObjectStat, Request
+from retrigger.handlers.replay import Replay
 from retrigger.handlers.slots import Slots, gates_of
 from retrigger.handlers.tick import Tick
 from retrigger.handlers.windows import Windows
@@ -54,6 +56,9 @@ TEMPLATE: dict[str, Any] = {
 GOOD, BAD = b"n\n1\n2\n", b"n\nmany\n"
 
 
+Operation = Literal["replay every", "replay one", "cancel"]
+
+
 class Violation(BaseException):
     """What must never be, was. No `except Exception` of the product may hide it."""
 
@@ -70,13 +75,17 @@ class Chances:
 
 @dataclass(frozen=True)
 class Scene:
-    """A trigger, its environment, deliveries [(time in ms, event)], objects and when they land, pauses."""
+    """A trigger, its environment, deliveries [(time in ms, event)], objects and when they land, pauses.
+
+    `operators`: when somebody replays what failed, replays an event, or cancels a run, whichever of them they find.
+    """
 
     trigger: Trigger
     environment: Environment
     deliveries: list[tuple[int, Event]]
     objects: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     pauses: list[tuple[int, bool]] = field(default_factory=list)
+    operators: list[tuple[int, Operation]] = field(default_factory=list)
 
 
 def landed(name: str, at_ms: int) -> Event:
@@ -157,7 +166,7 @@ REAL = Parts()
 
 @dataclass
 class Worker:
-    kind: Literal["event", "tick", "control"]
+    kind: Literal["event", "tick", "control", "operator"]
     what: Any
     let: greenlet.greenlet
     began_ms: int
@@ -187,6 +196,7 @@ class World:
         self.answered_ms: dict[str, int] = {}
         self.queue = list(scene.deliveries)
         self.commands = list(scene.pauses)
+        self.operators = list(scene.operators)
         self.plain = MemoryRecords(lambda: START + timedelta(milliseconds=self.ms))
         self.ledger = Ledger(self.plain, "sim")
         self.platform = Platform(self)
@@ -206,7 +216,7 @@ class World:
             self.platform.progress()
             if self.workers:
                 self._go_on()
-            elif self.queue or self.commands or self._notes():
+            elif self.queue or self.commands or self.operators or self._notes():
                 self._jump()
             else:
                 return
@@ -220,6 +230,9 @@ class World:
         if self.commands and self.commands[0][0] <= self.ms and "control" not in kinds:
             on = self.commands.pop(0)[1]
             self._start("control", on, lambda: self._pause(on=on))
+        if self.operators and self.operators[0][0] <= self.ms and kinds.count("operator") < 2:
+            operation = self.operators.pop(0)[1]
+            self._start("operator", operation, lambda: self._operate(operation))
         ready = [index for index, (at_ms, _) in enumerate(self.queue) if at_ms <= self.ms]
         if ready and kinds.count("event") < 5 and self.random.random() < 0.3:
             event = self.queue.pop(self.random.choice(ready))[1]
@@ -277,7 +290,7 @@ class World:
 
     def _jump(self) -> None:
         """Nobody is at work: go to when the next thing happens, or a little further."""
-        soon = [at_ms for at_ms, _ in (*self.queue, *self.commands[:1])] + self._notes()
+        soon = [at_ms for at_ms, _ in (*self.queue, *self.commands[:1], *self.operators[:1])] + self._notes()
         self.ms = max(self.ms, min(soon)) + self.random.choice([0, 0, 100, 30_000])
 
     def edge(self) -> None:
@@ -311,6 +324,25 @@ class World:
             Pause(paused=False, at_ms=0),
         )
 
+    def _operate(self, operation: Operation) -> None:
+        """An operator who dies asks no more: what was written is all that counts."""
+        ledger = self.random.choice(self.cores).ledger
+        match operation:
+            case "replay every":
+                replay = Replay(ledger)
+                for plan in list(replay.every(trigger=None, since_ms=0)):
+                    replay.ask(plan)
+            case "replay one":
+                replay = Replay(ledger)
+                event = self.random.choice([event.id for _, event in self.scene.deliveries] or ["none came"])
+                for plan in replay.of(event):
+                    replay.ask(plan)
+            case "cancel":
+                claims = {claim.value.run for claim in self.ledger.claims.list() if claim.value.run}
+                runs = sorted(claims | {self.ledger.runs.name(run) for run in self.ledger.runs.list()})
+                if runs:
+                    cancel(ledger, self.platform, self.random.choice(runs))
+
 
 class HostileRecords:
     """MemoryRecords with an edge before each operation and an answer that may be lost after it."""
@@ -319,7 +351,8 @@ class HostileRecords:
         self._world = world
 
     def get(self, key: str) -> Record | None:
-        self._world.edge()
+        if key != f"p/{ALL_TRIGGERS}":  # no scene pauses all: whatever happens before this read changes nothing of it
+            self._world.edge()
         found = self._world.plain.get(key)
         if found is not None and key.startswith("g/") and self._world.worker is not None:
             self._world.worker.saw_gate(found.body, self._world.ms)
@@ -428,7 +461,11 @@ class HostileRecords:
     def _claim_goes_on(self, old: Record, body: Mapping[str, Any]) -> None:
         """A claim that was settled stays settled; a member moves only out of a window that is closed without it."""
         before, after = old.body["state"], body["state"]
-        back = (before, after) == ("open", "gate") or before not in {"gate", "open", after}
+        if len(body["replays"]) > len(old.body["replays"]):  # type: ignore[arg-type]
+            _require((before in {"rejected", "dead", "run", "open"}, after) == (True, "open"), "NOT TO BE OPENED AGAIN")
+            return
+        judged_late = (before, after) == ("open", "gate") and old.body["job"] is not None
+        back = judged_late or before not in {"gate", "open", after}
         _require(not back, f"A CLAIM WENT BACK: {before} -> {after}")
         if before == after == "member":
             manifest = self._world.ledger.manifests.get(str(old.body["window"]))
@@ -529,6 +566,7 @@ def assert_nothing_lost_or_doubled(world: World) -> None:
     tried: Counter[str] = Counter()
     failed: Counter[str] = Counter()
     refused: set[str] = set()
+    replayed = {ledger.claims.name(claim).rsplit("/", 1)[1] for claim in ledger.claims.list() if claim.value.replays}
     for run in ledger.runs.list():
         name = ledger.runs.name(run)
         epochs = [name if epoch == 0 else f"{name}-{epoch}" for epoch in range(run.value.epoch + 1)]
@@ -545,8 +583,10 @@ def assert_nothing_lost_or_doubled(world: World) -> None:
             _require(newest > run.value.since_ms, "REPLACED BY NOTHING NEWER")
         if "succeeded" in states:
             good.update(subjects)
-        if run.value.outcome in {"rejected", "dead", "skipped"}:
+        if run.value.outcome in {"rejected", "dead", "skipped", "cancelled"}:
             refused.update(subjects)
+        if run.value.replay_of is not None:
+            replayed.update(subjects)
         _require(run.value.state == "ended", f"RUN NOT ENDED: {name} {run.value.state}")
     _require(not world.platform.states, f"JOBS THAT NO RUN KNOWS: {world.platform.states}")
     dead = _dead(world)
@@ -563,9 +603,11 @@ def assert_nothing_lost_or_doubled(world: World) -> None:
             _require(claim == "bad" or subject in dead, f"LOST: {subject}")
             continue
         _require(good[subject] <= 1, f"DOUBLED: {subject}")
-        _require(not (good[subject] and subject in dead | refused), f"SUCCEEDED AND DEAD: {subject}")
+        if subject not in replayed:
+            _require(not (good[subject] and subject in dead | refused), f"SUCCEEDED AND DEAD: {subject}")
         _require(bool(good[subject]) or subject in dead | refused, f"LOST: {subject}")
-        _require(tried[subject] <= (MAX_CARRIES + 1) * (trigger.on_failure.retry + 1), f"ENDLESS CARRY: {subject}")
+        most = (MAX_CARRIES + 1 + len(world.scene.operators)) * (trigger.on_failure.retry + 1)
+        _require(tried[subject] <= most, f"ENDLESS CARRY: {subject}")
     for claim in ledger.claims.list():
         if claim.value.joins is not None:
             settled = claim.value.state in {"joined", "rejected"} and not claim.value.joins["left"]
@@ -662,7 +704,7 @@ def _subjects(world: World, run: Run) -> list[str]:
         return [run.claim.rsplit("/", 1)[1]]
     manifest = world.ledger.manifests.get(run.window)
     assert manifest is not None
-    return manifest.value.chunks()[run.chunk] if run.outcome != "empty" else []
+    return list(manifest.value.of(run)) if run.outcome != "empty" else []
 
 
 def _dead(world: World) -> set[str]:
