@@ -310,8 +310,8 @@ class World:
     def stopped_for_something_newer(self, job_id: str) -> None:
         """Whoever is to have the slot came after what is stopped."""
         run = self.ledger.runs.get(job_id)
-        if run is None:
-            return  # a retry: its id says more than the record's name
+        if run is None or not run.value.replaced:
+            return  # a retry, whose id says more than the record's name; or an operator asked for it
         came = [to_ms(claim.record.time) for claim in self.ledger.claims.list()]
         came += [to_ms(entry.time) for entry in self.plain.list("m/")]
         _require(any(at_ms > run.value.since_ms for at_ms in came), "STOPPED FOR SOMETHING OLDER")
@@ -583,7 +583,8 @@ def assert_nothing_lost_or_doubled(world: World) -> None:
             _require(newest > run.value.since_ms, "REPLACED BY NOTHING NEWER")
         if "succeeded" in states:
             good.update(subjects)
-        if run.value.outcome in {"rejected", "dead", "skipped", "cancelled"}:
+        by_operator = run.value.outcome == "cancelled" and not run.value.replaced
+        if run.value.outcome in {"rejected", "dead", "skipped"} or by_operator:
             refused.update(subjects)
         if run.value.replay_of is not None:
             replayed.update(subjects)
@@ -596,7 +597,7 @@ def assert_nothing_lost_or_doubled(world: World) -> None:
         _closed_for_a_reason(manifest.value, trigger)
     if trigger.on_failure.then == "carry_over":
         for subject in _spent(world):
-            _require(failed[subject] > MAX_CARRIES, f"BURIED TOO SOON: {subject}")
+            _require(failed[subject] > MAX_CARRIES or subject in replayed, f"BURIED TOO SOON: {subject}")
     for subject, claim in _expected(world).items():
         if claim in {"bad", "broken"}:
             _require(not tried[subject], "A BAD MEMBER RAN")
