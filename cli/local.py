@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ import urllib3
 
 from retrigger.cli.errors import Failed, No, Usage
 from retrigger.handlers.ledger import Ledger
-from retrigger.handlers.wiring import google_api, launcher_of, records_of
+from retrigger.handlers.wiring import cloud_of, records_of
 from retrigger.local_emulator.claim import running
 from retrigger.local_emulator.control import ROOT
 from retrigger.local_emulator.state import State
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 FOLDER: Final = ".retrigger"
 _WAIT_S: Final = 30.0
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def state_option(command: Command) -> Command:
@@ -88,8 +90,8 @@ def compiled_of(state: State) -> Compiled:
 
 def launcher_of_emulator(state: State) -> Launcher:
     """The platform that the emulator's functions launch on."""
-    environment = compiled_of(state).environment
-    return launcher_of(environment, google_api(environment, os.environ))
+    launcher, _ = cloud_of(compiled_of(state).environment, os.environ)
+    return launcher
 
 
 def with_live_tasks(state: State, runs: Iterable[RunView]) -> list[RunView]:
@@ -107,13 +109,18 @@ def _live(launcher: Launcher, run: RunView) -> RunView:
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A running emulator, over HTTP on the loopback interface: no proxy has a say."""
+    """A running emulator, over HTTP on the loopback interface: no proxy has a say. Blob is at `blob_url`."""
 
     url: str
+    blob_url: str
 
     @classmethod
     def of(cls, state: State) -> Remote:
-        return cls(running_on(state).url)
+        return cls.at(running_on(state))
+
+    @classmethod
+    def at(cls, process: Process) -> Remote:
+        return cls(process.url, process.blob_url)
 
     def control(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The control API. Raises No with its message where it refuses."""
@@ -124,17 +131,30 @@ class Remote:
     ) -> dict[str, Any]:
         """Raises No where the emulator refuses, Failed where it does not answer."""
         headers = {} if body is None else {"Content-Type": content_type}
-        try:
-            answer = urllib3.request(
-                method, self.url + path, body=body, headers=headers, retries=False, timeout=_WAIT_S
-            )
-        except urllib3.exceptions.HTTPError as error:
-            place = urlsplit(self.url).netloc
-            raise Failed(f"The emulator at {place} does not answer: see `retrigger status`.") from error
+        answer = _asked(method, self.url + path, body, headers)
         value = _json(answer.data)
         if answer.status >= 400:
             raise No(str(value.get("error", {}).get("message") or f"The emulator answered {answer.status}."))
         return value
+
+    def blob(
+        self, method: str, path: str, body: IO[bytes] | None = None, headers: Mapping[str, str] = _NOTHING
+    ) -> urllib3.BaseHTTPResponse:
+        """Blob's REST API; `path` begins with the account. Raises as `call`."""
+        answer = _asked(method, self.blob_url + path, body, headers)
+        if answer.status >= 400:
+            raise No(f"{answer.headers.get('x-ms-error-code', 'The emulator')} ({answer.status}).")
+        return answer
+
+
+def _asked(
+    method: str, url: str, body: bytes | IO[bytes] | None, headers: Mapping[str, str]
+) -> urllib3.BaseHTTPResponse:
+    try:
+        return urllib3.request(method, url, body=body, headers=headers, retries=False, timeout=_WAIT_S)
+    except urllib3.exceptions.HTTPError as error:
+        place = urlsplit(url).netloc
+        raise Failed(f"The emulator at {place} does not answer: see `retrigger status`.") from error
 
 
 def _json(data: bytes) -> dict[str, Any]:

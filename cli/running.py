@@ -35,11 +35,12 @@ def status(ctx: click.Context, folder: Path | None, form: Format) -> None:
         else:
             say(f"No emulator runs on {state.root}.")
         ctx.exit(NO)
-    told = Remote(process.url).control("GET", "/status")
+    told = Remote.at(process).control("GET", "/status")
     if form == "json":
         json_line({"running": True, "state": str(state.root), "started": process.started, **told})
         return
     say(f"The emulator runs at {process.url} (process {process.pid}, since {time_of(process.started)}).")
+    field("blob", str(told["blob_url"]))
     field("project", str(told["project_folder"]))
     field("state", str(state.root))
     field("clock", f"{time_of(told['now'])}, wound by {told['wound_s']:.0f} s")

@@ -119,7 +119,7 @@ class Freezing:
         store = Store.at(environment.pipelines[chosen].root)
         file = written(members.values(), trigger.window.manifest)
         folder = f"{store.prefix}retrigger/{name}/"
-        self._objects.write(store.bucket, folder + file.path, file.data)
+        self._objects.write(store.place, folder + file.path, file.data)
         return store.uri(folder + file.named)
 
 

@@ -111,7 +111,7 @@ class Gathering:
         assert isinstance(payload, Object)
         member = {
             "uri": payload.uri,
-            "bucket": payload.bucket,
+            "bucket": payload.place,
             "name": payload.name,
             "version": payload.version,
             "sequencer": payload.sequencer,

@@ -64,7 +64,7 @@ class Listing:
         for source in _object_sources(trigger):
             store = environment.stores[source.store]
             bound = glob.parse(source.match).bind(captures)
-            for stat in self._objects.list(store.bucket, store.prefix + bound.prefix):
+            for stat in self._objects.list(store.place, store.prefix + bound.prefix):
                 name = stat.name.removeprefix(store.prefix)
                 found = bound.match(name)
                 if found is None or _is_folder(stat.name) or _is_marker(trigger, name):

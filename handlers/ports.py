@@ -143,7 +143,7 @@ class ObjectStat:
 
 
 class Objects(Protocol):
-    """Reads objects of a bucket, and writes manifests."""
+    """Reads objects of a bucket (of Blob: ACCOUNT/CONTAINER), and writes manifests."""
 
     def read(
         self, bucket: str, name: str, *, version: str | None = None, start: int = 0, limit: int

@@ -160,9 +160,9 @@ def _built_in(environment: Environment, environ: Mapping[str, str]) -> tuple[Lau
             api = google_api(environment, environ)
             return launcher_of(environment, api), objects_of(environment, api)
         case "azure":
-            from retrigger.handlers.adapters.later import LaterLauncher, LaterObjects
+            from retrigger.handlers.adapters.later import LaterLauncher
 
-            return LaterLauncher(), LaterObjects()
+            return LaterLauncher(), blobs_of(environment, environ)
 
 
 def publisher_of(environment: Environment, environ: Mapping[str, str]) -> Publisher | None:
@@ -185,6 +185,17 @@ def google_api(environment: Environment, environ: Mapping[str, str]) -> GoogleAp
 def objects_of(environment: Environment, api: GoogleApi) -> Objects:
     endpoint = environment.services.get("storage")
     return GcsObjects(api) if endpoint is None else GcsObjects(api, endpoint=endpoint)
+
+
+def blobs_of(environment: Environment, environ: Mapping[str, str]) -> Objects:
+    from retrigger.handlers.adapters.blob import BlobObjects
+    from retrigger.handlers.transport.azure import AzureStorageApi
+    from retrigger.handlers.transport.managed_identity import STORAGE, IdentitySettings, ManagedIdentityTokens
+
+    http = Http(HttpSettings.from_environment(environ))
+    identity = IdentitySettings.from_environment(environ, endpoint=environment.services.get("metadata"))
+    api = AzureStorageApi(http, ManagedIdentityTokens(http, identity, STORAGE))
+    return BlobObjects(api, endpoint=environment.services.get("blob"))
 
 
 def launcher_of(environment: Environment, api: GoogleApi) -> Launcher:

@@ -205,6 +205,11 @@ class Store:
         prefix = folder if not folder or folder.endswith("/") else f"{folder}/"
         return cls(kind="gcs" if account is None else "blob", account=account, bucket=bucket, prefix=prefix)
 
+    @property
+    def place(self) -> str:
+        """As a reader of objects is told: the bucket, or ACCOUNT/CONTAINER."""
+        return self.bucket if self.account is None else f"{self.account}/{self.bucket}"
+
     def uri(self, name: str) -> str:
         """The URI of an object of the bucket, as its events have it; `name` with the prefix in it."""
         if self.kind == "gcs":
@@ -309,8 +314,8 @@ class Environment:
     `endpoints`: the platform's names of batch and online endpoints.
     `callers`: "platform" has checked them already, or any of these may call; of none, only programs on loopback may.
     `outbox` is the channel (its name) on which outcomes and the ends of runs leave; None: they do not.
-    `services` replaces a service's public address ("storage", "vertex", "pubsub", "metadata"): the emulator's way in.
-    The addresses of issuers' public keys are "google_certs" and "entra_certs".
+    `services` replaces a service's public address ("storage", "blob", "vertex", "pubsub", "metadata"): the emulator's
+    way in. The addresses of issuers' public keys are "google_certs" and "entra_certs".
     `launcher` stands in for the cloud's own; `formats` are the project's, by the route that each one reads.
     """
 

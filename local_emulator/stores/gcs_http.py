@@ -1,4 +1,4 @@
-"""How the faces of Cloud Storage read a request and answer it: raw paths, bounded bodies, Google's error shape.
+"""How the faces of the stores read a request and answer it: raw paths, bounded bodies, Google's error shape.
 
 Error shape: https://cloud.google.com/storage/docs/json_api/v1/status-codes.
 """
@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, NoMatchFound
 
 from retrigger.local_emulator.stores.conditions import Preconditions
-from retrigger.local_emulator.stores.errors import Invalid, RangeNotSatisfiable, StoreError, TooLarge
+from retrigger.local_emulator.stores.errors import Failed, Invalid, RangeNotSatisfiable, StoreError, TooLarge
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -131,13 +131,14 @@ class RawRoute(BaseRoute):
     """Matches the path as it was sent.
 
     Starlette's own routes see it percent-decoded, where the slashes of an object's name look like those of the API.
+    `refuse` shows a StoreError as the cloud would.
     """
 
     def __init__(
         self,
         pattern: str,
         respond: Callable[[Call, Body], Awaitable[Response]],
-        refuse: Callable[[StoreError], Response] = error_response,
+        refuse: Callable[[StoreError], Response],
     ) -> None:
         self._pattern = re.compile(pattern, re.DOTALL)
         self._respond = respond
@@ -158,9 +159,7 @@ class RawRoute(BaseRoute):
             return
         except Exception:
             # The server logs it, with its traceback; the client learns only that.
-            await json_response(_error(500, "backendError", "The emulator failed; its log says why."), 500)(
-                scope, receive, send
-            )
+            await self._refuse(Failed("The emulator failed; its log says why."))(scope, receive, send)
             raise
         await response(scope, receive, send)
 

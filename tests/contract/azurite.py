@@ -62,7 +62,7 @@ def azurite(folder: Path) -> Iterator[Azurite]:
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
     command = ["node", str(PROGRAM), "--blobHost", "127.0.0.1", "--blobPort", str(port), "--inMemoryPersistence"]
-    command += ["--silent", "--disableTelemetry", "--skipApiVersionCheck"]
+    command += ["--silent", "--disableTelemetry", "--skipApiVersionCheck", "--loose"]
     with (folder / "azurite.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
     try:

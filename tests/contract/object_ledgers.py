@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from obstore.store import AzureStore
 
-from retrigger.handlers.adapters.buckets import READS, WRITES, gcs_records
+from retrigger.handlers.adapters.buckets import READS, WRITES, blob_records, gcs_records
 from retrigger.handlers.adapters.object_records import ObjectRecords
 from retrigger.handlers.transport.credentials import Tokens, TokenSettings
 from retrigger.handlers.transport.http import Http, HttpSettings
@@ -18,6 +18,7 @@ from retrigger.local_emulator.http import Server
 from retrigger.local_emulator.stores import gcs_xml
 from retrigger.local_emulator.stores.objects import Objects
 from tests.contract.azurite import ACCOUNT, KEY, azurite
+from tests.local_emulator.stores.blob_store import BlobStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,6 +69,18 @@ def gcs_ledgers(folder: Path) -> Iterator[Callable[[], Records]]:
     numbers = itertools.count()
     with cloud_storage(folder) as url:
         yield lambda: gcs_ledger(url, f"folder {next(numbers)}/ledger")
+
+
+@contextmanager
+def blob_ledgers(folder: Path) -> Iterator[Callable[[], Records]]:
+    """Empty ledgers in the emulator's Blob Storage."""
+    numbers = itertools.count()
+    store = BlobStore(folder)
+    try:
+        address = f"https://{ACCOUNT}.blob.core.windows.net/landing"
+        yield lambda: blob_records(f"{address}/folder {next(numbers)}/ledger", HttpSettings(), store.server.url)
+    finally:
+        store.close()
 
 
 @contextmanager

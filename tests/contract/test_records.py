@@ -14,7 +14,7 @@ import pytest
 
 from retrigger.handlers.adapters.memory import MemoryRecords
 from retrigger.handlers.adapters.sqlite import SqliteRecords
-from tests.contract.object_ledgers import azurite_ledgers, gcs_ledgers
+from tests.contract.object_ledgers import azurite_ledgers, blob_ledgers, gcs_ledgers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,6 +38,7 @@ STORES = {
     "memory": memory_ledgers,
     "sqlite": sqlite_ledgers,
     "gcs": gcs_ledgers,
+    "blob": blob_ledgers,
     "azurite": azurite_ledgers,
 }
 
