@@ -451,7 +451,7 @@ NAIVE = {
     "count, then join": Naive(Parts(windows=CountsFirst), "COUNTED BY TIME ALONE", "count", range(40)),
     "time by the host's clock": Naive(Parts(ledger=HostClock), "SEALED BEFORE ITS TIME", "mixed", range(60)),
     "seal what was not judged": Naive(
-        Parts(windows=TakesUnjudgedLists), "LAUNCHED WITHOUT WHAT WAS LISTED", "listed", range(40)
+        Parts(windows=TakesUnjudgedLists), "LAUNCHED WITHOUT WHAT WAS LISTED", "listed", range(160, 180)
     ),
     "seal before the grant": Naive(Parts(admission=SealsBeforeGrant), "SEALED WITHOUT A SLOT", "mixed", range(20)),
     "seal a head that was not judged": Naive(Parts(windows=SealsBlind), "REJECTED WITH ITS MARKER", "late", range(100)),
@@ -473,9 +473,9 @@ NAIVE = {
     "the reference before the run names it": Naive(
         Parts(carrying=ReferenceFirst), "SUCCEEDED AND DEAD|ENDLESS", "tight", range(440, 480)
     ),
-    "the head says where a reference went": Naive(Parts(carrying=CarryTrustsHead), "LOST", "tight", range(100, 150)),
+    "the head says where a reference went": Naive(Parts(carrying=CarryTrustsHead), "LOST", "tight", range(500, 530)),
     "no note for what is carried": Naive(Parts(ledger=NoCarryNote), "LOST", "tight", range(40)),
-    "expire without sealing": Naive(Parts(carrying=ExpiresUnsealed), "SUCCEEDED AND DEAD", "mixed", range(880, 920)),
+    "expire without sealing": Naive(Parts(carrying=ExpiresUnsealed), "SUCCEEDED AND DEAD", "tight", range(20, 60)),
     "carry without end": Naive(Parts(windows=NoCap), "ENDLESS CARRY", "tight", range(200)),
     "notes off the grid": Naive(Parts(ledger=NotesBreed), "NOTES BREED", "mixed", range(60)),
 }

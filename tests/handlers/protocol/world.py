@@ -193,6 +193,7 @@ class World:
         self.most_notes = 0
         self.deaths = 0
         self.began_ms: dict[str, int] = {}
+        self.at_work: Counter[str] = Counter()
         self.answered_ms: dict[str, int] = {}
         self.queue = list(scene.deliveries)
         self.commands = list(scene.pauses)
@@ -246,8 +247,12 @@ class World:
             self._start("tick", None, tick.run)
 
     def _deliver(self, core: Core, event: Event) -> None:
+        """One is answered when no delivery of it is at work any more: any of them may be the one that counts."""
+        self.at_work[event.identity] += 1
         core.handle(event)
-        self.answered_ms.setdefault(event.identity, self.ms)
+        self.at_work[event.identity] -= 1
+        if not self.at_work[event.identity]:
+            self.answered_ms.setdefault(event.identity, self.ms)
 
     def _unbroken(self, work: Callable[[Note], None], note: Note) -> None:
         """A tick goes on after a note that our own code broke at; here that is a violation."""
@@ -631,7 +636,8 @@ def assert_nothing_lost_or_doubled(world: World) -> None:
 def assert_in_order(world: World) -> None:
     """Who was answered before another came starts before it: messages, and the objects of windows one by one.
 
-    Of several slots one is kept for whoever is first; who comes later may start on another one before.
+    Of several slots one is kept for whoever is first; who comes later may start on another one before. A window stands
+    in line when the delivery that opened it has been answered, which may be later than that of another member.
     """
     if world.scene.trigger.concurrency.limit > 1:
         return
@@ -643,8 +649,19 @@ def assert_in_order(world: World) -> None:
             started += [names[subject] for subject in _subjects(world, run.value) if names[subject] not in started]
     for place, later in enumerate(started):
         for earlier in started[place + 1 :]:
-            came_first = world.answered_ms[earlier.identity] < world.began_ms[later.identity]
+            came_first = _in_line_ms(world, earlier) < world.began_ms[later.identity]
             _require(not came_first, f"OUT OF ORDER: {earlier.id} after {later.id}")
+
+
+def _in_line_ms(world: World, event: Event) -> int:
+    """When everybody was answered who was at work on the window of an object, or on the message, as it came."""
+    subject = keys.digest(world.scene.trigger.name, event.identity)
+    windows = (manifest.value.own for manifest in world.ledger.manifests.list())
+    members = next((own for own in windows if subject in own), [subject])
+    names = {keys.digest(world.scene.trigger.name, it.identity): it.identity for _, it in world.scene.deliveries}
+    answered_ms = world.answered_ms[event.identity]
+    together = [names[it] for it in members if world.began_ms[names[it]] <= answered_ms]
+    return max(world.answered_ms[identity] for identity in together)
 
 
 def assert_listed_are_complete(world: World) -> None:
