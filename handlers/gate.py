@@ -133,7 +133,7 @@ class Gate:
         reason = f"gave up after {MAX_TRIES} tries: {last}"
         said = [Verdict("gate", "stop", "tries_exhausted", reason).to_json()]
         settled, ours = self.claims.settle(name, stored, replace(stored.value, state="dead", run=None, verdicts=said))
-        if ours:
+        if settled.value.state == "dead":  # whoever settled it may have died before the letter was written
             self.bury(name, settled.value)
         return settled, ours
 
