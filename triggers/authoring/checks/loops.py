@@ -55,7 +55,7 @@ def _of_the_outbox(project: Project, environment: Environment) -> Iterator[Probl
 
 def _reads_the_event(expression: str) -> bool:
     try:
-        return any(path.names[0] == "event" for path in expression_text.paths(expression_text.tokens(expression)))
+        return any(names[0] == "event" for names in expression_text.reads(expression))
     except ExpressionError:
         return True  # told by the rule for expressions
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from retrigger.triggers import signature
+from retrigger.triggers import expression_text, signature
 from retrigger.triggers.authoring import scope
 from retrigger.triggers.authoring.wording import closest, said_of
 from retrigger.triggers.authoring.yaml import texts
@@ -119,13 +119,12 @@ def _combination(
 
 def _known(value: Json, environment: Environment) -> tuple[Json] | None:
     """What a value will be whatever the event is: it is literal, or reads nothing but the environment's `vars`."""
-    if not any(expressions_in(value)):
-        return (value,)
+    if any(names[0] != "vars" for hole in expressions_in(value) for names in expression_text.reads(hole.source)):
+        return None
     try:
-        check_value(value, scope.of_vars(environment))
         return (render_value(value, {"vars": environment.vars}),)
     except ExpressionError:
-        return None  # it reads the event too
+        return None
 
 
 def wrong_texts(at: At, value: Json, names: Mapping[str, str]) -> Iterator[tuple[At, str, ExpressionError]]:

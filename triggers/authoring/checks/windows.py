@@ -97,10 +97,10 @@ def _shared_keys(one: Authored) -> Iterator[Problem]:
 
 def _tells_objects_apart(key: str) -> bool:
     try:
-        read = expression_text.paths(expression_text.tokens(key))
+        read = expression_text.reads(key)
     except ExpressionError:
         return True  # told by the rule for expressions
-    return any(path.names[:1] == ("match",) or path.names[:2] == ("event", "object") for path in read)
+    return any(names[0] == "match" or names[:2] == ("event", "object") for names in read)
 
 
 def _without_objects(one: Authored) -> Iterator[Problem]:
