@@ -7,8 +7,8 @@ check -> look up -> claim -> note -> each object -> joined. Why it is safe to ac
 - The claim comes before the first object, and holds all of them as they were found. Whoever goes on joins these very
   versions (R3), even if one was replaced or deleted meanwhile: no message joins by halves and is then turned away. And
   other content under the same identity is a conflict before any of it joins.
-- The note comes before the first object too: what no redelivery completes, a tick does. It is due at once, and so before
-  any window that the objects open: a tick lets the rest join before it closes these.
+- The note comes before the first object too: what no redelivery completes, a tick does. It is due at once, and so
+  before any window that the objects open: a tick lets the rest join before it closes these.
 - An object is decided on like its own event. Its own claim lets it count once, whoever names or announces it, and once
   decided it is terminal or has a note of its own. Only then is it struck off the message's claim, some at a time: work
   that is done twice changes nothing, and a thousand objects go on where the last function ran out of time.

@@ -54,8 +54,8 @@ _ROUNDS = 4
 def validate(model: type[_M], document: Document, optional: frozenset[str]) -> tuple[_M | None, list[Problem]]:
     """The model and no problem; or every mistake of the shape, and the model of what is right, if that is enough.
 
-    What is wrong in an `optional` part, is a key too many, or says nothing of what the rules ask for, is left out, so that
-    they can judge the rest.
+    What is wrong in an `optional` part, is a key too many, or says nothing of what the rules ask for, is left out, so
+    that they can judge the rest.
     """
     try:
         return model.model_validate(document.data), []
@@ -83,7 +83,7 @@ def _left_out(data: Json, document: Document, detail: ErrorDetails, optional: fr
             pass
         case ("source", int(), str(), "change" | "missed" | "late_at_most" | "timezone", *_):
             at = at[:4]
-        case (str(part), _, *_) if part in optional:
+        case (str(first), _, *_) if first in optional:
             pass
         case _ if detail["type"] != "extra_forbidden":
             return False
