@@ -7,7 +7,8 @@ check -> look up -> claim -> note -> each object -> joined. Why it is safe to ac
 - The claim comes before the first object, and holds all of them as they were found. Whoever goes on joins these very
   versions (R3), even if one was replaced or deleted meanwhile: no message joins by halves and is then turned away. And
   other content under the same identity is a conflict before any of it joins.
-- The note comes before the first object too: what no redelivery completes, a tick does.
+- The note comes before the first object too: what no redelivery completes, a tick does. It is due at once, and so
+  before any window that the objects open: a tick lets the rest join before it closes these.
 - An object is decided on like its own event. Its own claim lets it count once, whoever names or announces it, and once
   decided it is terminal or has a note of its own. Only then is it struck off the message's claim, some at a time: work
   that is done twice changes nothing, and a thousand objects go on where the last function ran out of time.
@@ -22,9 +23,10 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.handlers.claims import Claims, outcome, recorded, undecided
+from retrigger.handlers.ledger import to_ms
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.handlers.validate.checks import check_message
-from retrigger.handlers.windows import WindowId, on_grid
+from retrigger.handlers.windows import WindowId
 from retrigger.triggers.errors import ExpressionError, Refused
 from retrigger.triggers.event import Object
 from retrigger.triggers.spec import MessageSource
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
     from retrigger.handlers.named import Named
 
 _STEP: Final = 50
-_SOON_MS: Final = 60_000
 _ADVANCED_AT_ONCE: Final = 10
 _NO_MATCH: Final = Verdict("match", "stop", "no_longer_matches", "the trigger was changed meanwhile")
 _BECAME: Final = {"launched": "joined", "deferred": "joined", "ignored": "ignored"}
@@ -75,6 +76,7 @@ class Joining:
         if isinstance(found, Verdict):
             return self.claims.reject(arrival, found, name)
         joins = {"left": [asdict(payload) for payload in found], "windows": [], "became": {}}
+        began_ms = self.ledger.now_ms()
         if stored is None:
             stored, _ = self.claims.take(arrival, name, state="open", joins=joins)
         elif undecided(stored.value):  # turned away before, and decided anew
@@ -83,7 +85,8 @@ class Joining:
             return conflict
         if stored.value.state != "open" or stored.value.joins is None:
             return recorded(arrival, stored, "duplicate")
-        self.ledger.note("claim", name, arrival.trigger.name, on_grid(self.ledger.now_ms(), _SOON_MS))
+        since_ms = began_ms if stored.record.time is None else to_ms(stored.record.time)
+        self.ledger.note("claim", name, arrival.trigger.name, since_ms - 1)  # a window's is later
         return self.go_on(arrival, name, stored)
 
     def go_on(self, arrival: Arrival, name: str, stored: Stored[Claim]) -> Outcome:

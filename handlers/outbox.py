@@ -1,7 +1,8 @@
 """The outbox: outcomes and the ends of runs leave as CloudEvents on one channel, at least once.
 
 What is told is in the ledger first. An outcome that the channel did not take is left to the tick by a note, before the
-event is acknowledged; a run's note stays until its end was told. An id is the same however often it is told.
+event is acknowledged; a run's note stays until its end was told. An id is the same however often it is told. A channel
+that did not answer is left alone for a minute: waiting for it, event after event, would hold up the launches.
 https://github.com/googleapis/google-cloudevents and the CloudEvents binding for Pub/Sub give the attributes' names.
 """
 
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from retrigger.handlers.ledger import from_ms
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.triggers import keys
-from retrigger.triggers.errors import RetriggerError
+from retrigger.triggers.errors import RetriggerError, Unavailable
 from retrigger.triggers.event import rfc3339
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Outbox:
     def __init__(self, ledger: Ledger, publisher: Publisher | None) -> None:
         self._ledger = ledger
         self._publisher = publisher
+        self._rests_until_ms = 0
 
     def tell(self, outcome: Outcome) -> None:
         """Tell what became of an event that a trigger claimed. Raises Unavailable only if not even a note was written.
@@ -91,6 +93,8 @@ class Outbox:
 
     def _publish(self, what: str, kind: str, trigger: str, at_ms: int, data: Mapping[str, Json]) -> None:
         assert self._publisher is not None
+        if self._ledger.now_ms() < self._rests_until_ms:
+            raise Unavailable("the channel did not answer a moment ago; it is asked again soon", code="channel_rests")
         attributes = {
             "content-type": "application/json",
             "ce-specversion": "1.0",
@@ -100,7 +104,11 @@ class Outbox:
             "ce-subject": trigger,
             "ce-time": rfc3339(from_ms(at_ms)),
         }
-        self._publisher.publish(json.dumps(data).encode(), attributes)
+        try:
+            self._publisher.publish(json.dumps(data).encode(), attributes)
+        except Unavailable:
+            self._rests_until_ms = self._ledger.now_ms() + _AGAIN_MS
+            raise
 
 
 def _outcome(name: str, claim: Claim) -> Outcome:

@@ -285,12 +285,10 @@ class Windows:
 
 def newest_versions(entries: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Of several versions of one object only the newest runs."""
-    newest: dict[str, str] = {}
+    versions: dict[str, list[str]] = {}
     for member, entry in entries.items():
-        name = entry["uri"]
-        if name not in newest or _age(entry) > _age(entries[newest[name]]):
-            newest[name] = member
-    return {member: entries[member] for member in newest.values()}
+        versions.setdefault(entry["uri"], []).append(member)
+    return {member: entries[member] for members in versions.values() for member in [_newest(members, entries)]}
 
 
 def first_look(rule: WindowRule, now_ms: int) -> int:
@@ -305,10 +303,15 @@ def on_grid(now_ms: int, delay_ms: int) -> int:
     return max((now_ms + delay_ms) // _GRID_MS * _GRID_MS, now_ms + 1)
 
 
-def _age(entry: Mapping[str, Any]) -> list[tuple[int, str]]:
+def _newest(members: list[str], entries: Mapping[str, Mapping[str, Any]]) -> str:
+    """By what all of them have: of an object that a message named no sequencer is known, but its eTag is."""
+    by = "sequencer" if all(entries[member]["sequencer"] for member in members) else "version"
+    return max(members, key=lambda member: _age(entries[member][by]))
+
+
+def _age(text: str) -> list[tuple[int, str]]:
     """Orders the versions of one object: numbers, decimal or hexadecimal, of any length and case, joined by dots."""
-    numbers = (entry["sequencer"] or entry["version"]).lower().split(".")
-    return [(len(number), number) for number in (part.lstrip("0") for part in numbers)]
+    return [(len(number), number) for number in (part.lstrip("0") for part in text.lower().split("."))]
 
 
 def _state(cause: Cause, *, spoiled: bool, empty: bool) -> Literal["frozen", "rejected", "skipped", "empty", "dead"]:

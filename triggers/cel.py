@@ -64,14 +64,22 @@ def _date_function() -> Any:
 
 
 def _date(time: datetime, zone: str) -> str:
+    """Errors show neither argument: an event may have given it."""
     from retrigger.triggers import zones
 
-    return time.astimezone(zones.zone(zone)).date().isoformat()
+    try:
+        place = zones.zone(zone)
+    except ValueError as exc:
+        raise ValueError("date() takes a time zone by its IANA name, such as Europe/Paris") from exc
+    return time.astimezone(place).date().isoformat()
 
 
 def _date_text(text: str, zone: str) -> str:
-    time = datetime.fromisoformat(text)
-    if time.tzinfo is None:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
         raise ValueError("date() takes a time with its offset from UTC, such as 2026-01-05T03:00:00Z")
     return _date(time, zone)
 

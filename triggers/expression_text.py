@@ -81,6 +81,11 @@ def _scan(source: str, at: int) -> Iterator[Token]:
         at = found.end()
 
 
+def reads(source: str) -> list[tuple[str, ...]]:
+    """The names of every field that an expression reads. Raise ExpressionError for text that is none."""
+    return [path.names for path in paths(tokens(source))]
+
+
 def paths(found: Sequence[Token]) -> list[Path]:
     """Every chain of fields that starts at one of `ROOTS`, without the method that may be called on it."""
     result = []

@@ -88,6 +88,9 @@ _TIMES: Final = {
 """The only timestamps. The runtime takes none inside a map: they are passed as text and read where they stand."""
 
 _NOTHING: Final[Mapping[str, object]] = {}
+_UNHELD: Final = "it reads a number beyond 64 bits, or half a surrogate pair"
+_SHOWN: Final = re.compile(r"([A-Z_]+: )?Integer value '")
+"""How the runtime complains of such a number: with everything around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +125,10 @@ class Expression:
         try:
             result = cel.program(self._text).eval(data=bound)
             value, failed = result.plain_value(), result.type().name() == "ERROR"
-        except (RuntimeError, ValueError) as exc:  # what cel-cpp cannot represent, such as half a surrogate pair
-            self._fail(str(exc), exc)
+        except (RuntimeError, ValueError) as exc:  # what cel-cpp cannot represent, and then shows in its message
+            self._fail(_UNHELD, exc)
         if failed:
-            self._fail(str(value))
+            self._fail(_UNHELD if _SHOWN.match(str(value)) else str(value))
         try:
             return plain_json(value, Meter(Bounds()))
         except ValueError as exc:
@@ -149,8 +152,10 @@ class Expression:
         return bound
 
     def _fail(self, reason: str, cause: Exception | None = None) -> NoReturn:
+        """Reasons are stored, and leave through the outbox: they show the author's words, never the event's."""
         if absent := re.search(r'Key not found in map : "(.*)"', reason):
-            reason = f"{absent[1]} is absent here: guard it with has(…)"
+            name = absent[1] if absent[1] in self.source else "a key"
+            reason = f"{name} is absent here: guard it with has(…)"
         reason = re.sub(r"^[A-Z_]+: | \[[A-Z_]+\]$", "", reason)[:200]
         raise ExpressionError(f"{self.source[:200]}: {reason}", code="expression_failed") from cause
 

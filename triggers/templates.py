@@ -79,6 +79,10 @@ def _refuse_foreign(spec: Mapping[str, Json]) -> None:
         raise ValueError("this is an Argo workflow, of Kubeflow Pipelines 1: compile the pipeline with kfp>=2")
     if "implementation" in spec:
         raise ValueError("this is a component, not a pipeline: compile the pipeline that uses it")
+    if isinstance(spec.get("type"), str) and "root" not in spec:
+        raise ValueError(
+            f"this is a `{str(spec['type'])[:40]}` of Azure ML, not a pipeline: write `type: pipeline` with `jobs`"
+        )
     if "root" not in spec or not str(spec.get("schemaVersion", "")).startswith("2."):
         raise ValueError(
             "this is no compiled pipeline: it has no `root` with a `schemaVersion` of 2: compile it with kfp>=2"

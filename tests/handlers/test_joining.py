@@ -440,6 +440,19 @@ def test_a_thousand_objects_go_on_where_the_last_worker_ran_out_of_time() -> Non
     assert bench.members() == [sorted(names)]
 
 
+@pytest.mark.parametrize("at", [60, 100, 300, 600])
+def test_what_a_dead_worker_left_joins_before_the_tick_closes_the_window(at: int) -> None:
+    bench = Bench(joining(concurrency=Concurrency(limit=9)))
+    names = [f"a/{number}.csv" for number in range(200)]
+    land(bench, *names)
+    die_at(bench, at)
+    with pytest.raises(_Killed):
+        bench.send(naming(*names))
+    revive(bench)
+    bench.advance(3 * MINUTE)
+    assert bench.members() == [sorted(names)]
+
+
 def test_what_was_found_joins_though_it_is_gone_when_the_work_goes_on() -> None:
     bench = Bench(joining(WindowRule(key="match.k", quiet=5 * MINUTE)))
     land(bench, "a/1.csv", "a/2.csv")
@@ -462,6 +475,16 @@ def test_two_workers_at_one_message_join_every_object_once() -> None:
     results.append(bench.send(naming(*names)))
     bench.advance(3 * MINUTE)
     assert (sorted(results), bench.members()) == (["deferred", "launched"], [sorted(names)])
+
+
+def test_a_tick_while_a_worker_joins_closes_no_window_over_half_of_the_message() -> None:
+    bench = Bench(joining(concurrency=Concurrency(limit=9)))
+    names = [f"a/{number}.csv" for number in range(120)]
+    land(bench, *names)
+    bench.records.meanwhile("swap", "c/", bench.tick)
+    bench.send(naming(*names))
+    bench.advance(3 * MINUTE)
+    assert bench.members() == [sorted(names)]
 
 
 def test_a_trigger_that_listens_elsewhere_by_now_takes_what_is_left_as_ignored() -> None:

@@ -114,6 +114,23 @@ def test_what_the_channel_did_not_take_is_told_later(sandbox: Sandbox, monkeypat
     assert len(sandbox.outbox.sent) == 2
 
 
+def test_a_channel_that_does_not_answer_is_left_alone_for_a_minute(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def hang(*message: object) -> None:
+        asked.append(message)
+        raise Unavailable("the channel does not answer", code="timeout")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(sandbox.outbox, "publish", hang)
+        results = [sandbox.publish("requests", {"data": f"gs://x/{number}"})[0].result for number in range(50)]
+    assert (len(asked), set(results)) == (1, {"launched", "deferred"})
+    sandbox.advance(timedelta(minutes=11))
+    assert len(told(sandbox)) == 50
+
+
 def test_of_a_message_that_names_objects_its_own_outcome_leaves_and_that_of_each(tmp_path: Path) -> None:
     joining = TRIGGER.replace(
         "  - message:\n",

@@ -157,6 +157,26 @@ def test_what_fails_on_an_event_is_an_error_with_a_code(source: str, json: Json,
     assert failed.value.code == code
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "event.message.json",
+        "event.message.json.number",
+        "event.message.json.half",
+        "int(event.message.json.secret)",
+        "timestamp(event.message.json.secret)",
+        "date(event.message.json.secret, 'UTC')",
+        "date(event.time, event.message.json.secret)",
+        "event.message.attributes[event.message.json.secret]",
+    ],
+)
+def test_what_fails_shows_nothing_that_the_event_said(source: str) -> None:
+    json = {"secret": "hunter2", "number": 2**70, "half": "hunter2\ud800"}
+    with pytest.raises(ExpressionError) as failed:
+        load_expression(source).evaluate({"event": {"time": NOW, "message": {"json": json, "attributes": {"a": "b"}}}})
+    assert not any(shown in str(failed.value) for shown in ("hunter2", str(2**70)))
+
+
 @pytest.mark.parametrize("source", ["has(event.schedule.name)", "has(event.message.json.a.b)", "has(vars.none)"])
 def test_has_is_false_where_even_the_parents_are_absent(source: str) -> None:
     assert load_expression(source).evaluate({"event": {"object": {"size": 1}}}) is False

@@ -84,7 +84,8 @@ def test_a_pipeline_job_is_known_by_its_schema_or_its_type(schema: str | None) -
         (job(data=["a"]), "the pipeline's input data has no known type"),
         ({"type": "pipeline", "jobs": []}, "`jobs` of the pipeline is not an object"),
         ({"type": "pipeline", "jobs": {}, "inputs": 1}, "`inputs` of the pipeline is not an object"),
-        ({"type": "command", "jobs": {}}, "this is no compiled pipeline"),
+        ({"type": "command", "command": "x"}, "this is a `command` of Azure ML, not a pipeline"),
+        ({"jobs": {}}, "this is no compiled pipeline"),
     ],
 )
 def test_what_cannot_be_read_is_told(template: dict[str, Json], told: str) -> None:

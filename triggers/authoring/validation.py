@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 
 from retrigger.triggers.authoring.wording import closest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
     from retrigger.triggers.authoring.yaml import At, Document
@@ -52,7 +53,8 @@ _ROUNDS = 4
 def validate(model: type[_M], document: Document, optional: frozenset[str]) -> tuple[_M | None, list[Problem]]:
     """The model and no problem; or every mistake of the shape, and the model of what is right, if that is enough.
 
-    What is wrong in an `optional` part, or is a key too many, is left out, so that the rules can judge the rest.
+    What is wrong in an `optional` part, is a key too many, or says nothing of what the rules ask for, is left out, so
+    that they can judge the rest.
     """
     try:
         return model.model_validate(document.data), []
@@ -75,8 +77,15 @@ def _left_out(data: Json, document: Document, detail: ErrorDetails, optional: fr
     at, _ = _settle(document, detail["loc"])
     if detail["type"] == "missing":
         at = at[:-1]
-    if not (detail["type"] == "extra_forbidden" or (at and at[0] in optional and len(at) > 1)):
-        return False
+    match at:
+        case ("mode" | "description",):
+            pass
+        case ("source", int(), str(), "change" | "missed" | "late_at_most" | "timezone", *_):
+            at = at[:4]
+        case (str(first), _, *_) if first in optional:
+            pass
+        case _ if detail["type"] != "extra_forbidden":
+            return False
     for part in at[:-1]:
         match data:
             case dict() if part in data:
@@ -146,11 +155,25 @@ def _settle(document: Document, location: At) -> tuple[At, object]:
 
 def _keys(model: type[BaseModel], location: At) -> list[str]:
     """The keys that the model at this place knows."""
-    found: list[type[BaseModel]] = [model]
+    found: list[object] = [model]
     for part in location:
-        fields = [field for one in found for name, field in one.model_fields.items() if part in (name, field.alias)]
-        found = [one for field in fields for one in models_in(field.annotation)] or found
-    return [field.alias or name for one in found for name, field in one.model_fields.items()]
+        fields = [field for name, field in _fields(found) if part in (name, field.alias)]
+        tagged = [one for annotation in found for one in _tagged(annotation, part)]
+        found = [field.annotation for field in fields] or tagged or found
+    return [field.alias or name for name, field in _fields(found)]
+
+
+def _fields(annotations: list[object]) -> list[tuple[str, FieldInfo]]:
+    models = [one for annotation in annotations for one in models_in(annotation)]
+    return [item for one in models for item in one.model_fields.items()]
+
+
+def _tagged(annotation: object, tag: str | int) -> Iterator[object]:
+    """The member of a union that this tag chose."""
+    if Tag(str(tag)) in getattr(annotation, "__metadata__", ()):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _tagged(part, tag)
 
 
 def models_in(annotation: object) -> Iterator[type[BaseModel]]:

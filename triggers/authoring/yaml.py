@@ -36,6 +36,7 @@ _BOOL = re.compile(r"(true|True|TRUE)|(false|False|FALSE)")
 _INT = re.compile(r"[-+]?[0-9]+")
 _BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_NUMBER = re.compile(f"{_FLOAT.pattern}|{_BASED.pattern}")
 _NOT_JSON = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
@@ -205,7 +206,7 @@ class _Reader:
             return None
         if found := _BOOL.fullmatch(text):
             return found[1] is not None
-        if _NOT_JSON.fullmatch(text) or (len(text) > _MAX_NUMBER and _FLOAT.fullmatch(text)):
+        if _NOT_JSON.fullmatch(text) or (len(text) > _MAX_NUMBER and _NUMBER.fullmatch(text)):
             self._problem(event, "bad_number", "No number that JSON holds: write another, or put it in quotes as text.")
             return None
         if _INT.fullmatch(text):

@@ -41,7 +41,8 @@ environments:
     ledger: gs://acme-dev-retrigger
     vars: {predictions: "gs://acme-predictions", full_table: "gs://acme-dev-landing/churn/full.csv"}
     stores: {landing: gs://acme-dev-landing}
-    channels: {requests: projects/acme-dev/topics/requests}
+    channels: {requests: projects/acme-dev/topics/requests, told: projects/acme-dev/topics/told}
+    outbox: told
     platforms: {ml: /subscriptions/1/resourceGroups/r/providers/Microsoft.MachineLearningServices/workspaces/ml}
     pipelines:
       churn: {template: pipelines/churn.json, root: gs://acme-dev-pipelines}

@@ -171,3 +171,9 @@ def test_what_is_wrong_in_an_environment_is_told(write: Write, text: str, wrong:
     found = check(write({"retrigger.yaml": changed, "pipelines/train.yaml": JOB}))
     told = [(problem.path, problem.code) for problem in found if problem.code != "unused_name"]
     assert told == [("retrigger.yaml", code)]
+
+
+def test_a_key_of_the_other_cloud_is_not_suggested(write: Write) -> None:
+    root = write({"retrigger.yaml": AZURE.replace("WORKSPACE", WORKSPACE) + "    outbox: requests\n    locatoin: x\n"})
+    told = [problem.message for problem in check(root) if problem.code == "unknown_key"]
+    assert told == ["There is no key `outbox` here.", "There is no key `locatoin` here."]

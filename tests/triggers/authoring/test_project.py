@@ -307,3 +307,19 @@ launch: {pipeline: train}
 """
     found = [(problem.code, problem.line) for problem in check(write({"triggers/churn.yaml": trigger}))]
     assert {("unknown_store", 2), ("unknown_key", 3), ("bad_value", 4)} <= set(found)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "mode: dry",
+        "description: 5",
+        "source: [{object: {in: landin, match: a, change: [creatd]}}]",
+        "source: [{object: {in: landin, match: a}}, {schedule: {cron: 0 3 * * *, late_at_most: 6x, missed: no}}]",
+    ],
+)
+def test_what_says_nothing_that_the_rules_ask_for_hides_no_other_mistake(write: Write, wrong: str) -> None:
+    source = "" if "source" in wrong else "source: [{object: {in: landin, match: a}}]\n"
+    trigger = f"name: churn\n{wrong}\n{source}launch: {{pipeline: trian}}\n"
+    codes = {problem.code for problem in check(write({"triggers/churn.yaml": trigger}))}
+    assert {"unknown_store", "unknown_pipeline"} < codes

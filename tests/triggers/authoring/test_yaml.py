@@ -94,6 +94,8 @@ def test_an_alias_stands_for_its_anchor() -> None:
         ("a: &b [*b]", [(1, 8, "yaml_alias")]),
         ("a: .inf\nb: .nan\nc: 1e999", [(1, 4, "bad_number"), (2, 4, "bad_number"), (3, 4, "bad_number")]),
         ("a: " + "9" * 100_000, [(1, 4, "bad_number")]),
+        ("a: 0x" + "f" * 9_000, [(1, 4, "bad_number")]),
+        ("a: 0o" + "7" * 9_000, [(1, 4, "bad_number")]),
         ("[" * 100_000, [(1, 66, "yaml_depth")]),
     ],
 )

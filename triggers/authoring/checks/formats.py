@@ -1,4 +1,4 @@
-"""What an object must satisfy has to be something that its format lets a gate see."""
+"""What an object must satisfy has to be something that it can, and that its format lets a gate see."""
 
 from __future__ import annotations
 
@@ -27,3 +27,6 @@ def check(project: Project) -> Iterator[Problem]:
         if rule.format == "jsonl" and rule.max_null_ratio is not None and not rule.columns:
             told = "Of JSON Lines only the declared `columns` can lack a value: declare some, or leave this out."
             yield one.document.problem((*_OBJECT, "max_null_ratio"), "unused_key", told, on="key")
+        if rule.min_rows is not None and rule.max_rows is not None and rule.min_rows > rule.max_rows:
+            told = f"`max_rows` is less than `min_rows` ({rule.min_rows:,}), so every object would be rejected."
+            yield one.document.problem((*_OBJECT, "max_rows"), "bad_value", told)

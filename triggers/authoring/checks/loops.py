@@ -1,4 +1,4 @@
-"""What a run or the ledger writes must not wake the trigger that made it: that would be a loop that costs money.
+"""What a run, the ledger or the outbox writes must not wake the trigger that made it: a loop costs money.
 
 A pipeline that writes where *another* trigger listens is a chain, and fine, unless the chain comes back.
 """
@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from retrigger.triggers import glob
-from retrigger.triggers.launches import pipelines_of
+from retrigger.triggers import expression_text, glob
+from retrigger.triggers.errors import ExpressionError
+from retrigger.triggers.interpolation import render_value
+from retrigger.triggers.launches import BatchPrediction, pipelines_of
 from retrigger.triggers.spec import MessageSource, ObjectSource, Store
 
 if TYPE_CHECKING:
@@ -22,32 +24,71 @@ if TYPE_CHECKING:
 
 def check(project: Project, environment: Environment) -> Iterator[Problem]:
     yield from _of_the_outbox(project, environment)
-    roots = {name: pipeline.root for name, pipeline in environment.pipelines.items() if pipeline.root}
-    woken = {address: list(_woken(project, environment, address)) for address in {*roots.values(), environment.ledger}}
-    next_roots = {
-        address: {root for one, _ in those for root in _written(one, roots)} for address, those in woken.items()
+    writers = _writers(project, environment)
+    woken = {address: list(_woken(project, environment, address)) for address in {*writers, environment.ledger}}
+    following = {
+        address: {written for one, _ in those for written in _written(one, environment)}
+        for address, those in woken.items()
     }
     for one, at in woken[environment.ledger]:
         yield _problem(one, at, f"the ledger of environment `{environment.name}` ({environment.ledger})")
-    for name, address in roots.items():
+    for address, names in writers.items():
         for one, at in woken[address]:
-            if any(address in _reached(launched, next_roots) for launched in _written(one, roots)):
-                yield _problem(one, at, f"pipeline `{name}` in environment `{environment.name}` ({address})")
+            if any(address in _reached(launched, following) for launched in _written(one, environment)):
+                for name in names:
+                    yield _problem(one, at, f"{name} in environment `{environment.name}` ({address})")
 
 
 def _of_the_outbox(project: Project, environment: Environment) -> Iterator[Problem]:
-    """Every outcome is a message there, also the outcome of that message: a filter must tell them apart."""
+    """Every outcome is a message there, at least once, also the outcome of that message."""
     for one in project.authored:
         for at, source in one.sources:
-            heard = isinstance(source, MessageSource) and source.channel == environment.outbox
-            if heard and source.filter is None and one.trigger.filter is None:
+            if not isinstance(source, MessageSource) or source.channel != environment.outbox:
+                continue
+            if not any(_reads_the_event(text) for text in (source.filter, one.trigger.filter) if text is not None):
                 told = "This source listens to the outbox, where its own outcomes leave: give it a `filter`."
                 yield one.document.problem((*at, "in"), "loop", told)
+            if source.key is None:
+                told = "What leaves by the outbox may be told twice: write `key: event.message.attributes['ce-id']`."
+                yield one.document.problem((*at, "in"), "outbox_key", told)
 
 
-def _written(one: Authored, roots: Mapping[str, str]) -> set[str]:
-    """Where the pipelines write that this trigger may launch."""
-    return {roots[name] for name in pipelines_of(one.trigger.launch) if name in roots}
+def _reads_the_event(expression: str) -> bool:
+    try:
+        return any(names[0] == "event" for names in expression_text.reads(expression))
+    except ExpressionError:
+        return True  # told by the rule for expressions
+
+
+def _writers(project: Project, environment: Environment) -> dict[str, list[str]]:
+    """Every place that is written to, and what writes there."""
+    writers: dict[str, list[str]] = {}
+    for name, pipeline in environment.pipelines.items():
+        if pipeline.root:
+            writers.setdefault(pipeline.root, []).append(f"pipeline `{name}`")
+    for one in project.authored:
+        if output := _output(one, environment):
+            writers.setdefault(output, []).append(f"the batch prediction of trigger `{one.trigger.name}`")
+    return writers
+
+
+def _written(one: Authored, environment: Environment) -> set[str]:
+    """Where that writes which this trigger may launch."""
+    named = [environment.pipelines[name] for name in pipelines_of(one.trigger.launch) if name in environment.pipelines]
+    places = {pipeline.root for pipeline in named if pipeline.root}
+    return places | {output} if (output := _output(one, environment)) else places
+
+
+def _output(one: Authored, environment: Environment) -> str | None:
+    """Where a batch prediction writes, if it does to a store: of expressions it holds only the environment's `vars`."""
+    launch = one.trigger.launch
+    if not isinstance(launch, BatchPrediction):
+        return None
+    try:
+        output = render_value(launch.output, {"vars": environment.vars})
+    except ExpressionError:
+        return None  # told by the rule for launches
+    return output if isinstance(output, str) and output.startswith(("gs://", "https://")) else None
 
 
 def _problem(one: Authored, at: At, writer: str) -> Problem:
@@ -65,11 +106,11 @@ def _woken(project: Project, environment: Environment, address: str) -> Iterator
                 yield one, at
 
 
-def _reached(start: str, next_roots: Mapping[str, set[str]]) -> set[str]:
-    """Every root that is written to in the end, once `start` is."""
+def _reached(start: str, following: Mapping[str, set[str]]) -> set[str]:
+    """Every place that is written to in the end, once `start` is."""
     reached, waiting = {start}, [start]
     while waiting:
-        new = next_roots[waiting.pop()] - reached
+        new = following[waiting.pop()] - reached
         reached |= new
         waiting.extend(new)
     return reached

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from retrigger.triggers import signature
+from retrigger.triggers import expression_text, signature
 from retrigger.triggers.authoring import scope
 from retrigger.triggers.authoring.wording import closest, said_of
 from retrigger.triggers.authoring.yaml import texts
 from retrigger.triggers.errors import ExpressionError
-from retrigger.triggers.interpolation import check_value, expressions_in
+from retrigger.triggers.interpolation import check_value, expressions_in, render_value
 from retrigger.triggers.launches import PipelineLaunch, pipelines_of
 from retrigger.triggers.spec import ObjectSource
 
@@ -104,16 +104,27 @@ def _combination(
                 reason = said_of(name, f"{error}{_why(at, source, error)}")
                 yield one.document.problem_within(place, text, error.column, error.code, reason)
             continue
-        if any(expressions_in(value)):
+        known = _known(value, environment)
+        if known is None:
             types[name] = told
         else:
-            literals[name] = value
+            literals[name] = known[0]
     for misfit in signature.check(wanted, types, literals) if wanted else ():
         reason = said_of(misfit.parameter, misfit.message)
         if misfit.code == "missing_parameter":
             yield reason
         else:
             yield one.document.problem(given[misfit.parameter][0], misfit.code, reason)
+
+
+def _known(value: Json, environment: Environment) -> tuple[Json] | None:
+    """What a value will be whatever the event is: it is literal, or reads nothing but the environment's `vars`."""
+    if any(names[0] != "vars" for hole in expressions_in(value) for names in expression_text.reads(hole.source)):
+        return None
+    try:
+        return (render_value(value, {"vars": environment.vars}),)
+    except ExpressionError:
+        return None
 
 
 def wrong_texts(at: At, value: Json, names: Mapping[str, str]) -> Iterator[tuple[At, str, ExpressionError]]:

@@ -60,7 +60,8 @@ def check(project: Project) -> Iterator[Problem]:
 
 def _of(document: Document, place: At, value: Json) -> Iterator[Problem]:
     for at, text in texts(place, value):
-        reason = secret(str(place[-1]), text)
+        names = [str(key) for key in at[len(place) - 1 :] if isinstance(key, str)]
+        reason = next((reason for name in names if (reason := secret(name, text))), None)
         if reason:
             told = f"`{at[-1]}` {reason}: keep it in a secret store, and pass the secret's name."
             yield document.problem(at, CODE, told)

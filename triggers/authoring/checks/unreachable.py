@@ -95,8 +95,7 @@ def _known(kind: str, source: Source) -> list[dict[str, Json]]:
 def _is_false(text: str, event: dict[str, Json]) -> bool:
     """Whether the filter reads only what is known, and is false."""
     try:
-        read = expression_text.paths(expression_text.tokens(text))
-        return all(_is_known(path.names, event) for path in read) and (
+        return all(_is_known(names, event) for names in expression_text.reads(text)) and (
             load_expression(text).evaluate({"event": event}) is False
         )
     except ExpressionError:

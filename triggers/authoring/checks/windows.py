@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from retrigger.triggers import expression_text
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.interpolation import expressions_in
 from retrigger.triggers.spec import MessageSource, ObjectSource
@@ -24,6 +25,7 @@ _ONE_URI = re.compile(r"\bwindow\.uri\b")
 def check(project: Project) -> Iterator[Problem]:
     for one in project.authored:
         yield from _joining_nothing(one)
+        yield from _shared_keys(one)
         if any(isinstance(source, ObjectSource) for source in one.trigger.sources):
             yield from _closing(one)
             yield from _one_uri(one)
@@ -81,6 +83,26 @@ def _joining_nothing(one: Authored) -> Iterator[Problem]:
         if isinstance(source, MessageSource) and source.members is not None:
             told = "What the message names joins through an object source for `created`, and there is none: add one."
             yield one.document.problem((*at, "joins"), "joins_nothing", told, on="key")
+
+
+def _shared_keys(one: Authored) -> Iterator[Problem]:
+    """Of objects that one message names `event.id` and `event.time` are the same: the message's."""
+    if not any(isinstance(source, MessageSource) and source.members is not None for _, source in one.sources):
+        return
+    for at, source in one.sources:
+        if isinstance(source, ObjectSource) and source.key is not None and not _tells_objects_apart(source.key):
+            told = (
+                "All objects that one message names would have this `key`, and one would count: use `event.object.*`."
+            )
+            yield one.document.problem((*at, "key"), "shared_key", told)
+
+
+def _tells_objects_apart(key: str) -> bool:
+    try:
+        read = expression_text.reads(key)
+    except ExpressionError:
+        return True  # told by the rule for expressions
+    return any(names[0] == "match" or names[:2] == ("event", "object") for names in read)
 
 
 def _without_objects(one: Authored) -> Iterator[Problem]:

@@ -40,9 +40,11 @@ launch: {pipeline: train}
         ("parquet", "max_null_ratio: 0.1", []),
         ("jsonl", "max_null_ratio: 0.1", [(8, 5, "unused_key")]),
         ("jsonl", "max_null_ratio: 0.1\n    columns: {a: int}", []),
+        ("csv", "min_rows: 5\n    max_rows: 5", []),
+        ("csv", "min_rows: 5\n    max_rows: 4", [(9, 15, "bad_value")]),
     ],
 )
-def test_a_rule_that_a_format_cannot_judge_is_refused(
+def test_a_rule_that_no_object_can_fulfil_or_no_gate_can_judge_is_refused(
     write: Write, format_: str, rules: str, expected: list[tuple[int, int, str]]
 ) -> None:
     text = TRIGGER.replace("FORMAT", format_).replace("RULES", rules)

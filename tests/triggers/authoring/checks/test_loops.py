@@ -88,3 +88,46 @@ def test_listening_to_the_ledger_is_a_loop(write: Write) -> None:
     project = CHAIN.replace("ledger: gs://acme-dev-retrigger", "ledger: gs://acme-a/ledger")
     root = write({"retrigger.yaml": project, "triggers/churn.yaml": trigger("one", "a", "to-c")})
     assert loops_of(root) == [("triggers/churn.yaml", 3, 28)]
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        ("gs://acme-a/predictions", [("triggers/churn.yaml", 3, 28)]),
+        ("${{ vars.out }}/today", [("triggers/churn.yaml", 3, 28)]),
+        ("gs://acme-b/predictions", []),
+        ("azureml://datastores/a/paths/predictions", []),
+    ],
+)
+def test_a_batch_prediction_that_writes_where_its_trigger_listens_is_a_loop(
+    write: Write, output: str, expected: list[tuple[str, int, int]]
+) -> None:
+    predicting = TRIGGER.replace("NAME", "one").replace("STORE", "a").partition("launch")[0]
+    predicting += (
+        f'launch: {{batch_prediction: {{model: churn, input: "${{{{ window.folder }}}}", output: "{output}"}}}}\n'
+    )
+    project = CHAIN.replace("    stores:", "    vars: {out: gs://acme-a}\n    stores:")
+    assert loops_of(write({"retrigger.yaml": project, "triggers/churn.yaml": predicting})) == expected
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("filter: event.message.json.trigger == 'a', key: \"event.message.attributes['ce-id']\"", set()),
+        ("filter: event.message.json.trigger == 'a'", {"outbox_key"}),
+        ("key: event.message.json.run", {"loop"}),
+        ("key: event.message.json.run, filter: true == true", {"loop"}),
+    ],
+)
+def test_a_chain_by_the_outbox_needs_a_filter_and_a_key(write: Write, more: str, expected: set[str]) -> None:
+    told = "    channels: {told: projects/acme-dev/topics/told}\n    outbox: told\n    pipelines:"
+    chained = trigger("one", "a", "to-c").replace(
+        'object: {in: a, match: "**/model.json"}', f"message: {{in: told, {more}}}"
+    )
+    root = write(
+        {
+            "retrigger.yaml": CHAIN.replace("    pipelines:", told),
+            "triggers/churn.yaml": chained.replace("${{ window.folder }}", "${{ event.id }}"),
+        }
+    )
+    assert {it.code for it in compiling.check(root)} - {"unused_name"} == expected

@@ -54,6 +54,8 @@ def test_what_looks_like_a_secret_is_told_whatever_its_name(write: Write, value:
 @pytest.mark.parametrize("name", ["password", "db_password", "dbPassword", "API-KEY", "apikey", "token", "hf_token"])
 def test_a_literal_under_the_name_of_a_secret_is_told(write: Write, name: str) -> None:
     assert told(write, name, "hunter2") == [(7, 43 + len(name))]
+    assert told(write, "options", f"{{user: me, {name}: hunter2}}") == [(7, 63 + len(name))]
+    assert told(write, name, "{value: hunter2}") == [(7, 51 + len(name))]
 
 
 @pytest.mark.parametrize(

@@ -96,3 +96,24 @@ def test_a_message_that_names_objects_launches_nothing_so_its_launch_is_not_chec
         for problem in compiling.check(write({"triggers/churn.yaml": launching.replace("CHANGE", "created")}))
     }
     assert codes == {"unknown_name"}
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("event.object.name", []),
+        ("match.dt", []),
+        ("event.id + event.object.name", []),
+        ("event.id", [(3, 72, "shared_key")]),
+        ("string(event.time)", [(3, 72, "shared_key")]),
+    ],
+)
+def test_the_key_of_objects_that_messages_name_tells_them_apart(
+    write: Write, key: str, expected: list[tuple[int, int, str]]
+) -> None:
+    text = JOINING.replace("[CHANGE]", f"[created], key: {key}").replace("MEMBERS", "event.message.json.files")
+    root = write({"triggers/churn.yaml": text})
+    assert [(problem.line, problem.column, problem.code) for problem in compiling.check(root)] == expected
+    without = text.replace("joins: window, members: event.message.json.files", "parameters: {data: a}")
+    codes = {problem.code for problem in compiling.check(write({"triggers/churn.yaml": without}))}
+    assert "shared_key" not in codes

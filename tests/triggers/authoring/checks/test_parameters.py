@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from retrigger.triggers.authoring import compile as compiling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    Write = Callable[[Mapping[str, str]], Path]
+
+PROJECT = """\
+environments:
+  dev:
+    cloud: gcp
+    project: acme-dev
+    location: europe-west4
+    ledger: gs://acme-dev-retrigger
+    vars: {table: "gs://acme-dev-landing/full.csv", rows: 9007199254740993, few: 3, form: pdf}
+    stores: {landing: gs://acme-dev-landing}
+    pipelines: {train: {template: pipelines/train.json, root: gs://acme-dev-pipelines}}
+"""
+TEMPLATE = """\
+{"deploymentSpec": {"executors": {}}, "pipelineInfo": {"name": "train"}, "schemaVersion": "2.1.0",
+ "root": {"dag": {"tasks": {}}, "inputDefinitions": {"parameters": {
+   "form": {"parameterType": "STRING", "literals": ["pdf", "html"], "isOptional": true},
+   "rows": {"parameterType": "NUMBER_INTEGER", "isOptional": true}}}}}
+"""
+TRIGGER = """\
+name: churn
+source: [{object: {in: landing, match: "{dt}/*.csv"}}]
+launch: {pipeline: train, parameters: {NAME: "VALUE"}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("form", "${{ vars.form }}", []),
+        ("form", "${{ vars.table }}", [(3, 46, "bad_literal")]),
+        ("form", "p${{ 'd' }}f", []),
+        ("form", "${{ window.folder }}", []),
+        ("rows", "${{ vars.few + 1 }}", []),
+        ("rows", "${{ vars.rows }}", [(3, 46, "lossy_number")]),
+        ("rows", "${{ vars.form }}", [(3, 46, "wrong_type")]),
+        ("rows", "${{ vars.few / 0 }}", []),
+    ],
+)
+def test_what_the_environment_alone_decides_is_held_against_the_pipeline_as_a_value(
+    write: Write, name: str, value: str, expected: list[tuple[int, int, str]]
+) -> None:
+    trigger = TRIGGER.replace("NAME", name).replace("VALUE", value)
+    root = write({"retrigger.yaml": PROJECT, "pipelines/train.json": TEMPLATE, "triggers/churn.yaml": trigger})
+    assert [(problem.line, problem.column, problem.code) for problem in compiling.check(root)] == expected
