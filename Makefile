@@ -20,6 +20,8 @@ setup: $(filter .tools/%,$(UV)) ## Install everything into .venv and warm the ca
 	$(RUN) python -m retrigger.cli prepare --quiet
 	$(RUN) uv venv --quiet --clear build/functions
 	$(RUN) uv pip install --quiet --python build/functions -r deploy/pins/gcp.txt -r deploy/pins/azure.txt
+	@if command -v npm >/dev/null; then npm install --prefix build/azurite --ignore-scripts --no-audit --no-fund --silent \
+	  azurite@3.35.0 || echo "npm has no Azurite here: the tests on it are skipped"; fi
 
 demo: setup ## Run the main job, start to finish, on this machine
 	$(RUN) retrigger demo

@@ -55,7 +55,7 @@ class Sandbox:
     def drop(self, uri: str, data: bytes) -> list[Outcome]:
         """Put an object (`gs://bucket/name`, or the URL of a blob) into the store and send its event once."""
         account, bucket, name = _place(uri)
-        stat = self.objects.put(bucket, name, data)
+        stat = self.objects.put(bucket if account is None else f"{account}/{bucket}", name, data)
         payload = Object(
             store="gcs" if account is None else "blob",
             account=account,

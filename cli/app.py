@@ -47,7 +47,15 @@ COMMANDS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "events": Entry("retrigger.cli.operate:events", "What became of each event."),
         "runs": Entry("retrigger.cli.operate:runs", "Runs: their state and metrics."),
         "why": Entry("retrigger.cli.why:why", "Why something did, or did not, launch a run."),
-        "cancel": Entry("retrigger.cli.operate:cancel", "Ask the platform to stop a run."),
+    },
+    "Operate": {
+        "pause": Entry("retrigger.cli.pausing:pause", "Hold a trigger, or all: nothing is launched, nothing is lost."),
+        "resume": Entry("retrigger.cli.pausing:resume", "Let it go; what was held is launched."),
+        "replay": Entry("retrigger.cli.replaying:replay", "Do failed runs and dead letters once more."),
+        "backfill": Entry("retrigger.cli.backfilling:backfill", "Take in what lay there, or was due, before."),
+        "reconcile": Entry("retrigger.cli.backfilling:reconcile", "Find objects whose event never came."),
+        "forget": Entry("retrigger.cli.forgetting:forget", "Take what somebody sent out of the ledger."),
+        "cancel": Entry("retrigger.cli.operate:cancel", "Stop a run."),
     },
     "Go to a cloud": {
         "deploy": Entry("retrigger.cli.deploy:deploy", "Make of a project what a cloud runs: `deploy bundle`."),

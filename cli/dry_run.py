@@ -121,7 +121,7 @@ class _AtOnce:
         refused = check_object(self._event, trigger.object_check) is not None
         return replace(
             trigger,
-            window=replace(trigger.window, quiet=timedelta(), until=None),
+            window=replace(trigger.window, quiet=timedelta(), until=None, until_count=None, until_lists=False),
             object_check=trigger.object_check if refused else None,
             window_check=None,
             validators=(),
@@ -261,11 +261,14 @@ class _Explainer:
     def _waits(self, trigger: Trigger, window: str) -> str | None:
         rule = trigger.window
         if any(match.role == "marker" for match in self._matches(trigger)):
-            return "this is the marker: the window closes when the objects that it announces are members"
+            what = "lists" if rule.until_lists else "announces"
+            return f"this is the marker: the window closes when the objects that it {what} are members"
+        end = "is rejected" if rule.at_max_wait == "reject" else "launches"
+        if rule.until_count is not None:
+            return f"the window waits for {rule.until_count} members; with fewer, it {end} after {rule.max_wait}"
         if rule.until is not None:
             head = self.ledger.heads.get(WindowId.parse(window).head)
             marker = glob.parse(rule.until).bind(head.value.captures if head else {}).text
-            end = "is rejected" if rule.at_max_wait == "reject" else "launches"
             return f"the window waits for {marker}; without it, it {end} after {rule.max_wait}"
         if rule.quiet:
             return f"the window waits until nothing has come for {rule.quiet}, at most {rule.max_wait}"
@@ -279,7 +282,7 @@ def _result(outcome: Outcome, run: Stored[Run] | None) -> Result:
             return outcome.result
         case "dead":
             return "dead"
-        case "observed":
+        case "observed" | "skipped":
             return "skipped"
         case _:
             return "rejected"

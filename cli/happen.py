@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import base64
 import json
-import mimetypes
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import click
 
 from retrigger.cli.errors import No, Usage
-from retrigger.cli.local import Remote, compiled_of, state_of, state_option
+from retrigger.cli.local import Remote, compiled_of, known_trigger, state_of, state_option
+from retrigger.cli.places import targets, upload
 from retrigger.cli.render import Format, examples, format_option, json_line, say, time_of, visible
 from retrigger.triggers.authoring.wording import closest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
 
     from retrigger.local_emulator.state import State
 
     Command = Callable[..., Any]
-
-_SCHEME: Final = "gs://"
 
 
 def env_option(command: Command) -> Command:
@@ -42,6 +40,7 @@ def env_option(command: Command) -> Command:
     epilog=examples(
         "retrigger drop data.csv gs://acme-dev-landing/churn/dt=2026-11-20/",
         "retrigger drop part-*.csv _SUCCESS gs://acme-dev-landing/churn/dt=2026-11-20/",
+        "retrigger drop data.csv https://acmeprod.blob.core.windows.net/landing/churn/",
     )
 )
 @click.argument(
@@ -52,41 +51,19 @@ def env_option(command: Command) -> Command:
 @env_option
 @format_option
 def drop(files: tuple[Path, ...], uri: str, folder: Path | None, form: Format) -> None:
-    """Upload files to a bucket, in their order. A URI that ends in `/` is a folder: the files keep their names."""
-    targets = list(_targets(files, uri))
-    state = state_of(folder)
-    emulator = Remote.of(state)
-    for file, bucket, name in targets:
-        query = urlencode({"uploadType": "media", "name": name}, quote_via=quote)
-        kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-        try:
-            with file.open("rb") as content:
-                stored = emulator.call(
-                    "POST", f"/upload/storage/v1/b/{quote(bucket, safe='')}/o?{query}", content, kind
-                )
-        except No as error:
-            raise No(f"{_SCHEME}{bucket}/{name}: {error.message} The buckets are {_buckets(emulator)}.") from error
-        stored_at = f"{_SCHEME}{bucket}/{name}"
+    """Upload files to a bucket or container, in their order.
+
+    A URI that ends in `/` is a folder: the files keep their names.
+    """
+    wanted = list(targets(files, uri))
+    emulator = Remote.of(state_of(folder))
+    for file, to in wanted:
+        stored = upload(emulator, file, to)
         if form == "json":
-            json_line({"uri": stored_at, "generation": stored["generation"], "size": int(stored["size"])})
-        else:
-            say(f"{visible(stored_at)}  {int(stored['size']):,} bytes, generation {stored['generation']}")
-
-
-def _targets(files: Sequence[Path], uri: str) -> Iterator[tuple[Path, str, str]]:
-    bucket, slash, name = uri.removeprefix(_SCHEME).partition("/")
-    if not uri.startswith(_SCHEME) or not bucket or not slash:
-        raise click.UsageError(f"`{uri}` is no place: write gs://BUCKET/NAME, or gs://BUCKET/FOLDER/.")
-    is_folder = not name or name.endswith("/")
-    if len(files) > 1 and not is_folder:
-        raise click.UsageError(f"{len(files)} files cannot have one name: end the URI with `/`.")
-    for file in files:
-        yield file, bucket, name + file.name if is_folder else name
-
-
-def _buckets(emulator: Remote) -> str:
-    listed = emulator.call("GET", "/storage/v1/b?project=local").get("items", [])
-    return ", ".join(sorted(item["name"] for item in listed)) or "none"
+            json_line(stored)
+            continue
+        version = f"generation {stored['generation']}" if "generation" in stored else f"ETag {stored['etag']}"
+        say(f"{visible(to.uri)}  {stored['size']:,} bytes, {version}")
 
 
 @click.command(
@@ -102,7 +79,7 @@ def _buckets(emulator: Remote) -> str:
 @env_option
 @format_option
 def publish(channel: str, message: str, attributes: tuple[str, ...], folder: Path | None, form: Format) -> None:
-    """Publish a message on a channel of the project, or on a topic (projects/P/topics/T).
+    """Publish a message on a channel of the project, or at an address (projects/P/topics/T, sb://…, https://…).
 
     JSON is checked for being JSON; a file, or standard input, is sent as it is.
     """
@@ -112,8 +89,11 @@ def publish(channel: str, message: str, attributes: tuple[str, ...], folder: Pat
     emulator = Remote.of(state)
     topic = _topic(state, channel)
     content = {"data": base64.b64encode(body).decode("ascii"), "attributes": labels}
-    answer = emulator.call("POST", f"/v1/{quote(topic)}:publish", json.dumps({"messages": [content]}).encode())
-    (message_id,) = answer["messageIds"]
+    if topic.startswith("projects/"):
+        answer = emulator.call("POST", f"/v1/{quote(topic)}:publish", json.dumps({"messages": [content]}).encode())
+        (message_id,) = answer["messageIds"]
+    else:
+        message_id = emulator.control("POST", "/publish", {"address": topic, **content})["id"]
     if form == "json":
         json_line({"topic": topic, "id": message_id})
     else:
@@ -144,7 +124,7 @@ def _topic(state: State, channel: str) -> str:
     channels = compiled_of(state).environment.channels
     if channel in channels:
         return channels[channel].address
-    if channel.startswith("projects/"):
+    if channel.startswith(("projects/", "sb://", "https://")):
         return channel
     known = ", ".join(f"`{name}`" for name in channels) or "none"
     raise No(f"There is no channel `{channel}`{closest(channel, channels)}: the project has {known}.")
@@ -158,10 +138,7 @@ def fire(trigger: str, folder: Path | None) -> None:
     """Let a trigger's schedule strike now, whatever its cron says."""
     state = state_of(folder)
     emulator = Remote.of(state)
-    names = compiled_of(state).names
-    if trigger not in names:
-        known = ", ".join(f"`{name}`" for name in names) or "none"
-        raise No(f"There is no trigger `{trigger}`{closest(trigger, names)}: the project has {known}.")
+    known_trigger(compiled_of(state), trigger)
     emulator.control("POST", f"/fire/{quote(trigger, safe='')}")
     say(f"{trigger} was fired; `retrigger events` shows what came of it.")
 

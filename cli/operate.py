@@ -3,37 +3,55 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from retrigger.cli.errors import No
-from retrigger.cli.local import launcher_of_emulator, ledger_at, running_on, state_of, state_option, with_live_tasks
+from retrigger.cli.local import (
+    launcher_of_emulator,
+    ledger_at,
+    ledger_option,
+    running_on,
+    state_of,
+    state_option,
+    with_live_tasks,
+)
+from retrigger.cli.pausing import told
 from retrigger.cli.render import Format, examples, format_option, json_line, metrics_line, note, say, table, time_of
 from retrigger.handlers.control import cancel as ask_to_cancel
 from retrigger.handlers.journal import Journal
+from retrigger.handlers.letters import letters
 from retrigger.triggers.authoring.wording import closest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from retrigger.handlers.journal import RunView
-
-    Command = Callable[..., Any]
-
-
-def ledger_option(command: Command) -> Command:
-    return click.option("--ledger", metavar="sqlite:PATH", help="Another ledger than the emulator's.")(command)
+    from retrigger.handlers.letters import Letter
 
 
-@click.command(epilog=examples("retrigger events", "retrigger events --trigger churn-retrain --format json"))
+@click.command(
+    epilog=examples(
+        "retrigger events",
+        "retrigger events --trigger churn-retrain --format json",
+        "retrigger events --dead          what was given up: why, after how many tries, since when",
+    )
+)
 @click.option("--trigger", metavar="NAME", help="Only what this trigger claimed.")
+@click.option("--dead", is_flag=True, help="Dead letters: events, members and runs that were given up.")
 @state_option
 @ledger_option
 @format_option
-def events(trigger: str | None, folder: Path | None, ledger: str | None, form: Format) -> None:
-    """What became of each event that a trigger claimed, oldest first. The emulator need not run."""
+def events(trigger: str | None, folder: Path | None, ledger: str | None, form: Format, *, dead: bool) -> None:
+    """What became of each event that a trigger claimed, oldest first. The emulator need not run.
+
+    With --dead: what `retrigger replay ID` does once more, unless its state is `replayed` (somebody did) or `kept`
+    (there is nothing to do: it was no event, or came with other content under an identity that was claimed).
+    """
+    if dead:
+        _show_dead([it for it in letters(ledger_at(folder, ledger)) if trigger in {None, it.trigger}], form)
+        return
     found = Journal(ledger_at(folder, ledger)).events()
     found = [event for event in found if trigger in {None, event.trigger}]
     if form == "json":
@@ -47,6 +65,23 @@ def events(trigger: str | None, folder: Path | None, ledger: str | None, form: F
     table(("SEEN", "RESULT", "TRIGGER", "SUBJECT", "EVENT", "RUN"), rows)
 
 
+def _show_dead(found: list[Letter], form: Format) -> None:
+    if form == "json":
+        for letter in found:
+            json_line(asdict(letter))
+        return
+    if not found:
+        note("There is no dead letter.")
+        return
+    head = ("ID", "STATE", "KIND", "TRIGGER", "SUBJECT", "TRIES", "FIRST", "LAST", "CODE", "REASON")
+    table(head, [_letter_row(letter) for letter in found])
+
+
+def _letter_row(it: Letter) -> tuple[str, ...]:
+    times = (str(it.attempts), time_of(it.first), time_of(it.last))
+    return (it.id, it.state, it.kind, it.trigger or "", it.subject, *times, it.code, it.reason)
+
+
 @click.command(epilog=examples("retrigger runs", "retrigger runs --format json | jq .metrics"))
 @state_option
 @ledger_option
@@ -56,13 +91,16 @@ def runs(folder: Path | None, ledger: str | None, form: Format) -> None:
 
     States are as the last tick saw them; of what runs now, the emulator is asked for the tasks if it is up.
     """
-    found = Journal(ledger_at(folder, ledger)).runs()
+    journal = Journal(ledger_at(folder, ledger))
+    found = journal.runs()
     if ledger is None:
         found = with_live_tasks(state_of(folder), found)
     if form == "json":
         for run in found:
             json_line(asdict(run))
         return
+    for pause in journal.pauses():
+        note(told(pause))
     if not found:
         note("Nothing was launched yet.")
         return
@@ -80,7 +118,11 @@ def _row(run: RunView) -> tuple[str, ...]:
 @click.argument("run")
 @state_option
 def cancel(run: str, folder: Path | None) -> None:
-    """Ask the platform to stop a run. Exit code 1 if there is nothing to stop."""
+    """Stop a run: one that waits for its slot, or, by asking the platform, one that was launched.
+
+    What is cancelled is neither tried again nor carried over; `retrigger replay` brings it back. Exit code 1 if there
+    is nothing to stop.
+    """
     state = state_of(folder)
     ledger = ledger_at(folder, None)
     running_on(state)
@@ -89,8 +131,8 @@ def cancel(run: str, folder: Path | None) -> None:
             say(f"{run} is being cancelled; `retrigger runs` shows when it has ended.")
         case "ended":
             raise No(f"{run} has ended already.")
-        case "not_launched":
-            raise No(f"{run} waits for a slot or for the platform: it can be cancelled once it is launched.")
+        case "cancelled":
+            say(f"{run} is cancelled: it waited for a slot, and will not run.")
         case "unknown":
             known = [view.id for view in Journal(ledger).runs()]
             raise No(f"There is no run `{run}`{closest(run, known)}: `retrigger runs` lists them.")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from retrigger.cli import pausing
 from retrigger.cli.errors import NO, Failed
-from retrigger.cli.local import Remote, running_on, state_of, state_option
+from retrigger.cli.local import Remote, ledger_at, running_on, state_of, state_option
 from retrigger.cli.render import Format, examples, field, format_option, json_line, note, say, time_of
+from retrigger.handlers.journal import Journal
 from retrigger.local_emulator.claim import running
 
 if TYPE_CHECKING:
@@ -35,16 +38,21 @@ def status(ctx: click.Context, folder: Path | None, form: Format) -> None:
         else:
             say(f"No emulator runs on {state.root}.")
         ctx.exit(NO)
-    told = Remote(process.url).control("GET", "/status")
+    told = Remote.at(process).control("GET", "/status")
+    pauses = Journal(ledger_at(folder, None)).pauses()
     if form == "json":
-        json_line({"running": True, "state": str(state.root), "started": process.started, **told})
+        held = [asdict(pause) for pause in pauses]
+        json_line({"running": True, "state": str(state.root), "started": process.started, **told, "pauses": held})
         return
     say(f"The emulator runs at {process.url} (process {process.pid}, since {time_of(process.started)}).")
+    field("blob", str(told["blob_url"]))
     field("project", str(told["project_folder"]))
     field("state", str(state.root))
     field("clock", f"{time_of(told['now'])}, wound by {told['wound_s']:.0f} s")
     for name, counts in told["deliveries"].items():
         field(name, ", ".join(f"{count:,} {what}" for what, count in counts.items()))
+    for pause in pauses:
+        say(pausing.told(pause))
 
 
 @click.command(epilog=examples("retrigger down"))

@@ -13,10 +13,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from retrigger.handlers.adapters.sqlite import SqliteRecords
 from retrigger.handlers.journal import Journal
 from retrigger.handlers.ledger import Ledger
-from retrigger.handlers.wiring import google_api, launcher_of, objects_of
+from retrigger.handlers.wiring import google_api, launcher_of, objects_of, records_of
 from retrigger.local_emulator.claim import Claim
 from retrigger.local_emulator.project import emulator_for
 from retrigger.local_emulator.state import State
@@ -47,7 +46,8 @@ class Stage:
         self._objects = objects_of(self.environment, self._api)
         self._launcher = launcher_of(self.environment, self._api)
         self._killed: set[int] = set()
-        self.journal = Journal(Ledger(SqliteRecords(state.ledger), self.environment.name))
+        records = records_of(self.environment.ledger, {}, self.environment.services)
+        self.journal = Journal(Ledger(records, self.environment.name))
 
     @classmethod
     @contextmanager

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from retrigger.cli.dry_run import explain_event
 from retrigger.triggers.event import Event, Object
+from retrigger.triggers.formats import blob, blob_place, storage
 from retrigger.triggers.spec import LifecycleSource, MessageSource, ObjectSource, ScheduleSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
+    from retrigger.cli.places import Stored, Target
     from retrigger.triggers.compiled import Compiled
-    from retrigger.triggers.event import Json
     from retrigger.triggers.spec import Environment, Source
 
 
@@ -27,25 +28,27 @@ class Reason:
     message: str
 
 
-def object_event(uri: str, resource: Mapping[str, Json]) -> Event:
-    """The event that would have announced gs://BUCKET/NAME; `resource` is what the store says of it, if anything."""
-    bucket, _, name = uri.removeprefix("gs://").partition("/")
-    size = resource.get("size")
+def object_event(place: Target, found: Stored) -> Event:
+    """The event that would have announced an object; `found` is what the store says of it, if anything."""
     payload = Object(
-        store="gcs",
-        account=None,
-        bucket=bucket,
-        name=name,
-        version=str(resource.get("generation", "0")),
-        size=None if size is None else int(str(size)),
-        content_type=_text(resource.get("contentType")),
-        checksum=_text(resource.get("crc32c")),
-        complete=not name.endswith("/"),
-        uri=uri,
+        store="gcs" if place.account is None else "blob",
+        account=place.account,
+        bucket=place.bucket,
+        name=place.name,
+        version=found.version,
+        size=found.size,
+        content_type=found.content_type,
+        checksum=found.checksum,
+        complete=not place.name.endswith("/"),
+        uri=place.uri,
     )
-    kind = "google.cloud.storage.object.v1.finalized"
-    source = f"//storage.googleapis.com/projects/_/buckets/{bucket}"
-    return Event(id="", source=source, type=kind, time=datetime.now(UTC), subject=f"objects/{name}", payload=payload)
+    if place.account is None:
+        kind, source = storage.FINALIZED, storage.source(place.bucket)
+        subject = f"objects/{place.name}"
+    else:
+        kind, source = blob.CREATED, blob_place.endpoint(place.account)
+        subject = blob_place.subject(place.bucket, place.name)
+    return Event(id="", source=source, type=kind, time=datetime.now(UTC), subject=subject, payload=payload)
 
 
 def reasons(compiled: Compiled, event: Event) -> Iterator[Reason]:
@@ -77,7 +80,3 @@ def _listens(source: Source, environment: Environment) -> str:
             return f"the schedule `{source.cron}` in {source.timezone}"
         case LifecycleSource():
             return f"{' and '.join(source.types)} of {environment.platform(source.platform).resource}"
-
-
-def _text(value: Json) -> str | None:
-    return None if value is None else str(value)

@@ -66,7 +66,7 @@ def up(
     detach: bool,
     print_env: bool,
 ) -> None:
-    """Start the emulator: buckets, topics, a scheduler and Vertex AI on this machine, with the project's functions.
+    """Start the emulator: stores, channels, a scheduler and Vertex AI on this machine, with the project's functions.
 
     Uploads and messages reach the functions as they would in the cloud, and pipelines really run. Everything is kept in
     one folder, which can be thrown away.
@@ -126,6 +126,8 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _say_ready(emulator: Emulator, state: State) -> None:
+    if emulator.on_azure:
+        note("Pipelines of Azure ML are not run yet: each launch becomes a dead letter that can be replayed later.")
     say(f"The emulator runs at {click.style(emulator.url, bold=True)}; Ctrl-C stops it.")
     say(dim(f"Everything is kept in {visible(str(state.root))}; the functions' log is {visible(str(state.logs))}."))
 
@@ -136,7 +138,7 @@ def _follow(emulator: Emulator, state: State) -> None:
     from retrigger.handlers.ledger import Ledger
     from retrigger.handlers.wiring import records_of
 
-    watch = Watch(emulator.attempts, Ledger(records_of(f"sqlite:{state.ledger}"), "local"))
+    watch = Watch(emulator.attempts, Ledger(records_of(f"sqlite:{state.ledger}", {}, {}), "local"))
     over = threading.Event()
     log = threading.Thread(target=_log, args=(watch, over), name="live-log")
     log.start()
@@ -204,6 +206,8 @@ def _print_environment(process: Process, state: State) -> None:
     """In a form that a shell can evaluate."""
     from retrigger.local_emulator.app import environment_variables
 
-    project = compiled_of(state).environment.project
-    for name, value in environment_variables(process.url, project).items():
+    environment = compiled_of(state).environment
+    account = next((store.account for store in environment.stores.values()), None)
+    variables = environment_variables(process.url, process.blob_url, environment.project, account)
+    for name, value in variables.items():
         say(f"export {name}={shlex.quote(value)}")

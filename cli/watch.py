@@ -77,6 +77,9 @@ def _lines(it: Attempt, subject: str | None = None) -> Iterator[str]:
     if not _fine(it):
         yield f"{subject}  {paint('retry')}: {visible(it.error or f'the function answered {it.status}')}"
         return
+    if it.answer is None:
+        yield f"{subject}  delivered"  # the host of Azure Functions tells no more; `retrigger events` does
+        return
     answer = it.answer if isinstance(it.answer, dict) else {}
     outcomes: Sequence[Any] = answer.get("outcomes") or []  # type: ignore[assignment]  # our own function's answer
     for outcome in outcomes:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 import click
 
+from retrigger.cli import pausing
 from retrigger.cli.errors import NO, No
-from retrigger.cli.local import Remote, compiled_of, ledger_at, state_of, state_option, with_live_tasks
-from retrigger.cli.operate import ledger_option
+from retrigger.cli.local import Remote, compiled_of, ledger_at, ledger_option, state_of, state_option, with_live_tasks
 from retrigger.cli.payloads import Payload, read_payload
+from retrigger.cli.places import Stored, place_of, stored
 from retrigger.cli.render import (
     Format,
     Node,
@@ -39,9 +39,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from retrigger.cli.payloads import Found
+    from retrigger.cli.places import Target
     from retrigger.handlers.journal import EventView, RunView
     from retrigger.local_emulator.state import State
-    from retrigger.triggers.event import Event, Json
+    from retrigger.triggers.event import Event
 
 _SHOWN: Final = 10
 
@@ -79,15 +80,15 @@ def why(ctx: click.Context, target: str, folder: Path | None, ledger: str | None
 
 def _events(state: State, target: str) -> list[Event]:
     """What the target may have announced. Raises No if it is nothing that can be looked at."""
-    if target.startswith("gs://"):
-        return [object_event(target, _resource(state, target))]
+    if (place := place_of(target)) is not None:
+        return [object_event(place, _stored(state, place))]
     if Path(target).is_file():
         with Path(target).open("rb") as file:
             found = read_payload(Payload(target, file.read(MAX_BODY + 1)), {}, None)
         return [_event(each, target) for each in found]
     raise No(
         f"The ledger knows no event, window or run `{target}`: `retrigger events` and `retrigger runs` list them. "
-        "For an object name its URI, gs://BUCKET/NAME."
+        "For an object name its URI, gs://BUCKET/NAME or https://ACCOUNT.blob.core.windows.net/CONTAINER/NAME."
     )
 
 
@@ -101,24 +102,23 @@ def _event(found: Found, target: str) -> Event:
             return found
 
 
-def _resource(state: State, uri: str) -> Mapping[str, Json]:
+def _stored(state: State, place: Target) -> Stored:
     """What the emulator says of an object, nothing if it does not run. Raises No if there is no such object."""
     process = running(state)
     if process is None:
-        return {}
-    bucket, _, name = uri.removeprefix("gs://").partition("/")
+        return Stored()
     try:
-        return Remote(process.url).call("GET", f"/storage/v1/b/{quote(bucket, safe='')}/o/{quote(name, safe='')}")
+        return stored(Remote.at(process), place)
     except No as error:
-        raise No(f"{uri} is not in the emulator: {error.message}") from error
+        raise No(f"{place.uri} is not in the emulator: {error.message}") from error
 
 
 def _models(state: State, runs: Iterable[RunView]) -> dict[str, list[str]]:
     """Job -> the model versions that carry its id as an alias; asked of the emulator while it runs."""
-    process = running(state)
-    if process is None:
+    process, environment = running(state), compiled_of(state).environment
+    if process is None or environment.cloud != "gcp":  # Azure ML is not emulated yet
         return {}
-    environment, emulator = compiled_of(state).environment, Remote(process.url)
+    emulator = Remote.at(process)
     parent = f"/v1/projects/{environment.project}/locations/{environment.location}/models"
     found: dict[str, list[str]] = {run.job: [] for run in runs}
     for model in emulator.call("GET", parent).get("models", []):
@@ -136,9 +136,11 @@ def _show_chain(chain: Mapping[str, Any], state: State | None, form: Format) -> 
     if form == "json":
         events = [asdict(event) for event in chain["events"]]
         told = [{**asdict(run), "models": models.get(run.job, [])} for run in runs]
-        json_line({**chain, "events": events, "runs": told})
+        pauses = [asdict(pause) for pause in chain["pauses"]]
+        json_line({**chain, "events": events, "runs": told, "pauses": pauses})
         return
-    below = _some([_event_node(event) for event in chain["events"]], "events")
+    below = [Node(paint("wait") + f": {pausing.told(pause)}") for pause in chain["pauses"]]
+    below += _some([_event_node(event) for event in chain["events"]], "events")
     below += [_window_node(name, window) for name, window in chain["windows"].items()]
     below += [_run_node(run, models.get(run.job, [])) for run in runs]
     tree(Node(click.style(visible(chain["target"]), bold=True), below))
@@ -161,7 +163,8 @@ def _window_node(name: str, window: Mapping[str, Any]) -> Node:
 
 
 def _run_node(run: RunView, models: Sequence[str]) -> Node:
-    below = [Node(f"parameter {name} = {visible(str(value))}") for name, value in run.parameters.items()]
+    below = [Node(f"replay of run {run.replay_of}")] if run.replay_of else []
+    below += [Node(f"parameter {name} = {visible(str(value))}") for name, value in run.parameters.items()]
     if run.window is None:  # those of a window's run stand under the window
         below += [Node(verdict_line(verdict)) for verdict in run.verdicts]
     below += [Node(f"task {visible(name)}: {paint(state)}") for name, state in run.tasks.items()]

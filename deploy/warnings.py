@@ -18,11 +18,6 @@ def warnings(environment: Environment, cloud: Cloud) -> Iterator[str]:
             f"The ledger {environment.ledger} is a file of one machine, and a function runs on several: an event would "
             "launch a run on each. Keep it where all of them reach it."
         )
-    else:
-        yield (
-            f"This version opens no ledger at {environment.ledger}: the function would ask for every event again, and "
-            "launch nothing. See what is in the bundle, and deploy one that a later version makes."
-        )
     if cloud == "gcp" and not environment.callers:
         yield (
             "The environment declares no `callers`: deployed, the function would refuse everybody. Behind Cloud Run's "

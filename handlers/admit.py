@@ -8,29 +8,36 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, cast
 
+from retrigger.handlers.announced import Announced
 from retrigger.handlers.carrying import Carrying
+from retrigger.handlers.following import Following
 from retrigger.handlers.freezing import Freezing
+from retrigger.handlers.granting import Granting, direct_order, window_order
 from retrigger.handlers.judging import Judging
 from retrigger.handlers.launch import send
-from retrigger.handlers.ledger import Claim, Head, Ledger, Manifest, Run, Stored
+from retrigger.handlers.ledger import Claim, Head, Ledger, Manifest, Run, Stored, to_ms
 from retrigger.handlers.listing import Listing
 from retrigger.handlers.outcome import Verdict
-from retrigger.handlers.slots import GateRule, Slots, gates_of, throttles_of
+from retrigger.handlers.requests import same_job
+from retrigger.handlers.slots import Bid, GateRule, Order, Slots, gates_of
+from retrigger.handlers.unlaunched import by_window, observed, skipped
 from retrigger.handlers.windows import WindowId, Windows
 from retrigger.triggers import keys
 from retrigger.triggers.expressions import load_expression
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from retrigger.handlers.ledger import Cause, RunOutcome
+    from retrigger.handlers.granting import Grant
+    from retrigger.handlers.ledger import Cause
     from retrigger.handlers.ports import Catalog, Launcher, Objects
     from retrigger.triggers.event import Json
     from retrigger.triggers.spec import Trigger
 
-_ENDED_AS: Mapping[str, RunOutcome] = {"rejected": "rejected", "empty": "empty", "dead": "dead"}
+_UNASKED = frozenset({"reject", "empty"})
+"""Causes for which a window closes without a slot."""
 
 
 class Admission:
@@ -45,7 +52,10 @@ class Admission:
         self.judging = Judging(self.windows)
         self.carrying = Carrying(self.windows)
         self.slots = Slots(ledger)
+        self.following = Following(launcher, self.carrying, self.slots)
+        self.granting = Granting(self.slots, self.following)
         self.listing = Listing(ledger, catalog, objects)
+        self.announced = Announced(objects, self.listing)
         self.freezing = Freezing(ledger, catalog, objects, self.listing)
         self._kept: set[str] = set()
 
@@ -62,20 +72,20 @@ class Admission:
         manifest = self._closed(window, trigger, timed=timed, first_ms=first_ms)
         if manifest is None:
             return []
-        first_run = self.run_of(trigger.name, window, 0)
         gates = self._gates(trigger, manifest.captures)
         if manifest.state != "frozen":
-            ended = self._ended(trigger, window, manifest)
-            self.ledger.runs.create(first_run, ended)
-            self.slots.free([gate.name for gate in gates], first_run)
+            self._end(trigger, window, manifest, gates)
             return []
         launched = []
         for chunk in range(len(manifest.chunks())):
             run = self.run_of(trigger.name, window, chunk)
             if chunk and self.ledger.runs.get(run) is None and self.ledger.paused(trigger.name)[0]:
                 break  # later chunks are new grants
-            if self._advance_chunk(window, trigger, manifest, chunk, gates=gates, timed=timed):
-                launched.append(run)
+            match self._advance_chunk(window, trigger, manifest, chunk, gates=gates, timed=timed):
+                case "launched":
+                    launched.append(run)
+                case "waits" if manifest.in_order:
+                    break
         return launched
 
     def _closed(self, window: WindowId, trigger: Trigger, *, timed: bool, first_ms: int) -> Manifest | None:
@@ -87,23 +97,31 @@ class Admission:
         if head.value.n == window.n:
             run = self.run_of(trigger.name, window, 0)
             gates = self._gates(trigger, head.value.captures)
-            cause = self._granted(gates[0], run) or self._judge(
-                window, trigger, head.value, timed=timed, first_ms=first_ms
-            )
-            if cause is None:
-                return None
-            if cause in {"reject", "empty"}:  # needs no slot: one try, on the head that was judged
-                if self.windows.seal(window, head, cause) is None:
+            granted = self.slots.cause(gates[0], run)
+            if granted is not None:
+                cause, lists = _told(granted)
+            else:
+                judged = self._judge(window, trigger, head.value, timed=timed, first_ms=first_ms)
+                if judged is None:
+                    if timed and window_order(trigger) != "anyone":
+                        self.slots.withdraw(gates[0], run)
                     return None
-            elif not self._admitted(trigger, gates, run, cause):
-                return None
+                cause, lists = judged, len(head.value.lists)
+            in_order = trigger.concurrency.when_busy == "queue"
+            most = 1 if in_order else trigger.window.max_members
+            if cause not in _UNASKED:
+                answer = self._ask(trigger, gates, self._window_bid(window, trigger, run, _tell(cause, lists)))
+                if answer in {"waits", "replaced"}:  # a window gathers on, also behind a newer one
+                    return None
+                cause = "busy" if answer == "busy" else cause  # over a throttle, it is its runs that are skipped
+            if cause in _UNASKED or cause == "busy":  # it has no slot: one try, on the head that was judged
+                if self.windows.seal(window, head, cause, max_members=most) is None:
+                    return None
+                return self.windows.manifest(window)
             while head.value.n == window.n:  # granted: never judged again
-                self.windows.seal(window, head, cause, max_members=trigger.window.max_members)
+                self.windows.seal(window, head, cause, max_members=most, in_order=in_order, lists=lists)
                 head = self.windows.head(window.head)
         return self.windows.manifest(window)
-
-    def _granted(self, gate: GateRule, run: str) -> Cause | None:
-        return self.slots.cause(gate, run)  # type: ignore[return-value]  # only causes are written there for windows
 
     def _judge(self, window: WindowId, trigger: Trigger, head: Head, *, timed: bool, first_ms: int) -> Cause | None:
         paused, since_ms = self.ledger.paused(trigger.name)
@@ -116,14 +134,34 @@ class Admission:
             timed=timed,
             first_ms=first_ms,
             since_ms=since_ms,
-            listed=lambda: (name for _, name in self.listing.claimed(trigger, head.captures)),
+            listed=lambda: self._listed(trigger, head),
         )
 
-    def _admitted(self, trigger: Trigger, gates: tuple[GateRule, ...], run: str, cause: str) -> bool:
-        """A slot, then the throttle. A throttled run keeps its slot (R3): nobody else could be sealing on it."""
-        if not self.slots.grant(gates, run, cause):
-            return False
-        return not self.slots.throttled(throttles_of(trigger, self.catalog.environment), run)
+    def _listed(self, trigger: Trigger, head: Head) -> Iterator[str | None]:
+        """The claims that a marker waits for: of what it names in its content, or of all that lies there."""
+        if trigger.window.until_lists:
+            return self.announced.claimed(trigger, head)
+        return (name for _, name in self.listing.claimed(trigger, head.captures))
+
+    def _window_bid(self, window: WindowId, trigger: Trigger, run: str, cause: str) -> Bid:
+        """Of a window that is still open: what came first stands for it where the oldest goes first, else the last."""
+        first = window_order(trigger)
+        if first == "anyone":
+            return Bid(run, cause)
+        came = self.windows.arrivals(window) or [0]  # without members of its own it stops nothing
+        return Bid(run, cause, first, min(came) if first == "oldest" else max(came))
+
+    def _chunk_bid(self, trigger: Trigger, run: str, manifest: Manifest, chunk: int) -> Bid:
+        cause = manifest.cause if chunk == 0 else "chunk"
+        [came, *_] = manifest.arrivals(chunk) if manifest.in_order else [manifest.last_ms]
+        return Bid(run, cause, window_order(trigger), came)
+
+    def _ask(self, trigger: Trigger, gates: tuple[GateRule, ...], bid: Bid) -> Grant:
+        return self.granting.ask(trigger, self.catalog.environment, gates, bid)
+
+    def _admitted(self, trigger: Trigger, gates: tuple[GateRule, ...], bid: Bid) -> bool:
+        """Of what an operator asked for: it waits, whatever the trigger does with what is busy or over."""
+        return self.granting.admits(trigger, self.catalog.environment, gates, bid)
 
     def _gates(self, trigger: Trigger, captures: Mapping[str, str]) -> tuple[GateRule, ...]:
         rule = trigger.concurrency.key
@@ -140,20 +178,36 @@ class Admission:
         *,
         gates: tuple[GateRule, ...],
         timed: bool,
-    ) -> bool:
+    ) -> Literal["launched", "waits", "done"]:
+        """`waits`: for a slot. `done`: there is nothing to do now."""
         name = self.run_of(trigger.name, window, chunk)
         run = self.ledger.runs.get(name)
         if run is not None and run.value.state not in {"ready", "wait"}:
             if run.value.state == "ended":
-                self.slots.free(run.value.gates, name)
-            return False
+                self._ended(name, run.value)
+            return "done"
         if run is None:
-            if not self._admitted(trigger, gates, name, manifest.cause if chunk == 0 else "chunk"):
-                return False
-            self.ledger.runs.create(name, self._frozen(window, trigger, manifest, chunk, gates))
+            answer = self._ask(trigger, gates, self._chunk_bid(trigger, name, manifest, chunk))
+            if answer not in ("granted", "over"):
+                return "waits"  # what was granted was granted to the whole window: later chunks wait for their slots
+            first = self._new_run(window, trigger, manifest, chunk, gates)
+            if answer == "granted":
+                first = self._frozen(name, first, trigger, manifest)
+            else:
+                first = skipped(first, answer, trigger, self.ledger.now_ms())
+            self.ledger.runs.create(name, first)
             run = self.ledger.runs.get(name)
             assert run is not None
-        return self._send(name, run, trigger, timed=timed)
+        if run.value.state == "ended":
+            self._ended(name, run.value)
+            return "done"
+        return "launched" if self._send(name, run, trigger, timed=timed) else "done"
+
+    def _ended(self, name: str, run: Run) -> None:
+        """What is left to do with a run that has ended: its slots, and what was skipped after it had failed before."""
+        if run.outcome == "skipped" and run.window is not None:
+            self.carrying.bury_skipped(name, run)
+        self.slots.free(run.gates, name)
 
     def _send(self, name: str, run: Stored[Run], trigger: Trigger, *, timed: bool) -> bool:
         """Roll a frozen run forward. -> whether this call recorded it as launched."""
@@ -161,23 +215,17 @@ class Admission:
             return False
         sent: Stored[Run] | None = run
         if run.value.state in {"ready", "wait"} and trigger.mode == "observe":
-            sent = self.ledger.runs.swap(run, self._observed(run.value))
+            sent = self.ledger.runs.swap(run, observed(run.value, self.ledger.now_ms()))
         elif run.value.state in {"ready", "wait"}:
             sent = send(self.ledger, self.launcher, name, run)
         if sent is not None and sent.value.state == "ended":
             self.slots.free(sent.value.gates, name)
         return sent is not None and sent.value.state == "launched"
 
-    def _observed(self, run: Run) -> Run:
-        """What would have been launched stands in the record; nothing was."""
-        verdict = Verdict("launch", "stop", "observed", "the trigger only observes: this would have been launched")
-        verdicts = [*run.verdicts, verdict.to_json()]
-        return replace(run, state="ended", outcome="observed", ended_ms=self.ledger.now_ms(), verdicts=verdicts)
-
-    def _frozen(
+    def _new_run(
         self, window: WindowId, trigger: Trigger, manifest: Manifest, chunk: int, gates: tuple[GateRule, ...]
     ) -> Run:
-        run = Run(
+        return Run(
             state="ready",
             trigger=trigger.name,
             window=str(window),
@@ -185,30 +233,72 @@ class Admission:
             gates=[gate.name for gate in gates],
             retry=trigger.on_failure.retry,
             then=trigger.on_failure.then,
+            since_ms=manifest.last_ms,
             created_ms=self.ledger.now_ms(),
         )
-        name = self.run_of(trigger.name, window, chunk)
+
+    def _frozen(self, name: str, run: Run, trigger: Trigger, manifest: Manifest) -> Run:
         frozen = self.freezing.window_run(name, run, trigger, manifest)
         if frozen.job is not None:
             self._keep_template(frozen.job["template"])
         return frozen
 
-    def _ended(self, trigger: Trigger, window: WindowId, manifest: Manifest) -> Run:
-        reason = {
-            "rejected": "no marker came in time, or a member was bad and `bad_member` is `reject`",
-            "empty": "it ended without members",
-            "dead": "nothing opened it before its carried members expired",
-        }[manifest.state]
-        now = self.ledger.now_ms()
+    def _end(self, trigger: Trigger, window: WindowId, manifest: Manifest, gates: tuple[GateRule, ...]) -> None:
+        """The record of a window that closed without a run."""
+        name = self.run_of(trigger.name, window, 0)
+        run = self._new_run(window, trigger, manifest, 0, gates)
+        self.ledger.runs.create(name, by_window(run, manifest, run.created_ms))
+        self.slots.free(run.gates, name)
+
+    # a run of a window once more
+
+    def advance_replay(self, old: str, trigger: Trigger, *, whole: bool) -> str:
+        """Launch what the ended run `old` of a window was for, if a slot is free. -> the id of the run that does it.
+
+        `whole`: also those of its members that were carried over into a later window.
+        """
+        before, name = self.ledger.runs.get(old), keys.successor(old)
+        assert before is not None  # runs are not deleted
+        run = self.ledger.runs.get(name)
+        if run is None:
+            assert before.value.window is not None
+            manifest = self.windows.manifest(WindowId.parse(before.value.window))
+            gates = self._gates(trigger, manifest.captures)
+            if self.ledger.paused(trigger.name)[0] or not self._admitted(trigger, gates, Bid(name, "replay")):
+                return name
+            again = self._again(old, before.value, trigger, gates, rest=not whole and before.value.carried is not None)
+            self.ledger.runs.create(name, self._frozen_again(name, again, before.value, trigger, manifest))
+            run = self.ledger.runs.get(name)
+            assert run is not None
+        if run.value.state == "ended":
+            self.slots.free(run.value.gates, name)
+        self._send(name, run, trigger, timed=True)
+        return name
+
+    def _again(self, old: str, before: Run, trigger: Trigger, gates: tuple[GateRule, ...], *, rest: bool) -> Run:
+        """Where it fails, its members become dead letters: an operator asked for it, no later window waits for it."""
         return Run(
-            state="ended",
+            state="ready",
             trigger=trigger.name,
-            window=str(window),
-            outcome=_ENDED_AS[manifest.state],
-            verdicts=[Verdict("window", "stop", manifest.cause, reason).to_json()],
-            created_ms=now,
-            ended_ms=now,
+            window=before.window,
+            chunk=before.chunk,
+            gates=[gate.name for gate in gates],
+            retry=trigger.on_failure.retry,
+            then="dead",
+            replay_of=old,
+            rest=rest or before.rest,
+            created_ms=self.ledger.now_ms(),
         )
+
+    def _frozen_again(self, name: str, run: Run, before: Run, trigger: Trigger, manifest: Manifest) -> Run:
+        """With the same request where there was one, and its members are the same; else frozen by today's trigger."""
+        if before.job is None or run.rest != before.rest:
+            run = self.freezing.window_run(name, run, trigger, manifest)
+            if run.job is not None:
+                self._keep_template(run.job["template"])
+            return run
+        verdict = Verdict("window", "pass", "replayed", f"the request of {run.replay_of}, once more")
+        return replace(run, job=same_job(before.job, name), verdicts=[verdict.to_json()])
 
     # a direct run
 
@@ -222,16 +312,27 @@ class Admission:
         run = self.ledger.runs.get(run_name)
         if run is None:
             gates = self._gates_of_direct(claim.value, trigger)
-            if self.ledger.paused(trigger.name)[0] or not self._admitted(trigger, gates, run_name, "direct"):
+            if self.ledger.paused(trigger.name)[0]:
                 return False
-            self.ledger.runs.create(run_name, self._direct(name, claim.value, trigger, gates))
+            bid = Bid(run_name, "direct", direct_order(trigger), to_ms(claim.time))
+            if not claim.value.replays:
+                answer = self._ask(trigger, gates, bid)
+            else:  # stands behind all who wait, and stops nobody
+                first: Order = "oldest" if bid.first == "oldest" else "anyone"
+                answer = "granted" if self._admitted(trigger, gates, replace(bid, first=first)) else "waits"
+            if answer == "waits":
+                return False
+            asked = replace(self._direct(name, claim.value, trigger, gates), since_ms=bid.since_ms)
+            if answer != "granted":
+                asked = skipped(asked, answer, trigger, self.ledger.now_ms())
+            self.ledger.runs.create(run_name, asked)
             run = self.ledger.runs.get(run_name)
             assert run is not None
         if run.value.state == "ended":
             self.slots.free(run.value.gates, run_name)
         launched = self._send(run_name, run, trigger, timed=timed) if run.value.state in {"ready", "wait"} else False
         if claim.value.state == "open":
-            self.ledger.claims.swap(claim, replace(claim.value, state="run"))
+            self.ledger.claims.swap(claim, _answered(claim.value, run.value))
         return launched
 
     def _gates_of_direct(self, claim: Claim, trigger: Trigger) -> tuple[GateRule, ...]:
@@ -248,6 +349,7 @@ class Admission:
             trigger=trigger.name,
             job=claim.job,
             claim=name,
+            replay_of=claim.replays[-1]["run"] if claim.replays else None,
             gates=[gate.name for gate in gates],
             retry=trigger.on_failure.retry,
             then="dead",
@@ -259,6 +361,23 @@ class Admission:
         if sha256 not in self._kept:
             self.ledger.keep_template(sha256, self.catalog.template(sha256))
             self._kept.add(sha256)
+
+
+def _tell(cause: Cause, lists: int) -> str:
+    """A window's cause as the gate keeps it: with how many markers' lists were judged, where there are any."""
+    return f"{cause}:{lists}" if lists else cause
+
+
+def _told(granted: str) -> tuple[Cause, int]:
+    cause, _, lists = granted.partition(":")
+    return cast("Cause", cause), int(lists or 0)
+
+
+def _answered(claim: Claim, run: Run) -> Claim:
+    """What a claim says once its run has a record."""
+    if run.outcome != "skipped":
+        return replace(claim, state="run")
+    return replace(claim, state="skipped", verdicts=[*claim.verdicts, *run.verdicts])
 
 
 def _text(value: Json) -> str:

@@ -1,4 +1,7 @@
-"""Carrying over: what a failed run leaves goes into the next window of its key, by reference, and is followed there."""
+"""Carrying over: what a run leaves that failed, or was replaced, goes into the next window of its key, by reference.
+
+The reference is followed there. Only failures count: a member is carried after three of them, and no more.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from retrigger.handlers.ledger import MAX_CARRIES, Note, Run, Stored
 from retrigger.handlers.windows import WindowId, Windows, is_own, millis, ms_of
 
 if TYPE_CHECKING:
+    from retrigger.handlers.ledger import RunOutcome
+    from retrigger.triggers.event import Json
     from retrigger.triggers.spec import WindowRule
 
 
@@ -20,7 +25,7 @@ class Carrying:
         self.ledger = windows.ledger
 
     def carry(self, name: str, run: Stored[Run]) -> Stored[Run] | None:
-        """End a failed run: dead letters for the exhausted, a reference in the next window for the rest.
+        """End such a run: dead letters for the exhausted, a reference in the next window for the rest.
 
         The slot is still held. -> the ended run, or None when another worker changed it: nothing is lost, look again.
         """
@@ -30,12 +35,14 @@ class Carrying:
         spent = {
             member: entry
             for member, entry in members.items()
-            if run.value.then == "dead" or entry["carries"] >= MAX_CARRIES
+            if not run.value.replaced and (run.value.then == "dead" or entry["carries"] >= MAX_CARRIES)
         }
         for member, entry in spent.items():
             reason = f"its run {name} failed: {run.value.error or 'no reason given'}"
-            self.ledger.bury(f"{run.value.trigger}:{member}", reason, {"member": entry, "run": name})
-        ended = replace(run.value, state="ended", outcome="failed", ended_ms=self.ledger.now_ms())
+            body: dict[str, Json] = {"code": "run_failed", "member": entry, "run": name}
+            self.ledger.bury(f"{run.value.trigger}:{member}", reason, body)
+        outcome: RunOutcome = "cancelled" if run.value.replaced else "failed"
+        ended = replace(run.value, state="ended", outcome=outcome, ended_ms=self.ledger.now_ms())
         if len(spent) == len(members):
             return self.ledger.runs.swap(run, ended)
         current: Stored[Run] | None = run
@@ -84,15 +91,24 @@ class Carrying:
             head.value.live != target.n
             and not paused
             and stale
-            and self.windows.seal(target, head, "expired", cut_ms=cut_ms)
+            and self.windows.seal(target, head, "expired", max_members=rule.max_members, cut_ms=cut_ms)
         ):
             self.windows.manifest(target)
         return "waiting"
 
+    def bury_skipped(self, name: str, run: Run) -> None:
+        """Dead letters for those members of a skipped run that have failed before: nobody would hear of them else."""
+        for member, entry in self.windows.members_of(run).items():
+            if entry["carries"]:
+                reason = f"it failed, and the run {name} that it was carried over to was skipped"
+                body: dict[str, Json] = {"code": "run_skipped", "member": entry, "run": name}
+                self.ledger.bury(f"{run.trigger}:{member}", reason, body)
+
     def _bury_carried(self, name: str, run: Run, reason: str) -> None:
         for member, entry in self.windows.members_of(run).items():
-            if entry["carries"] < MAX_CARRIES:  # the others are buried already
-                self.ledger.bury(f"{run.trigger}:{member}", reason, {"member": entry, "run": name})
+            if run.replaced or entry["carries"] < MAX_CARRIES:  # the others are buried already
+                body: dict[str, Json] = {"code": "window_not_run", "member": entry, "run": name}
+                self.ledger.bury(f"{run.trigger}:{member}", reason, body)
 
     def _refer(self, window: WindowId, run: str) -> None:
         self.ledger.records.create(f"m/{window}/r.{run}", {"run": run})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from retrigger.handlers.ledger import Claim, Stored
 from retrigger.handlers.outbox import STORED
@@ -54,7 +54,9 @@ class Claims:
         if not keys.conflict(stored.value.event, mine):
             return None
         reason = "the same identity came before with other content: recorded, not launched"
-        self.ledger.bury(f"conflict:{stored.record.key}:{arrival.event.id}", reason, {"event": mine})
+        self.ledger.bury(
+            f"conflict:{stored.record.key}:{arrival.event.id}", reason, {"code": "identity_conflict", "event": mine}
+        )
         return recorded(arrival, stored, "rejected", Verdict("claim", "stop", "identity_conflict", reason))
 
     def reject(self, arrival: Arrival, verdict: Verdict, name: str | None = None) -> Outcome:
@@ -63,16 +65,32 @@ class Claims:
         `name`: the claim's, where the source's key gave one; else it is the event's own.
         """
         name = name or self.ledger.claim_name(arrival.trigger.name, arrival.event.identity)
-        stored, fresh = self.take(arrival, name, state="rejected", verdicts=[verdict.to_json()])
+        stored, fresh = self._end(arrival, name, "rejected", verdict)
         return recorded(arrival, stored, "rejected" if fresh else "duplicate")
 
     def bury(self, arrival: Arrival, verdict: Verdict) -> Outcome:
         """What cannot be done yet becomes a dead letter, to be replayed; the letter comes before the claim."""
         name, event = self.name(arrival), arrival.event.to_json()
-        if self.ledger.claims.get(name) is None:
-            self.ledger.bury(f"claim:{name}", verdict.reason, {"event": event})
-        stored, fresh = self.take(arrival, name, state="dead", verdicts=[verdict.to_json()])
+        known = self.ledger.claims.get(name)
+        if known is None or undecided(known.value):
+            self.ledger.bury(f"claim:{name}", verdict.reason, {"code": verdict.code, "event": event})
+        stored, fresh = self._end(arrival, name, "dead", verdict)
         return recorded(arrival, stored, "dead" if fresh else "duplicate")
+
+    def _end(
+        self, arrival: Arrival, name: str, state: Literal["rejected", "dead"], verdict: Verdict
+    ) -> tuple[Stored[Claim], bool]:
+        """Claim with this verdict; a claim that was left open, or opened again by an operator, gets it too."""
+        said = [verdict.to_json()]
+        stored, fresh = self.take(arrival, name, state=state, verdicts=said)
+        if undecided(stored.value):
+            return self.settle(name, stored, replace(stored.value, state=state, verdicts=said))
+        return stored, fresh
+
+
+def undecided(claim: Claim) -> bool:
+    """Whether the claim still waits for its verdict: nothing was asked of a platform, and nothing of it joins."""
+    return claim.state == "open" and claim.job is None and claim.joins is None
 
 
 def outcome(arrival: Arrival, result: Result, *verdicts: Verdict) -> Outcome:

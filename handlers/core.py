@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from retrigger.handlers.arrivals import Arrival, arrivals
-from retrigger.handlers.claims import Claims, outcome
+from retrigger.handlers.claims import Claims, outcome, recorded, undecided
 from retrigger.handlers.direct import Direct
 from retrigger.handlers.gate import Gate
 from retrigger.handlers.gathering import Gathering
@@ -20,6 +20,7 @@ from retrigger.handlers.named import Named
 from retrigger.handlers.outbox import Outbox
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.handlers.schedules import Schedules
+from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.event import FIRED, Event, Message, Object, Schedule
 
 if TYPE_CHECKING:
@@ -101,13 +102,13 @@ class Core:
     def resume(self, name: str) -> Outcome | None:
         """Decide again on a claim that was left open: what the tick does with the note of a gate that failed.
 
-        One that was settled is brought on too: whoever settled it may have died before the member, the note of its run
-        or the dead letter was written, or before it was told.
+        One that was settled is brought on too: whoever settled it may have died before the member, the marker's effect,
+        the note of its run or the dead letter was written, or before it was told.
         """
         stored = self.ledger.claims.get(name)
         if stored is None:
             return None
-        if stored.value.state not in {"gate", "open", "member"}:
+        if stored.value.state not in {"gate", "open", "member", "marker"}:
             if stored.value.state == "dead":
                 self.gate.bury(name, stored.value)
             self.outbox.tell_again(name)
@@ -116,14 +117,36 @@ class Core:
             if met.trigger.name == stored.value.trigger:
                 return self._go_on(replace(met, patient=False), name, stored)
         verdict = Verdict("match", "stop", "no_longer_matches", "the trigger was changed meanwhile")
-        self.ledger.bury(f"claim:{name}", verdict.reason, {"event": stored.value.event})
+        self.ledger.bury(f"claim:{name}", verdict.reason, {"code": verdict.code, "event": stored.value.event})
         self.ledger.claims.swap(stored, replace(stored.value, state="dead", verdicts=[verdict.to_json()]))
         return None
 
     def _go_on(self, arrival: Arrival, name: str, stored: Stored[Claim]) -> Outcome:
-        """With what the claim holds: the objects that are left to join, or a frozen request."""
+        """With the objects that are left to join, or with a frozen request; else it is decided on anew."""
         if stored.value.joins is not None:
             return self._told(self.joining.go_on(arrival, name, stored))
         if stored.value.job is not None:
             return self._told(self.direct.go_on(arrival, name, stored, fresh=False))
-        return self.decide(arrival)
+        return self._close(name, arrival, self.decide(arrival))
+
+    def _close(self, name: str, arrival: Arrival, decided: Outcome) -> Outcome:
+        """Whatever the trigger says today, a claim that was decided on again does not stay open."""
+        stored = self.claims.reread(name)
+        if not undecided(stored.value):
+            return decided
+        if self._is_named_otherwise(name, arrival):
+            reason = "the trigger's key gives it another identity now: it was decided on under that one"
+            said: tuple[Verdict, ...] = (Verdict("claim", "stop", "identity_changed", reason),)
+        elif decided.result == "ignored":
+            said = decided.verdicts
+        else:
+            return decided  # its note is written
+        verdicts = [verdict.to_json() for verdict in said]
+        settled, _ = self.claims.settle(name, stored, replace(stored.value, state="rejected", verdicts=verdicts))
+        return self._told(recorded(arrival, settled, "rejected"))
+
+    def _is_named_otherwise(self, name: str, arrival: Arrival) -> bool:
+        try:
+            return self.claims.name(arrival) != name
+        except ExpressionError:
+            return False

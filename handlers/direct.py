@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from retrigger.handlers.claims import Claims, recorded
+from retrigger.handlers.claims import Claims, recorded, undecided
+from retrigger.handlers.granting import may_skip
 from retrigger.handlers.ledger import to_ms
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.handlers.requests import frozen_job
@@ -53,6 +55,10 @@ class Direct:
         stored, fresh = self.claims.take(arrival, name, **state, **request)
         if (conflict := self.claims.conflict(arrival, stored)) is not None:
             return conflict
+        if undecided(stored.value):  # turned away before, and decided anew
+            again = replace(stored.value, **state, **request)
+            stored = self.ledger.claims.swap(stored, again) or self.claims.reread(name)
+            fresh = True
         return self.go_on(arrival, name, stored, fresh=fresh)
 
     def go_on(self, arrival: Arrival, name: str, stored: Stored[Claim], *, fresh: bool) -> Outcome:
@@ -68,9 +74,14 @@ class Direct:
                 return recorded(arrival, stored, "dead" if stored.value.state == "dead" else "rejected")
         if stored.value.state != "open":
             return recorded(arrival, stored, "duplicate", run=stored.value.run)
-        arrived_ms = to_ms(stored.record.time)
+        stored = self.claims.reread(name) if fresh else stored  # for its time: every delivery writes the same note
+        arrived_ms = to_ms(stored.time)
         self.ledger.note("run", name, arrival.trigger.name, on_grid(arrived_ms, _FIRST_LOOK_MS), arrived_ms)
         launched = self._try_to_launch(name, stored, arrival.trigger)
+        if not launched and may_skip(arrival.trigger):
+            stored = self.claims.reread(name)
+            if stored.value.state == "skipped" and fresh:
+                return recorded(arrival, stored, "skipped", run=stored.value.run)
         return recorded(arrival, stored, _result(arrival, launched=launched, fresh=fresh), run=stored.value.run)
 
     def _check(self, arrival: Arrival) -> Verdict | None:

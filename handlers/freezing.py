@@ -45,7 +45,7 @@ class Freezing:
     def window_run(self, name: str, run: Run, trigger: Trigger, manifest: Manifest) -> Run:
         """`run` with its frozen request, or ended as `rejected` (a check of the window) or `dead` (bad parameters)."""
         assert run.window is not None
-        members = {member: manifest.entries[member] for member in manifest.chunks()[run.chunk]}
+        members = manifest.of(run)
         verdicts = [Verdict("window", "pass", manifest.cause, f"{len(members)} members")]
         try:
             verdicts += self._checked(trigger, manifest, members)
@@ -56,7 +56,9 @@ class Freezing:
             said = [verdict.to_json() for verdict in (*verdicts, _stopped(error))]
             outcome: RunOutcome = "dead" if error.code in _DEAD else "rejected"
             if outcome == "dead":
-                self._ledger.bury(f"run:{name}", str(error), {"window": run.window, "chunk": run.chunk})
+                self._ledger.bury(
+                    f"run:{name}", str(error), {"code": error.code, "window": run.window, "chunk": run.chunk}
+                )
             now = self._ledger.now_ms()
             return replace(run, state="ended", outcome=outcome, error=str(error), ended_ms=now, verdicts=said)
         return replace(run, job=job, verdicts=[verdict.to_json() for verdict in verdicts])
@@ -119,7 +121,7 @@ class Freezing:
         store = Store.at(environment.pipelines[chosen].root)
         file = written(members.values(), trigger.window.manifest)
         folder = f"{store.prefix}retrigger/{name}/"
-        self._objects.write(store.bucket, folder + file.path, file.data)
+        self._objects.write(store.place, folder + file.path, file.data)
         return store.uri(folder + file.named)
 
 

@@ -6,6 +6,7 @@ Tries are counted before the work: an event that kills whoever looks, or breaks 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.claims import outcome
@@ -59,11 +60,15 @@ class Gate:
         *,
         fresh: bool,
         stop: Verdict | None = None,
+        look: Callable[[], Seen] | None = None,
+        window: str | None = None,
     ) -> tuple[Stored[Claim], bool]:
         """Look, and settle the claim by swap; one that stays as it is, is another delivery's.
 
-        -> (the claim, did this delivery settle it). `stop`: a pure check has said no. Raises RetriggerError where it
-        cannot be said now. The tick alone gives up: at a burst of deliveries all lookers may still be at work.
+        -> (the claim, did this delivery settle it). `stop`: a pure check has said no. `look`: another one than that of
+        the trigger's checks. `window`: for a claim that an operator opened again, and that names none yet. Raises
+        RetriggerError where it cannot be said now. The tick alone gives up: at a burst of deliveries all lookers may
+        still be at work.
         """
         undecided = stored.value.state
         if not fresh:
@@ -77,7 +82,7 @@ class Gate:
                 return self.claims.reread(name), False
             stored = counted
         try:
-            seen = Seen((stop,)) if stop is not None else self._look(arrival)
+            seen = Seen((stop,)) if stop is not None else (look or partial(self._look, arrival))()
         except Unavailable:  # an outage of the store is no try of this event
             self.ledger.claims.swap(stored, replace(stored.value, tries=stored.value.tries - 1))
             raise
@@ -88,9 +93,9 @@ class Gate:
         said = [verdict.to_json() for verdict in seen.verdicts]
         state = settled_as(seen)
         run = None if state == "rejected" else stored.value.run  # there will be none
-        return self.claims.settle(
-            name, stored, replace(stored.value, state=state, run=run, rows=seen.rows, verdicts=said)
-        )
+        where = stored.value.window or window
+        decided = replace(stored.value, state=state, window=where, run=run, rows=seen.rows, verdicts=said)
+        return self.claims.settle(name, stored, decided)
 
     def later(self, arrival: Arrival, name: str, error: RetriggerError | None = None) -> Outcome:
         """Leave an undecided claim to the tick: the note is written before the event is acknowledged."""
@@ -102,7 +107,8 @@ class Gate:
 
     def bury(self, name: str, dead: Claim) -> None:
         """Write the dead letter of a claim that was given up; doing it again changes nothing."""
-        self.ledger.bury(f"claim:{name}", str(dead.verdicts[-1]["reason"]), {"event": dead.event})
+        last = dead.verdicts[-1]
+        self.ledger.bury(f"claim:{name}", str(last["reason"]), {"code": last["code"], "event": dead.event})
 
     def _look(self, arrival: Arrival) -> Seen:
         event, trigger, objects = arrival.event, arrival.trigger, self.admission.objects
@@ -127,7 +133,7 @@ class Gate:
         reason = f"gave up after {MAX_TRIES} tries: {last}"
         said = [Verdict("gate", "stop", "tries_exhausted", reason).to_json()]
         settled, ours = self.claims.settle(name, stored, replace(stored.value, state="dead", run=None, verdicts=said))
-        if ours:
+        if settled.value.state == "dead":  # whoever settled it may have died before the letter was written
             self.bury(name, settled.value)
         return settled, ours
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from retrigger.handlers.announced import Place
 from retrigger.handlers.claims import Claims, outcome, recorded
+from retrigger.handlers.gate import Seen
+from retrigger.handlers.granting import may_skip
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.handlers.validate.checks import check_object
 from retrigger.handlers.windows import WindowId
-from retrigger.triggers.errors import ExpressionError, RetriggerError
+from retrigger.triggers.errors import ExpressionError, Refused, RetriggerError
 from retrigger.triggers.event import Object
 
 if TYPE_CHECKING:
     from retrigger.handlers.admit import Admission
     from retrigger.handlers.arrivals import Arrival
-    from retrigger.handlers.gate import Gate, Seen
+    from retrigger.handlers.gate import Gate
     from retrigger.handlers.ledger import Claim, ClaimState, Stored
     from retrigger.triggers.spec import Trigger
 
@@ -48,7 +52,9 @@ class Gathering:
         try:
             if stored.value.state == "open":
                 settled_as = partial(self._settled_as, arrival)
-                stored, fresh = self.gate.decide(name, stored, arrival, settled_as, fresh=fresh, stop=stop)
+                stored, fresh = self.gate.decide(
+                    name, stored, arrival, settled_as, fresh=fresh, stop=stop, window=window
+                )
         except RetriggerError as error:
             return self.gate.later(arrival, name, error)
         match stored.value.state:
@@ -65,8 +71,22 @@ class Gathering:
             name, window = self.claims.name(arrival), self._window(arrival)
         except ExpressionError as error:
             return self.claims.reject(arrival, Verdict("check", "stop", error.code, str(error)))
-        stored, _ = self.claims.take(arrival, name, state="marker", window=window)
-        marked, changed = self.admission.windows.mark(name, stored)
+        lists = arrival.trigger.window.until_lists
+        first: dict[str, Any] = {"state": "open", "tries": 1} if lists else {"state": "marker"}
+        stored, fresh = self.claims.take(arrival, name, window=window, **first)
+        try:
+            if stored.value.state == "open":
+                look = partial(self._read_list, arrival)
+                stored, fresh = self.gate.decide(name, stored, arrival, _marks, fresh=fresh, look=look, window=window)
+        except RetriggerError as error:
+            return self.gate.later(arrival, name, error)
+        match stored.value.state:
+            case "open":
+                return self.gate.later(arrival, name)
+            case "rejected" | "dead":
+                return recorded(arrival, stored, "rejected" if fresh else "duplicate")
+        stored = self.claims.reread(name) if fresh else stored  # for its time
+        marked, changed = self.admission.windows.mark(name, stored, asdict(_place(arrival)) if lists else None)
         return self._advanced(arrival, stored, marked, changed=changed, now=True)
 
     def _window(self, arrival: Arrival) -> str:
@@ -77,6 +97,15 @@ class Gathering:
         """A bad member is let in where it spoils its window."""
         return "rejected" if seen.bad and arrival.trigger.window.bad_member != "reject" else "member"
 
+    def _read_list(self, arrival: Arrival) -> Seen:
+        """A marker that lists the members counts if the trigger takes all that it names."""
+        _, captures = arrival.window_key
+        try:
+            named = self.admission.announced.uris(arrival.trigger, captures, _place(arrival))
+        except Refused as error:
+            return Seen((Verdict("gate", "stop", error.code, f"the list of members: {error}"),))
+        return Seen((Verdict("gate", "pass", "lists_members", f"{len(named)} objects"),))
+
     # the window
 
     def _joined(self, arrival: Arrival, name: str, stored: Stored[Claim]) -> Outcome:
@@ -84,7 +113,7 @@ class Gathering:
         assert isinstance(payload, Object)
         member = {
             "uri": payload.uri,
-            "bucket": payload.bucket,
+            "bucket": payload.place,
             "name": payload.name,
             "version": payload.version,
             "sequencer": payload.sequencer,
@@ -95,7 +124,7 @@ class Gathering:
         }
         rule = arrival.trigger.window
         joined = self.admission.windows.join(name, stored, member, rule)
-        at_once = joined.opened and not rule.quiet and rule.until is None
+        at_once = joined.opened and not rule.quiet and rule.until is None and rule.until_count is None
         return self._advanced(arrival, stored, joined.window, changed=joined.changed, now=at_once or joined.marked)
 
     def _turned_away(self, arrival: Arrival, stored: Stored[Claim], *, fresh: bool) -> Outcome:
@@ -110,6 +139,12 @@ class Gathering:
         launched = self.advance(WindowId.parse(window), arrival.trigger) if now and arrival.alone else []
         if launched:
             return recorded(arrival, stored, "launched", window=window, run=launched[0])
+        if now and may_skip(arrival.trigger):
+            run = self.admission.run_of(arrival.trigger.name, WindowId.parse(window), 0)
+            ended = self.admission.ledger.runs.get(run)
+            if ended is not None and ended.value.outcome == "skipped":
+                said = (Verdict(**verdict) for verdict in ended.value.verdicts)
+                return recorded(arrival, stored, "skipped" if changed else "duplicate", *said, window=window, run=run)
         return recorded(arrival, stored, "deferred" if changed else "duplicate", window=window)
 
     def advance(self, window: WindowId, trigger: Trigger) -> list[str]:
@@ -122,3 +157,13 @@ class Gathering:
         except RetriggerError as error:
             _LOG.warning("advance_deferred", extra={"fields": {"window": str(window), "error": str(error)}})
             return []
+
+
+def _marks(seen: Seen) -> ClaimState:
+    return "rejected" if seen.bad else "marker"
+
+
+def _place(arrival: Arrival) -> Place:
+    payload = arrival.event.payload
+    assert isinstance(payload, Object)
+    return Place(payload.bucket, payload.name, payload.version)

@@ -22,7 +22,7 @@ from collections import Counter
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from retrigger.handlers.claims import Claims, outcome, recorded
+from retrigger.handlers.claims import Claims, outcome, recorded, undecided
 from retrigger.handlers.ledger import to_ms
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.handlers.validate.checks import check_message
@@ -67,16 +67,19 @@ class Joining:
         try:
             name = self.claims.name(arrival)
             stored = self.ledger.claims.get(name)  # of a redelivery nothing is looked up again
-            found = self.named.look_up(arrival) if stored is None else []
+            unknown = stored is None or undecided(stored.value)
+            found = self.named.look_up(arrival) if unknown else []
         except ExpressionError as error:
             return self.claims.reject(arrival, Verdict("check", "stop", error.code, str(error)))
         except Refused as error:  # not the sender's fault: to be replayed when it is mended
             return self.claims.bury(arrival, Verdict("check", "stop", error.code, str(error)))
         if isinstance(found, Verdict):
             return self.claims.reject(arrival, found, name)
+        joins = {"left": [asdict(payload) for payload in found], "windows": [], "became": {}}
         if stored is None:
-            joins = {"left": [asdict(payload) for payload in found], "windows": [], "became": {}}
             stored, _ = self.claims.take(arrival, name, state="open", joins=joins)
+        elif undecided(stored.value):  # turned away before, and decided anew
+            stored = self.ledger.claims.swap(stored, replace(stored.value, joins=joins)) or self.claims.reread(name)
         if (conflict := self.claims.conflict(arrival, stored)) is not None:
             return conflict
         if stored.value.state != "open" or stored.value.joins is None:

@@ -5,25 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from retrigger.handlers.launch import job_of
-from retrigger.handlers.ledger import from_ms
+from retrigger.handlers.ledger import ALL_TRIGGERS, from_ms
 from retrigger.triggers.event import rfc3339
 from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from retrigger.handlers.ledger import Claim, Ledger, Manifest, Run, Stored
+    from retrigger.handlers.ledger import Claim, Ledger, Manifest, Pause, Run, Stored
     from retrigger.triggers.event import Json
 
 RunStateName = Literal["running", "succeeded", "failed", "cancelled", "lost"]
+_NEVER_RAN = {"rejected": "rejected", "empty": "ignored", "observed": "skipped", "skipped": "skipped"}
 _STATES: Mapping[str | None, RunStateName] = {
+    **dict.fromkeys(_NEVER_RAN, "cancelled"),  # `phase` says more
     "succeeded": "succeeded",
     "failed": "failed",
     "dead": "failed",
     "cancelled": "cancelled",
     "lost": "lost",
 }
-_NEVER_RAN = {"rejected": "rejected", "empty": "ignored", "observed": "skipped"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,7 @@ class RunView:
     job: str
     window: str | None
     event: str | None
+    replay_of: str | None
     members: int
     parameters: Mapping[str, Json]
     labels: Mapping[str, str]
@@ -51,7 +53,10 @@ class RunView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventView:
-    """One event for one trigger. `result` is what became of it by now, `subject` its URI, channel or schedule."""
+    """One event for one trigger. `result` is what became of it by now, `subject` its URI, channel or schedule.
+
+    `replayed`: its runs before the present one, oldest first.
+    """
 
     id: str
     kind: str
@@ -61,7 +66,18 @@ class EventView:
     seen: str
     window: str | None
     run: str | None
+    replayed: list[str]
     verdicts: list[dict[str, Json]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseView:
+    """A pause that holds. `trigger` is None where it holds every trigger; `since` is RFC 3339."""
+
+    trigger: str | None
+    since: str
+    by: str
+    reason: str
 
 
 class Journal:
@@ -81,15 +97,17 @@ class Journal:
 
     def events(self) -> list[EventView]:
         """Every event that a trigger claimed, oldest first."""
-        runs = _RunsByMember(self._ledger)
-        claims = sorted(self._ledger.claims.list(), key=lambda claim: claim.record.time)
+        runs = RunsByMember(self._ledger)
+        claims = sorted(self._ledger.claims.list(), key=lambda claim: claim.time)
         return [self._event(claim, runs) for claim in claims]
 
     def why(self, target: str) -> dict[str, Any] | None:
         """Events, window and runs that belong to a URI, event id, window id or run id; None: nothing is known of it."""
         every = self.events()
-        events = [event for event in every if target in {event.id, event.subject, event.window, event.run}]
+        names = [{event.id, event.subject, event.window, event.run, *event.replayed} for event in every]
+        events = [event for event, known in zip(every, names, strict=True) if target in known]
         runs = {event.run for event in events if event.run} | ({target} if self._ledger.runs.get(target) else set())
+        runs |= {run for event in events for run in event.replayed}
         windows = {event.window for event in events if event.window}
         windows |= {run.value.window for name in runs if (run := self._ledger.runs.get(name)) and run.value.window}
         if self._ledger.manifests.get(target) is not None:
@@ -101,11 +119,14 @@ class Journal:
             runs |= set(window["runs"])
         if not events:
             events = [event for event in every if event.window in windows or event.run in runs]
+        views = [view for name in sorted(runs) if (view := self.run(name)) is not None]
+        triggers = {event.trigger for event in events} | {view.trigger for view in views}
         return {
             "target": target,
             "events": events,
             "windows": found,
-            "runs": [view for name in sorted(runs) if (view := self.run(name)) is not None],
+            "runs": views,
+            "pauses": [pause for pause in self.pauses() if pause.trigger is None or pause.trigger in triggers],
         }
 
     def window(self, name: str) -> dict[str, Any]:
@@ -126,11 +147,14 @@ class Journal:
             "runs": [self._ledger.runs.name(stored) for stored in runs],
         }
 
+    def pauses(self) -> list[PauseView]:
+        """The pauses that hold now; that of all triggers first."""
+        return [_pause(self._ledger.pauses.name(it), it.value) for it in self._ledger.pauses.list() if it.value.paused]
+
     def dead_letters(self) -> Iterator[dict[str, Json]]:
-        for entry in self._ledger.records.list("d/"):
-            record = self._ledger.records.get(entry.key)
-            if record is not None:
-                yield {"key": entry.key, **record.body}
+        records = self._ledger.records
+        for record in records.get_many(entry.key for entry in records.list("d/")):
+            yield {"key": record.key, **record.body}
 
     def _run(self, stored: Stored[Run]) -> RunView:
         name, run = self._ledger.runs.name(stored), stored.value
@@ -145,7 +169,8 @@ class Journal:
             job=job.id if job else name,
             window=run.window,
             event=claim.value.event["id"] if claim else None,
-            members=len(manifest.value.chunks()[run.chunk]) if manifest else 0,
+            replay_of=run.replay_of,
+            members=len(manifest.value.of(run)) if manifest else 0,
             parameters=job.parameters if job else {},
             labels=job.labels if job else {},
             metrics=run.metrics,
@@ -157,7 +182,7 @@ class Journal:
             ended=_time(run.ended_ms),
         )
 
-    def _event(self, stored: Stored[Claim], runs: _RunsByMember) -> EventView:
+    def _event(self, stored: Stored[Claim], runs: RunsByMember) -> EventView:
         claim = stored.value
         run = claim.run or runs.of(stored)
         return EventView(
@@ -166,24 +191,27 @@ class Journal:
             subject=subject_of(claim.event),
             trigger=claim.trigger,
             result=self._result(claim, run),
-            seen=rfc3339(stored.record.time),
+            seen=rfc3339(stored.time),
             window=claim.window,
             run=run,
+            replayed=[before["run"] for before in claim.replays if before["run"]],
             verdicts=claim.verdicts,
         )
 
     def _result(self, claim: Claim, run: str | None) -> str:
-        if claim.state in {"rejected", "dead"}:
+        if claim.state in {"rejected", "dead", "skipped"}:
             return claim.state
         stored = self._ledger.runs.get(run) if run else None
         if stored is None:
             return "deferred"
         if stored.value.outcome in _NEVER_RAN:
             return _NEVER_RAN[stored.value.outcome]
+        if stored.value.outcome == "cancelled" and not stored.value.launched_ms:
+            return "skipped"
         return "launched" if stored.value.launched_ms else "dead" if stored.value.state == "ended" else "deferred"
 
 
-class _RunsByMember:
+class RunsByMember:
     """The latest run that has a member: a failed run's members are carried into a later one. Read once, asked often."""
 
     def __init__(self, ledger: Ledger) -> None:
@@ -196,7 +224,7 @@ class _RunsByMember:
             self._windows[run.value.window] = name
             manifest = ledger.manifests.get(run.value.window)
             if manifest is not None:
-                members = manifest.value.chunks()[run.value.chunk] or manifest.value.entries
+                members = manifest.value.of(run.value) or manifest.value.entries
                 self._members.update(dict.fromkeys(members, name))
 
     def of(self, claim: Stored[Claim]) -> str | None:
@@ -207,6 +235,11 @@ class _RunsByMember:
         ):  # a message may have filled several windows: the first that has run
             return next((self._windows[it] for it in claim.value.joins["windows"] if it in self._windows), None)
         return self._members.get(claim.record.key.rsplit("/", 1)[1])
+
+
+def _pause(name: str, pause: Pause) -> PauseView:
+    since = rfc3339(from_ms(pause.at_ms))
+    return PauseView(trigger=None if name == ALL_TRIGGERS else name, since=since, by=pause.by, reason=pause.reason)
 
 
 def subject_of(event: Mapping[str, Any]) -> str:

@@ -32,30 +32,35 @@ class Judging:
         timed: bool,
         first_ms: int,
         since_ms: int,
-        listed: Callable[[], Iterable[str]],
+        listed: Callable[[], Iterable[str | None]],
     ) -> Cause | None:
         """Why window n should close now, or None. Handlers (`timed` false) never judge time (R5).
 
-        `listed`: the claim names of the objects that a marker's window must hold. `since_ms`: when a pause ended.
+        `listed`: the claim names of the objects that a marker's window must hold, None for one that has not landed.
+        `since_ms`: when a pause ended.
         """
         rule = trigger.window
-        entries = list(self.ledger.records.list(f"m/{window}/"))
+        entries = list(self.ledger.records.list(f"m/{window}/", rule.until_count))  # its own come before references
         own = [entry for entry in entries if is_own(entry)]
         now = self.ledger.now_ms()
         if not entries and timed and head.live != window.n and now >= first_ms + millis(rule.max_wait):
             return "empty"  # whoever opened it died before it was open
-        if rule.until is None:
+        if rule.until is None and rule.until_count is None:
             return "quiet" if own and self._quiet(rule, own, since_ms, now if timed else None) else None
-        if head.until is not None and head.marked:
+        if rule.until_count is not None and len(own) >= rule.until_count:
+            return "count"
+        begin = min((ms_of(entry) for entry in own), default=None)
+        if rule.until is not None and head.until is not None and head.marked:
             at_ms = head.until["at_ms"]
             if not entries:
                 idle = timed and now >= max(at_ms, since_ms) + millis(rule.max_wait)
                 return "idle" if idle else None
             if self._complete(window, {claim_of(entry) for entry in own}, listed()):
                 return "marker"
-            return "settle" if timed and now >= max(at_ms + millis(rule.settle), since_ms) else None
-        oldest = min((ms_of(entry) for entry in own), default=now)
-        if own and timed and now >= max(oldest, since_ms) + millis(rule.max_wait):
+            if not rule.until_lists:
+                return "settle" if timed and now >= max(at_ms + millis(rule.settle), since_ms) else None
+            begin = at_ms if begin is None else begin
+        if begin is not None and timed and now >= max(begin, since_ms) + millis(rule.max_wait):
             return "reject" if rule.at_max_wait == "reject" else "max_wait"
         return None
 
@@ -68,9 +73,11 @@ class Judging:
         times = [max(ms_of(entry), since_ms) for entry in own]
         return min(max(times) + millis(rule.quiet), min(times) + millis(rule.max_wait))
 
-    def _complete(self, window: WindowId, mine: set[str], listed: Iterable[str]) -> bool:
+    def _complete(self, window: WindowId, mine: set[str], listed: Iterable[str | None]) -> bool:
         """Every listed object is a member record here, in an earlier manifest, or terminal. A claim is not enough."""
         for name in listed:
+            if name is None:
+                return False
             if flat(name) in mine:
                 continue
             claim = self.ledger.claims.get(name)
@@ -94,7 +101,7 @@ class Judging:
         own = [entry for entry in self.ledger.records.list(f"m/{window}/") if is_own(entry)]
         if not own or head.marked:
             return soon
-        if rule.until is not None:
+        if rule.until is not None or rule.until_count is not None:
             due = max(min(ms_of(entry) for entry in own), since_ms) + millis(rule.max_wait)
         else:
             due = self._quiet_ends(rule, own, since_ms)

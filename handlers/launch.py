@@ -48,7 +48,7 @@ def send(ledger: Ledger, launcher: Launcher, name: str, run: Stored[Run]) -> Sto
 
 def dead(ledger: Ledger, name: str, run: Run, reason: str, code: str = "refused") -> Run:
     """Bury the run and say how its record must end. The dead letter is written first: nothing is lost in between."""
-    ledger.bury(f"run:{name}", reason, asdict(run))
+    ledger.bury(f"run:{name}", reason, {**asdict(run), "code": code})
     verdict = Verdict("launch", "stop", code, reason).to_json()
     return replace(
         run,

@@ -18,23 +18,28 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 
 from retrigger.triggers import keys
+from retrigger.triggers.errors import RetriggerError
 from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterator, Mapping
 
     from retrigger.handlers.ports import Entry, Record, Records
     from retrigger.triggers.event import Json
 
+FORMAT: Final = 1
+"""Of the records below. A higher one says that an older version must not touch them."""
 MAX_CARRIES: Final = 3
 MAX_TRIES: Final = 5
+ALL_TRIGGERS: Final = "_all"
+"""The name of the pause that holds every trigger, also those that are deployed later: no trigger can be called so."""
 _NOTE_SHARDS: Final = 8
 
-ClaimState = Literal["gate", "open", "member", "marker", "joined", "run", "rejected", "dead"]
-Cause = Literal["quiet", "marker", "settle", "idle", "max_wait", "reject", "empty", "expired"]
-NoteKind = Literal["window", "run", "carry", "claim", "schedule", "outcome"]
+ClaimState = Literal["gate", "open", "member", "marker", "joined", "run", "skipped", "rejected", "dead"]
+Cause = Literal["quiet", "count", "marker", "settle", "idle", "max_wait", "reject", "empty", "expired", "busy"]
+NoteKind = Literal["window", "run", "carry", "claim", "schedule", "outcome", "reopen", "replay", "rerun"]
 RunState = Literal["ready", "wait", "launched", "cancelling", "carrying", "ended"]
-RunOutcome = Literal["succeeded", "failed", "cancelled", "lost", "rejected", "empty", "dead", "observed"]
+RunOutcome = Literal["succeeded", "failed", "cancelled", "lost", "rejected", "empty", "dead", "observed", "skipped"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +55,7 @@ class Claim(Body):
 
     `open`: the gate has not decided on an object, or a run has not begun; `gate`: validators are still to judge an
     event that launches directly. `joins` is set for a message that names objects: those that are left to join, and what
-    became of the others.
+    became of the others. `replays`: what it said before each replay, oldest first; their number is its epoch.
     """
 
     state: ClaimState
@@ -63,11 +68,15 @@ class Claim(Body):
     rows: int | None = None
     tries: int = 0
     verdicts: list[dict[str, Any]] = field(default_factory=list)
+    replays: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head(Body):
-    """`w/`: the open window of a key. `live == n` says that window n has its note; `prev` is the last one sealed."""
+    """`w/`: the open window of a key. `live == n` says that window n has its note; `prev` is the last one sealed.
+
+    `until`: which window is marked, and since when; of markers that list the members also where they lie.
+    """
 
     trigger: str
     key: str
@@ -75,19 +84,32 @@ class Head(Body):
     nonce: str
     n: int = 1
     live: int = 0
-    until: dict[str, int] | None = None
+    until: dict[str, Any] | None = None
     prev: dict[str, Any] | None = None
 
     @property
     def marked(self) -> bool:
         return self.until is not None and self.until["n"] == self.n
 
+    @property
+    def lists(self) -> list[dict[str, Any]]:
+        """The markers of this window that list its members: {claim, at_ms, bucket, name, version}."""
+        return self.until.get("lists", []) if self.until is not None and self.marked else []
+
+    @property
+    def marks(self) -> list[str]:
+        """The claims of those markers."""
+        return [listed["claim"] for listed in self.lists]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest(Body):
-    """`f/`: create-only. `own`: claims that were members here. `entries`: member -> object, what its run gets."""
+    """`f/`: create-only. `own`: claims that were members here. `entries`: member -> object, what its run gets.
 
-    state: Literal["frozen", "rejected", "empty", "dead"]
+    `in_order`: the runs follow the arrival of their members. `marks`: claims of the markers that listed them.
+    """
+
+    state: Literal["frozen", "rejected", "skipped", "empty", "dead"]
     trigger: str
     captures: dict[str, str]
     cause: Cause
@@ -98,18 +120,43 @@ class Manifest(Body):
     first_ms: int = 0
     last_ms: int = 0
     max_members: int = 1
+    in_order: bool = False
+    marks: list[str] = field(default_factory=list)
 
     def chunks(self) -> list[list[str]]:
         """Members of each run, in a fixed order; one empty chunk where nothing may run."""
-        members = sorted(self.entries) if self.state == "frozen" else []
+        return self.parts() if self.state == "frozen" else [[]]
+
+    def parts(self) -> list[list[str]]:
+        """The same whatever became of the window: what an operator may launch of it."""
+        members = sorted(self.entries, key=self._arrival if self.in_order else None)
         return [members[at : at + self.max_members] for at in range(0, len(members), self.max_members)] or [[]]
+
+    def of(self, run: Run) -> dict[str, dict[str, Any]]:
+        """Member -> object of one of its runs."""
+        names = (self.chunks() if run.replay_of is None else self.parts())[run.chunk]
+        return {
+            name: self.entries[name] for name in names if not run.rest or self.entries[name]["carries"] >= MAX_CARRIES
+        }
+
+    def arrivals(self, chunk: int) -> list[int]:
+        """When the members of a chunk came, in ms, the first of them first."""
+        return sorted(self._arrival(member)[0] for member in self.chunks()[chunk])
+
+    def _arrival(self, member: str) -> tuple[int, str]:
+        entry = self.entries[member]
+        return entry.get("at_ms", 0), entry["name"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate(Body):
-    """`g/`: who holds a slot, and why: run -> cause. A successor that finds a grant does not judge again."""
+    """`g/`: who holds a slot, and why: run -> cause. A successor that finds a grant does not judge again.
+
+    `waits`: the line before the gate, where there is one: run -> since when in ms.
+    """
 
     holds: dict[str, str] = field(default_factory=dict)
+    waits: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +170,9 @@ class Grants(Body):
 class Run(Body):
     """`r/`: one run and its state. `job` is the frozen request; `gates` are the slots that it holds.
 
+    `since_ms`: when the newest of what it answers came. `replaced`: it was stopped for something newer.
     `told`: its end has left through the outbox.
+    `replay_of`: the run that this one does once more; `rest`: without what was carried over from there.
     """
 
     state: RunState
@@ -139,11 +188,15 @@ class Run(Body):
     tries: int = 0
     not_before_ms: int = 0
     carried: int | None = None
+    replaced: bool = False
+    replay_of: str | None = None
+    rest: bool = False
     outcome: RunOutcome | None = None
     error: str | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     tasks: dict[str, str] = field(default_factory=dict)
     verdicts: list[dict[str, Any]] = field(default_factory=list)
+    since_ms: int = 0
     created_ms: int = 0
     launched_ms: int = 0
     ended_ms: int = 0
@@ -160,7 +213,7 @@ class Cursor(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause(Body):
-    """`p/`: swapped, never deleted. Clocks of a window run from the later of its own start and `at`."""
+    """`p/`: swapped, never deleted. `at_ms`: when it was paused, or resumed: a window's clocks run from then on."""
 
     paused: bool
     at_ms: int
@@ -189,6 +242,12 @@ class Stored(Generic[T]):
 
     record: Record
     value: T
+
+    @property
+    def time(self) -> datetime:
+        """When it was written, by the store's clock: only what was read knows it."""
+        assert self.record.time is not None
+        return self.record.time
 
 
 class Table(Generic[T]):
@@ -223,10 +282,8 @@ class Table(Generic[T]):
                 return value
 
     def list(self) -> Iterator[Stored[T]]:
-        for entry in self._records.list(self._prefix):
-            stored = self._stored(self._records.get(entry.key))
-            if stored is not None:
-                yield stored
+        for record in self._records.get_many(entry.key for entry in self._records.list(self._prefix)):
+            yield self._read(record)
 
     def name(self, stored: Stored[T]) -> str:
         return stored.record.key.removeprefix(self._prefix)
@@ -235,8 +292,9 @@ class Table(Generic[T]):
         return {name: getattr(value, name) for name in self._names} | value.extra
 
     def _stored(self, record: Record | None) -> Stored[T] | None:
-        if record is None:
-            return None
+        return None if record is None else self._read(record)
+
+    def _read(self, record: Record) -> Stored[T]:
         known = {name: value for name, value in record.body.items() if name in self._names}
         extra = {name: value for name, value in record.body.items() if name not in self._names}
         return Stored(record, self._kind(**known, extra=extra))
@@ -263,6 +321,18 @@ class Ledger:
         self.cursors = Table(records, "s/", Cursor)
         self.pauses = Table(records, "p/", Pause)
 
+    def begin(self) -> None:
+        """Make sure that this version can keep the ledger: its format is set now, or is one that we know.
+
+        Raises RetriggerError `ledger_format`.
+        """
+        meta = self.records.get("meta") or self.records.create("meta", {"format": FORMAT, "id": secrets.token_hex(8)})
+        meta = meta or self.records.get("meta")
+        kept = meta.body.get("format") if meta else None
+        if kept != FORMAT:
+            message = f"the ledger's format is {kept}, and this version keeps format {FORMAT}: use a newer retrigger"
+            raise RetriggerError(message, code="ledger_format")
+
     def now_ms(self) -> int:
         return to_ms(self.records.now())
 
@@ -271,9 +341,9 @@ class Ledger:
         return f"{name[:2]}/{name}"
 
     def paused(self, trigger: str) -> tuple[bool, int]:
-        """(is it paused, since when clocks may run in ms)."""
-        stored = self.pauses.get(trigger)
-        return (stored.value.paused, stored.value.at_ms) if stored else (False, 0)
+        """(is it paused, by itself or with all others; since when clocks may run in ms)."""
+        found = [stored.value for name in (ALL_TRIGGERS, trigger) if (stored := self.pauses.get(name))]
+        return any(pause.paused for pause in found), max((pause.at_ms for pause in found), default=0)
 
     def _write(self, note: Note) -> None:
         body: dict[str, Json] = {
@@ -284,13 +354,22 @@ class Ledger:
         }
         self.records.create(note.key, body)
 
-    def note(self, kind: NoteKind, subject: str, trigger: str, at_ms: int, since_ms: int | None = None) -> None:
+    def note(self, kind: NoteKind, subject: str, trigger: str, at_ms: int, since_ms: int | None = None) -> Note:
         """Write the first note of a piece of work: it is listed from now on, and due at `at_ms`.
 
         `since_ms`: since when the work waits, where that is not the same; of what is due at once the oldest is first.
         """
         since_ms = at_ms if since_ms is None else since_ms
-        self._write(Note(_note_key(kind, subject, at_ms, since_ms), at_ms, kind, subject, trigger, since_ms))
+        note = Note(_note_key(kind, subject, at_ms, since_ms), at_ms, kind, subject, trigger, since_ms)
+        self._write(note)
+        return note
+
+    def noted(self, kinds: Container[str]) -> Iterator[str]:
+        """What notes of these kinds are about, due or not. For people, not for the hot path: lists every note."""
+        for entry in self.records.list("due/"):
+            kind, _, subject = entry.key.split(".", 2)[2].partition(".")
+            if kind in kinds:
+                yield subject
 
     def reschedule(self, note: Note, at_ms: int) -> None:
         """Create the later note, then delete this one. Two ticks that agree on `at_ms` leave one note, not two."""

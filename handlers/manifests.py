@@ -1,11 +1,15 @@
-"""The manifest of a window's run, in the form that its pipeline reads. `retrigger.manifest` reads all of them."""
+"""Manifests: that of a window's run, in the form that its pipeline reads, and those that say what a window waits for.
+
+`retrigger.manifest` reads for pipelines what is written here.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from retrigger.triggers.errors import Refused
 from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
 
 _UNPRINTABLE = re.compile(r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 """What JSON leaves as it is in a string, and YAML does not."""
+NAMES_AT_MOST: Final = 100_000
 _FIELDS = ("uri", "version", "size", "checksum", "rows")
 
 
@@ -43,6 +48,44 @@ def written(members: Iterable[Mapping[str, Any]], form: ManifestFormat) -> Writt
         case "mltable":
             paths = "".join(f"  - file: {_quoted(str(member['uri']))}\n" for member in listed)
             return Written("manifest/MLTable", "manifest", f"type: mltable\npaths:\n{paths}".encode())
+
+
+def listed(data: bytes) -> list[tuple[str, str]]:
+    """(place, URI) of all that an object lists: JSON as above, of whose members only `uri` counts, or a URI a line.
+
+    Raises Refused `bad_manifest`, which says where, and never what.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+        found = _of_json(text) if text.lstrip().startswith("{") else _of_lines(text)
+    except UnicodeDecodeError as error:
+        raise Refused(f"byte {error.start} is no UTF-8", code="bad_manifest") from error
+    if not found:
+        raise Refused("it lists nothing", code="bad_manifest")
+    if len(found) > NAMES_AT_MOST:
+        raise Refused(f"it lists more than {NAMES_AT_MOST:,} objects", code="bad_manifest")
+    return found
+
+
+def _of_lines(text: str) -> list[tuple[str, str]]:
+    lines = (line.removesuffix("\r") for line in text.split("\n"))  # a name may hold what else Unicode calls a line
+    return [(f"line {number}", line) for number, line in enumerate(lines, 1) if line]
+
+
+def _of_json(text: str) -> list[tuple[str, str]]:
+    try:
+        members = json.loads(text)["members"]
+    except (ValueError, RecursionError, KeyError) as error:
+        raise Refused("it begins as JSON, and holds no `members`", code="bad_manifest") from error
+    if not isinstance(members, list):
+        raise Refused("its `members` are no list", code="bad_manifest")
+    found = []
+    for number, member in enumerate(members, 1):
+        uri = member.get("uri") if isinstance(member, dict) else None
+        if not isinstance(uri, str):
+            raise Refused(f"member {number} has no `uri`", code="bad_manifest")
+        found.append((f"member {number}", uri))
+    return found
 
 
 def _quoted(text: str) -> str:

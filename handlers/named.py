@@ -110,7 +110,7 @@ class Named:
 
         every = list(places)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            found = pool.map(lambda place: self._objects.stat(place.bucket, place.name), every)
+            found = pool.map(lambda each: self._objects.stat(each.place, each.name), every)
             return dict(zip(every, found, strict=True))
 
 

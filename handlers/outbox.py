@@ -34,6 +34,7 @@ STORED: Final[Mapping[str, Result]] = {
     "open": "deferred",
     "member": "deferred",
     "marker": "deferred",
+    "skipped": "skipped",
     "joined": "deferred",
     "run": "launched",
     "rejected": "rejected",

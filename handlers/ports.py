@@ -17,17 +17,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A stored body. `version` changes with every write; `time` is the store's, when this version was written."""
+    """A stored body. `version` changes with every write; `time` is the store's, when this version was written.
+
+    Only a record that was read has a time: an object store does not tell it to those who write.
+    """
 
     key: str
     version: str
-    time: datetime
     body: Mapping[str, Json]
+    time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A listed record, without its body."""
+    """A listed record, without its body. `version` changes with every write, but may be another than the Record's."""
 
     key: str
     version: str
@@ -37,10 +40,14 @@ class Entry:
 class Records(Protocol):
     """Mechanism only: the protocol above it is written once. Linearizable per key.
 
-    Every method raises Unavailable if the store did nothing, and Unknown if it may have done it.
+    A key is segments joined by `/`: none is empty, `.` or `..`, and none holds a control character. Every method
+    raises Unavailable if the store did nothing, and Unknown if it may have done it.
     """
 
     def get(self, key: str) -> Record | None: ...
+
+    def get_many(self, keys: Iterable[str]) -> Iterator[Record]:
+        """Each as `get` reads it, in order of `keys`; those that are not there are left out."""
 
     def create(self, key: str, body: Mapping[str, Json]) -> Record | None:
         """Write a new key; None if it exists."""
@@ -49,13 +56,16 @@ class Records(Protocol):
         """Replace exactly the version that was read; None if it changed."""
 
     def list(self, prefix: str, limit: int | None = None) -> Iterable[Entry]:
-        """Entries in key order; holds everything that was created before the call."""
+        """Entries in key order; holds everything that was created before the call.
+
+        `prefix` is empty or ends with `/`.
+        """
 
     def delete(self, keys: Iterable[str]) -> None:
         """Unconditional and idempotent: only for keys that are never used again."""
 
     def now(self) -> datetime:
-        """The store's clock: never ahead of the times that it stamps."""
+        """The store's clock: never ahead of the times that it stamps, and seldom more than a second behind."""
 
 
 JobState = Literal["running", "succeeded", "failed", "cancelled", "lost"]
@@ -123,17 +133,18 @@ class Launcher(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectStat:
-    """An object as its store knows it now. `size` in bytes."""
+    """An object as its store knows it now. `size` in bytes; `written`: when this version was, aware UTC, if known."""
 
     name: str
     version: str
     size: int
     checksum: str | None = None
     content_type: str | None = None
+    written: datetime | None = None
 
 
 class Objects(Protocol):
-    """Reads objects of a bucket, and writes manifests."""
+    """Reads objects of a bucket (of Blob: ACCOUNT/CONTAINER), and writes manifests."""
 
     def read(
         self, bucket: str, name: str, *, version: str | None = None, start: int = 0, limit: int

@@ -46,6 +46,13 @@ def frozen_job(
             raise Refused(f"{_told(launch, full)}: not launchable yet by this version", code="not_supported_yet")
 
 
+def same_job(job: Mapping[str, Any], run: str) -> dict[str, Any]:
+    """A frozen request for another run of the same: nothing differs but what names the run."""
+    again = {name: value for name, value in job.items() if name != "fingerprint"}
+    again["labels"] = {**job["labels"], "retrigger-run": run}
+    return again | {"fingerprint": keys.fingerprint(again)}
+
+
 def chosen_pipeline(launch: PipelineLaunch, scope: Mapping[str, object]) -> str:
     """The name of the pipeline that is launched. Raises Refused `no_such_choice` for a value that has none."""
     if not isinstance(launch.pipeline, Choice):

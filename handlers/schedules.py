@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.spec import Trigger
 
 _PAST_DUE_MS: Final = 60_000
+_BEHIND_MS: Final = 3_000
 _MISSED_AT_MOST: Final = 100
 _LOOK_BACK_MS: Final = (3_600_000, 86_400_000, 31 * 86_400_000, 366 * 86_400_000)
 
@@ -35,29 +36,37 @@ class Schedules:
     def wake_up(self, arrival: Arrival, schedule: Schedule) -> Outcome:
         """Look at the schedule. A wake-up that is announced for the future looks at the present.
 
-        A new cursor begins before the minute that it is announced for: a clock that sends a message knocks a little
+        Unless that future is so near that the store's clock may only be behind it: it is, by up to some seconds. A new
+        cursor begins before the minute that it is announced for: a clock that sends a message knocks a little
         after the time.
         """
         source = arrival.source
         assert isinstance(source, ScheduleSource)
-        self.ledger.note("schedule", name_of(arrival.trigger, source), arrival.trigger.name, self.ledger.now_ms())
+        now_ms, announced_ms = self.ledger.now_ms(), to_ms(schedule.scheduled_for)
+        if now_ms < announced_ms <= now_ms + _BEHIND_MS:
+            now_ms = announced_ms
+        self.ledger.note("schedule", name_of(arrival.trigger, source), arrival.trigger.name, now_ms)
         minute = schedule.scheduled_for.replace(second=0, microsecond=0)
-        since_ms = min(to_ms(minute) - 1, self.ledger.now_ms())
-        for done in self.catch_up(arrival.trigger, source, since_ms):
+        since_ms = min(to_ms(minute) - 1, now_ms)
+        for done in self.catch_up(arrival.trigger, source, since_ms, now_ms):
             if done.result != "duplicate":
                 return done
         return outcome(arrival, "duplicate", Verdict("claim", "stop", "nothing_due", "no slot is due"))
 
-    def catch_up(self, trigger: Trigger, source: ScheduleSource, since_ms: int) -> list[Outcome]:
-        """Claim and launch every time that is due and was not looked at. `since_ms`: where a new cursor begins."""
-        name, now_ms = name_of(trigger, source), self.ledger.now_ms()
+    def catch_up(self, trigger: Trigger, source: ScheduleSource, since_ms: int, now_ms: int) -> list[Outcome]:
+        """Claim and launch every time that is due and was not looked at. `since_ms`: where a new cursor begins.
+
+        Times that pass during a pause do not fire: a trigger that is resumed starts from now.
+        """
+        name = name_of(trigger, source)
         cursor = self.ledger.cursors.get(name) or self.ledger.cursors.create(name, Cursor(at_ms=since_ms))
         if cursor is not None and not cursor.value.pending_ms and cursor.value.at_ms < now_ms:
-            due = due_times(source, cursor.value.at_ms, now_ms)
+            paused, since_ms = self.ledger.paused(trigger.name)
+            due = [] if paused else due_times(source, max(cursor.value.at_ms, since_ms), now_ms)
             cursor = self.ledger.cursors.swap(cursor, replace(cursor.value, at_ms=now_ms, pending_ms=due))
         cursor = cursor or self.ledger.cursors.get(name)
         assert cursor is not None  # cursors are never deleted
-        outcomes = [self._strike(trigger, source, at_ms, now_ms) for at_ms in cursor.value.pending_ms]
+        outcomes = [self.strike(trigger, source, at_ms, now_ms) for at_ms in cursor.value.pending_ms]
         if cursor.value.pending_ms:
             self.ledger.cursors.swap(cursor, replace(cursor.value, pending_ms=[]))
         return outcomes
@@ -67,7 +76,8 @@ class Schedules:
         cursor = self.ledger.cursors.get(name_of(trigger, source))
         return cursor is not None and (bool(cursor.value.pending_ms) or cursor.value.at_ms < at_ms)
 
-    def _strike(self, trigger: Trigger, source: ScheduleSource, at_ms: int, now_ms: int) -> Outcome:
+    def strike(self, trigger: Trigger, source: ScheduleSource, at_ms: int, now_ms: int) -> Outcome:
+        """Let one time of the schedule fire, as the event that it always is: once."""
         time = from_ms(at_ms)
         event = Event(
             id=f"{trigger.name}/{time.isoformat()}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from retrigger.handlers.ledger import Gate, Grants, Ledger
 from retrigger.triggers import keys
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
     from retrigger.triggers.spec import Environment, Trigger
 
+Order: TypeAlias = Literal["anyone", "oldest", "newest"]
 _AT_MOST_REMEMBERED = 500
+_LINED_UP: Final = 8
+"""How many stand in line: each of them is a write to the record of the gate, which a burst must not be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +31,31 @@ class GateRule:
 
 @dataclass(frozen=True, slots=True)
 class ThrottleRule:
-    """A throttle's record name, and how many launches it grants in a period."""
+    """A throttle's record name, how many launches it grants in a period, and whether it skips what is over."""
 
     name: str
     limit: int
     per: timedelta
+    skips: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bid:
+    """A run that wants a slot, and why. `first`: who of those that wait goes first; `since_ms` is their order."""
+
+    run: str
+    cause: str
+    first: Order = "anyone"
+    since_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a bid stands at a gate. `behind`: another one that waits goes first; `holders`: of a gate that is full."""
+
+    state: Literal["granted", "full", "behind", "ended"]
+    holders: tuple[str, ...] = ()
+    behind: bool = False
 
 
 def gates_of(trigger: Trigger, environment: Environment, key: str) -> tuple[GateRule, ...]:
@@ -48,7 +71,8 @@ def throttles_of(trigger: Trigger, environment: Environment) -> tuple[ThrottleRu
     rules = []
     if trigger.throttle is not None:
         name = keys.digest("trigger", trigger.name)
-        rules.append(ThrottleRule(name, trigger.throttle.limit, trigger.throttle.per))
+        own = trigger.throttle
+        rules.append(ThrottleRule(name, own.limit, own.per, skips=own.when_over == "skip"))
     if environment.limits.submit_per_minute is not None:
         name = keys.digest("environment", environment.name)
         rules.append(ThrottleRule(name, environment.limits.submit_per_minute, timedelta(minutes=1)))
@@ -66,34 +90,65 @@ class Slots:
         stored = self.ledger.gates.get(gate.name)
         return stored.value.holds.get(run) if stored else None
 
-    def grant(self, gates: Iterable[GateRule], run: str, cause: str) -> bool:
-        """A slot of every gate. False: one is busy (what was granted stays: R3), or the run has ended meanwhile."""
-        return all(self._grant(gate, run, cause) for gate in gates)
+    def grant(self, gate: GateRule, bid: Bid) -> Standing:
+        """A slot of the gate, or a place in its line. What is granted stays (R3); `ended`: the run has, meanwhile.
 
-    def _grant(self, gate: GateRule, run: str, cause: str) -> bool:
+        The line is short: who finds no place in it comes again. It cannot get stuck: whoever stands there has a note,
+        so that a tick takes its turn, makes it give it up, or ends it; and what has ended is passed over. Runs of one
+        gate are of one trigger: where it is paused or gone, nobody of the line could go anyway.
+        """
         while True:
-            if self._ended(run):
-                return False
+            if self._ended(bid.run):
+                return Standing("ended")
             stored = self.ledger.gates.get(gate.name) or self.ledger.gates.create(gate.name, Gate())
             if stored is None:
                 continue
             holds = stored.value.holds
-            if run in holds:
-                return True
-            if len(holds) < gate.limit:
-                if self.ledger.gates.swap(stored, replace(stored.value, holds={**holds, run: cause})) is None:
+            if bid.run in holds:
+                return Standing("granted")
+            ahead = self._ahead(stored.value, bid)
+            free = gate.limit - len(holds)
+            if free > len(ahead):
+                if self.ledger.gates.swap(stored, _taken(stored.value, bid)) is None:
                     continue
-                if not self._ended(run):
-                    return True
-                self.free([gate.name], run)  # granted to a run that ended in between
-                return False
-            ended = next((holder for holder in holds if self._ended(holder)), None)
-            if ended is None:
-                return False
-            self.free([gate.name], ended)  # its end was recorded by a worker that died before it freed the slot
+                if not self._ended(bid.run):
+                    return Standing("granted")
+                self.free([gate.name], bid.run)  # granted to a run that ended in between
+                return Standing("ended")
+            ended = next((run for run in (ahead if free > 0 else holds) if self._ended(run)), None)
+            if ended is not None:  # its end was recorded by a worker that died before it freed the slot
+                self.free([gate.name], ended)
+                continue
+            lined_up = self._lined_up(stored.value, bid)
+            if lined_up == stored.value or self.ledger.gates.swap(stored, lined_up) is not None:
+                return Standing("behind" if free > 0 else "full", tuple(holds), behind=bool(ahead))
+
+    def _ahead(self, gate: Gate, bid: Bid) -> list[str]:
+        """Those of the line that go before the bid."""
+        mine = (bid.since_ms, bid.run)
+        others = [(since_ms, run) for run, since_ms in gate.waits.items() if run != bid.run]
+        match bid.first:
+            case "anyone":
+                return []
+            case "oldest":
+                return [run for since_ms, run in others if (since_ms, run) < mine]
+            case "newest":
+                return [run for since_ms, run in others if (since_ms, run) > mine]
+
+    def _lined_up(self, gate: Gate, bid: Bid) -> Gate:
+        """The gate with the bid in its line: the oldest few, or the newest alone."""
+        if bid.first == "anyone":
+            return gate
+        line = sorted((since_ms, run) for run, since_ms in (gate.waits | {bid.run: bid.since_ms}).items())
+        kept = line[:_LINED_UP] if bid.first == "oldest" else line[-1:]
+        return replace(gate, waits={run: since_ms for since_ms, run in kept})
+
+    def withdraw(self, gate: GateRule, run: str) -> None:
+        """Give up a place in line: a window that is not due any more, since something came, lets others go."""
+        self.ledger.gates.update(gate.name, lambda it: _without_place(it, run))
 
     def free(self, gates: Sequence[str], run: str) -> None:
-        """Give back the slots of a run that has ended; idempotent."""
+        """Give back the slots of a run that has ended, or its places in line; idempotent."""
         for name in reversed(gates):
             self.ledger.gates.update(name, lambda gate: _without(gate, run))
 
@@ -101,9 +156,9 @@ class Slots:
         stored = self.ledger.runs.get(run)
         return stored is not None and stored.value.state == "ended"
 
-    def throttled(self, rules: Iterable[ThrottleRule], run: str) -> bool:
-        """False: every throttle has granted the run its launch. True: one has not; the slot is kept meanwhile."""
-        return not all(self._admit(rule, run) for rule in rules)
+    def throttled(self, rules: Iterable[ThrottleRule], run: str) -> ThrottleRule | None:
+        """The throttle that does not grant the run its launch; the slot is kept meanwhile. None: all of them do."""
+        return next((rule for rule in rules if not self._admit(rule, run)), None)
 
     def _admit(self, rule: ThrottleRule, run: str) -> bool:
         while True:
@@ -122,6 +177,17 @@ class Slots:
 
 
 def _without(gate: Gate, run: str) -> Gate | None:
-    if run not in gate.holds:
+    if run not in gate.holds and run not in gate.waits:
         return None
-    return replace(gate, holds={holder: cause for holder, cause in gate.holds.items() if holder != run})
+    holds = {holder: cause for holder, cause in gate.holds.items() if holder != run}
+    return replace(_without_place(gate, run) or gate, holds=holds)
+
+
+def _without_place(gate: Gate, run: str) -> Gate | None:
+    if run not in gate.waits:
+        return None
+    return replace(gate, waits={waiter: since_ms for waiter, since_ms in gate.waits.items() if waiter != run})
+
+
+def _taken(gate: Gate, bid: Bid) -> Gate:
+    return replace(_without_place(gate, bid.run) or gate, holds={**gate.holds, bid.run: bid.cause})

@@ -1,13 +1,13 @@
-"""The tick: does what is due, asks the platform about runs, ends them. Twice, late or in two places: no difference."""
+"""The tick: does what is due, follows what was launched. Twice, late or in two places: no difference."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from retrigger.handlers.launch import dead, job_of
-from retrigger.handlers.ledger import Note, Run, Stored, to_ms
+from retrigger.handlers.following import FIRST_POLL_MS, LONGEST_POLL_MS
+from retrigger.handlers.ledger import Note, to_ms
+from retrigger.handlers.reopening import reopen
 from retrigger.handlers.schedules import name_of
 from retrigger.handlers.windows import WindowId, on_grid
 from retrigger.triggers.errors import RetriggerError
@@ -18,12 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from retrigger.handlers.core import Core
-    from retrigger.handlers.ports import JobStatus
+    from retrigger.handlers.ledger import Manifest
     from retrigger.triggers.spec import Trigger
 
 _LOG = logging.getLogger(__name__)
-_FIRST_POLL_MS: Final = 60_000
-_LONGEST_POLL_MS: Final = 600_000
 _MEMBERS_KEPT_MS: Final = 3_600_000
 
 
@@ -87,6 +85,10 @@ class Tick:
                 self._schedule(note, trigger)
             case "outcome":
                 self._tell(note)
+            case "reopen":
+                reopen(self.ledger, note)
+            case "replay" | "rerun":
+                self._replay(note, trigger)
 
     # windows
 
@@ -98,29 +100,39 @@ class Tick:
         if frozen is None:
             self._look_again(note, window, trigger)
             return
-        names = [self.admission.run_of(note.trigger, window, chunk) for chunk in range(len(frozen.value.chunks()))]
-        looks = [look for name in names if (look := self._follow_up(name)) is not None]
+        looks = self._follow_window(note, window, frozen.value, trigger)
         if looks:
             self.ledger.reschedule(note, min(looks))
             return
-        kept_until = to_ms(frozen.record.time) + _MEMBERS_KEPT_MS
+        kept_until = to_ms(frozen.time) + _MEMBERS_KEPT_MS
         if self.ledger.now_ms() < kept_until:
             self.ledger.reschedule(note, kept_until)
             return
         self.admission.windows.sweep(window)
         self.ledger.finish(note)
 
+    def _follow_window(self, note: Note, window: WindowId, frozen: Manifest, trigger: Trigger | None) -> list[int]:
+        """When to look again at each run of the window that has not ended; of a queue, at those that are under way."""
+        looks: list[int] = []
+        for chunk in range(len(frozen.chunks())):
+            look = self._follow_up(self.admission.run_of(note.trigger, window, chunk))
+            if look is not None:
+                looks.append(look)
+            if frozen.in_order and trigger is not None and len(looks) > trigger.concurrency.limit:
+                break  # all others wait behind these
+        return looks
+
     def _look_again(self, note: Note, window: WindowId, trigger: Trigger | None) -> None:
         head = self.admission.windows.head(window.head).value
         if head.n > window.n:
             return  # sealed a moment ago: the note is still due
         if trigger is None:
-            self.ledger.reschedule(note, on_grid(self.ledger.now_ms(), _LONGEST_POLL_MS))  # it may come back
+            self.ledger.reschedule(note, on_grid(self.ledger.now_ms(), LONGEST_POLL_MS))  # it may come back
             return
         _, since_ms = self.ledger.paused(trigger.name)
         self.ledger.reschedule(note, self.admission.judging.next_look(trigger, window, head, since_ms))
 
-    # direct runs
+    # direct runs, and replays
 
     def _direct(self, note: Note, trigger: Trigger | None) -> None:
         claim = self.ledger.claims.get(note.id)
@@ -130,6 +142,17 @@ class Tick:
         if trigger is not None:
             self.admission.advance_direct(note.id, claim, trigger, timed=True)
         look = self._follow_up(claim.value.run)
+        if look is not None:
+            self.ledger.reschedule(note, look)
+        elif claim.value.state != "open" or trigger is None:
+            self.ledger.finish(note)  # an open claim does not say yet what became of its run: the note stays due
+
+    def _replay(self, note: Note, trigger: Trigger | None) -> None:
+        if trigger is None:
+            self.ledger.reschedule(note, on_grid(self.ledger.now_ms(), LONGEST_POLL_MS))  # it may come back
+            return
+        name = self.admission.advance_replay(note.id, trigger, whole=note.kind == "rerun")
+        look = self._follow_up(name)
         if look is None:
             self.ledger.finish(note)
         else:
@@ -138,54 +161,11 @@ class Tick:
     # any run
 
     def _follow_up(self, name: str) -> int | None:
-        """Bring a run on by what the platform says of it. -> when to look again in ms; None: it has ended."""
-        run = self.ledger.runs.get(name)
-        now = self.ledger.now_ms()
-        if run is None or run.value.state == "ready":
-            return on_grid(now, _FIRST_POLL_MS)  # waits for a slot, or was changed a moment ago
-        if run.value.state == "wait":
-            return max(run.value.not_before_ms, now + 1)
-        if run.value.state in {"launched", "cancelling"}:
-            status = self.admission.launcher.status(job_of(name, run.value).id)
-            ended = self._apply(name, run, status)
-        elif run.value.state == "carrying":
-            ended = self.admission.carrying.carry(name, run)
-        else:
-            ended = run
-        if ended is not None and ended.value.state == "ended":
-            self.admission.slots.free(ended.value.gates, name)
-            return None if self.core.outbox.ended(name, ended) else on_grid(now, _FIRST_POLL_MS)
-        age = now - run.value.launched_ms
-        return on_grid(now, min(max(age, _FIRST_POLL_MS), _LONGEST_POLL_MS))
-
-    def _apply(self, name: str, run: Stored[Run], status: JobStatus) -> Stored[Run] | None:
-        """The record after what the platform says; None: another worker changed it."""
-        seen = replace(run.value, error=status.error, metrics=dict(status.metrics), tasks=dict(status.tasks))
-        now = self.ledger.now_ms()
-        match status.state:
-            case "running":
-                if run.value.state == "cancelling":  # whoever asked may have died before the platform heard of it
-                    self.admission.launcher.cancel(job_of(name, run.value).id)
-                return run if seen == run.value else self.ledger.runs.swap(run, seen)
-            case "succeeded" | "cancelled":
-                return self.ledger.runs.swap(run, replace(seen, state="ended", outcome=status.state, ended_ms=now))
-            case "lost":
-                buried = dead(self.ledger, name, seen, "the platform does not know it any more")
-                return self.ledger.runs.swap(run, replace(buried, outcome="lost"))
-            case "failed" if run.value.state == "cancelling":  # nobody wants it tried again, or its members carried
-                return self.ledger.runs.swap(run, replace(seen, state="ended", outcome="cancelled", ended_ms=now))
-            case "failed":
-                return self._failed(name, run, seen)
-
-    def _failed(self, name: str, run: Stored[Run], seen: Run) -> Stored[Run] | None:
-        if run.value.epoch < run.value.retry:
-            return self.ledger.runs.swap(run, replace(seen, state="ready", epoch=run.value.epoch + 1, tries=0))
-        if run.value.window is not None:
-            known = self.ledger.runs.swap(run, seen)
-            return None if known is None else self.admission.carrying.carry(name, known)
-        reason = f"the run failed: {seen.error or 'the platform gave no reason'}"
-        buried = dead(self.ledger, name, seen, reason)
-        return self.ledger.runs.swap(run, replace(buried, outcome="failed"))
+        """Bring a run on, and tell of its end. -> when to look again in ms; None: it has ended, and that was told."""
+        look = self.admission.following.follow_up(name)
+        if isinstance(look, int):
+            return look
+        return None if self.core.outbox.ended(name, look) else on_grid(self.ledger.now_ms(), FIRST_POLL_MS)
 
     # the rest
 
@@ -194,7 +174,7 @@ class Tick:
         try:
             self.core.outbox.tell_again(note.id)
         except RetriggerError:
-            self.ledger.reschedule(note, on_grid(self.ledger.now_ms(), _LONGEST_POLL_MS))
+            self.ledger.reschedule(note, on_grid(self.ledger.now_ms(), LONGEST_POLL_MS))
             raise
         self.ledger.finish(note)
 
@@ -202,13 +182,14 @@ class Tick:
         if trigger is not None and self.admission.carrying.follow(note, trigger.window) == "done":
             self.ledger.finish(note)
         else:
-            self.ledger.reschedule(note, on_grid(self.ledger.now_ms(), _FIRST_POLL_MS))
+            self.ledger.reschedule(note, on_grid(self.ledger.now_ms(), FIRST_POLL_MS))
 
     def _schedule(self, note: Note, trigger: Trigger | None) -> None:
         for source in trigger.sources if trigger else ():
             if trigger is None or not isinstance(source, ScheduleSource) or name_of(trigger, source) != note.id:
                 continue
-            self.core.schedules.catch_up(trigger, source, self.ledger.now_ms())
+            now = self.ledger.now_ms()
+            self.core.schedules.catch_up(trigger, source, now, now)
             if self.core.schedules.is_behind(trigger, source, note.at_ms):
                 return  # the note stays due
         self.ledger.finish(note)

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import timedelta
 
-    from retrigger.handlers.ports import Entry, Record
+    from retrigger.handlers.ports import Entry
     from retrigger.triggers.spec import Trigger, WindowRule
 
 _SEEN_AT_MOST = 10_000
 _GRID_MS = 30_000
+_LISTS_AT_MOST = 100
+"""Markers that list the members of one window; what is over adds nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class WindowId:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joined:
-    """Where a member went. `changed`: by this delivery; `opened`: it is the first; `marked`: the marker has come."""
+    """Where a member went. `changed`: by this delivery; `opened`: it is the first; `marked`: what completes it came."""
 
     window: str
     changed: bool
@@ -97,57 +99,109 @@ class Windows:
             head = self.head(window.head)
             if head.value.n == window.n:
                 if head.value.live == window.n:
-                    return Joined(window=str(window), changed=changed, marked=head.value.marked)
+                    return Joined(window=str(window), changed=changed, marked=self._complete(window, head, rule))
                 self._note(window, head.value.trigger, first_look(rule, self.ledger.now_ms()))
-                if self.ledger.heads.swap(head, replace(head.value, live=window.n)) is not None:
-                    return Joined(window=str(window), changed=True, opened=True)
+                opened = self.ledger.heads.swap(head, replace(head.value, live=window.n))
+                if opened is not None:
+                    marked = self._complete(window, opened, rule)
+                    return Joined(window=str(window), changed=True, opened=True, marked=marked)
                 continue
             if flat(name) in self.manifest(window).own:
                 return Joined(window=str(window), changed=changed)
             claim = self._move(name, claim, window, head.value)
 
-    def mark(self, name: str, claim: Stored[Claim]) -> tuple[str, bool]:
-        """Let a marker take effect: exactly one window gets `until`. -> (window id, did this change anything)."""
+    def _complete(self, window: WindowId, head: Stored[Head], rule: WindowRule) -> bool:
+        """Whether the marker has come, or as many members as are waited for; whoever finds them says so on the head.
+
+        Each joiner counts after its own member is written: of several at once the last one sees them all.
+        """
+        if head.value.marked or rule.until_count is None:
+            return head.value.marked
+        if self.count(window, rule.until_count) < rule.until_count:
+            return False
+        while head.value.n == window.n and not head.value.marked:
+            now = self.ledger.now_ms()
+            self._note(window, head.value.trigger, now)
+            swapped = self.ledger.heads.swap(head, replace(head.value, until={"n": window.n, "at_ms": now}))
+            head = swapped or self.head(window.head)
+        return head.value.n == window.n
+
+    def count(self, window: WindowId, most: int) -> int:
+        """How many members of its own the window has; `most` are enough."""
+        listed = self.ledger.records.list(f"m/{window}/", most)  # they come before references
+        return sum(1 for entry in listed if is_own(entry))
+
+    def mark(self, name: str, claim: Stored[Claim], place: Mapping[str, str] | None = None) -> tuple[str, bool]:
+        """Let a marker take effect: exactly one window gets `until`. -> (window id, did this change anything).
+
+        `place`: of a marker that lists the members. Each of these counts: a window waits for all that they list.
+        The claim is one that was read: its time is when the marker came.
+        """
         while True:
             assert claim.value.window is not None
             window = WindowId.parse(claim.value.window)
             head = self.head(window.head)
             if head.value.n == window.n:
-                if head.value.marked:
+                at_ms = to_ms(claim.time)
+                marks = head.value.marks
+                if head.value.marked and (place is None or flat(name) in marks or len(marks) >= _LISTS_AT_MOST):
                     return str(window), False
                 self._note(window, head.value.trigger, self.ledger.now_ms())
-                at_ms = ms_of(claim.record)
-                marked = replace(head.value, live=window.n, until={"n": window.n, "at_ms": at_ms})
+                until = head.value.until if head.value.until and head.value.marked else {"n": window.n, "at_ms": at_ms}
+                if place is not None:
+                    listed = {"claim": flat(name), "at_ms": at_ms, **place}
+                    until = {**until, "lists": [*head.value.lists, listed]}
+                marked = replace(head.value, live=window.n, until=until)
                 if self.ledger.heads.swap(head, marked) is not None:
                     return str(window), True
                 continue
-            if self.manifest(window).until:
+            manifest = self.manifest(window)
+            if manifest.until and (place is None or flat(name) in manifest.marks):
                 return str(window), False  # that window had its marker: absorbed
             claim = self._move(name, claim, window, head.value)
 
     def _move(self, name: str, claim: Stored[Claim], window: WindowId, head: Head) -> Stored[Claim]:
         self._seen[window.head] = window.numbered(head.n)
-        moved = self.ledger.claims.swap(claim, replace(claim.value, window=str(window.numbered(head.n))))
-        current = moved or self.ledger.claims.get(name)
+        self.ledger.claims.swap(claim, replace(claim.value, window=str(window.numbered(head.n))))
+        current = self.ledger.claims.get(name)
         assert current is not None  # claims are never deleted while they may be moved
         return current
 
     # closing
 
     def seal(
-        self, window: WindowId, head: Stored[Head], cause: Cause, *, max_members: int = 1, cut_ms: int | None = None
+        self,
+        window: WindowId,
+        head: Stored[Head],
+        cause: Cause,
+        *,
+        max_members: int = 1,
+        in_order: bool = False,
+        lists: int | None = None,
+        cut_ms: int | None = None,
     ) -> Stored[Head] | None:
-        """Close window n with one swap of the very head that was judged; None: it changed, judge again."""
+        """Close window n with one swap of the very head that was judged; None: it changed, judge again.
+
+        `lists`: of a window that was granted, how many markers' lists were judged. Those that came after that mark the
+        next window: what they list may still be on its way.
+        """
         if window.n > 1:
             self.manifest(window.numbered(window.n - 1))  # `prev` has one place
         prev = {
             "n": window.n,
             "cause": cause,
             "until": head.value.marked,
+            "marks": head.value.marks[:lists],
             "cut_ms": cut_ms,
             "max_members": max_members,
+            "in_order": in_order,
         }
-        return self.ledger.heads.swap(head, replace(head.value, n=window.n + 1, live=0, prev=prev))
+        after = replace(head.value, n=window.n + 1, live=0, prev=prev)
+        left = head.value.lists[lists:] if lists is not None else []
+        if left:
+            self._note(window.numbered(after.n), after.trigger, self.ledger.now_ms())
+            after = replace(after, live=after.n, until={"n": after.n, "at_ms": left[0]["at_ms"], "lists": left})
+        return self.ledger.heads.swap(head, after)
 
     def manifest(self, window: WindowId) -> Manifest:
         """The frozen manifest of a sealed window; helps to freeze it. The cause is the sealer's, never the helper's."""
@@ -170,16 +224,16 @@ class Windows:
         entries: dict[str, dict[str, Any]] = {}
         times: list[int] = []
         spoiled = False
-        for entry in list(self.ledger.records.list(f"m/{window}/")) if cause != "empty" else []:
-            record = self.ledger.records.get(entry.key)
-            if record is None:
-                continue  # removed after another helper's freeze: ours will not be the one that counts
+        members = {it.key: it for it in self.ledger.records.list(f"m/{window}/")} if cause != "empty" else {}
+        # What is gone was removed after another helper's freeze: ours will not be the one that counts.
+        for record in self.ledger.records.get_many(members):
+            entry = members[record.key]
             if is_own(entry):
                 if cause == "expired":
                     continue  # an ordinary member that raced the expiry moves on
                 own.append(claim_of(entry))
                 spoiled = spoiled or bool(record.body["bad"])
-                entries[own[-1]] = {**record.body, "carries": 0}
+                entries[own[-1]] = {**record.body, "carries": 0, "at_ms": ms_of(entry)}
                 times.append(ms_of(entry))
             elif cause != "expired" or ms_of(entry) <= head.prev["cut_ms"]:
                 refs.append(str(record.body["run"]))
@@ -190,26 +244,34 @@ class Windows:
             captures=head.captures,
             cause=cause,
             until=head.prev["until"],
+            marks=head.prev.get("marks", []),
             own=own,
             refs=refs,
             entries=newest_versions(entries),
             first_ms=min(times, default=0),
             last_ms=max(times, default=0),
             max_members=head.prev["max_members"],
+            in_order=head.prev.get("in_order", False),
         )
+
+    def arrivals(self, window: WindowId) -> list[int]:
+        """When the window's own members came, in ms."""
+        return [ms_of(entry) for entry in self.ledger.records.list(f"m/{window}/") if is_own(entry)]
 
     def members_of(self, run: Run) -> dict[str, dict[str, Any]]:
         """Member -> object of a window's run, from its frozen manifest."""
         assert run.window is not None
-        manifest = self.manifest(WindowId.parse(run.window))
-        return {name: manifest.entries[name] for name in manifest.chunks()[run.chunk]}
+        return self.manifest(WindowId.parse(run.window)).of(run)
 
     def _carried(self, name: str) -> dict[str, dict[str, Any]]:
         run = self.ledger.runs.get(name)
         assert run is not None  # a reference is written by the run's own carry
+        members = self.members_of(run.value)
+        if run.value.replaced:
+            return members  # nothing failed
         return {
             member: {**entry, "carries": entry["carries"] + 1}
-            for member, entry in self.members_of(run.value).items()
+            for member, entry in members.items()
             if entry["carries"] < MAX_CARRIES
         }
 
@@ -231,7 +293,7 @@ def newest_versions(entries: Mapping[str, dict[str, Any]]) -> dict[str, dict[str
 
 def first_look(rule: WindowRule, now_ms: int) -> int:
     """When the tick should first look at a window that opens now, in ms."""
-    if rule.until is not None:
+    if rule.until is not None or rule.until_count is not None:
         return now_ms + millis(rule.max_wait)
     return now_ms + min(millis(rule.quiet), millis(rule.max_wait))
 
@@ -252,12 +314,14 @@ def _age(text: str) -> list[tuple[int, str]]:
     return [(len(number), number) for number in (part.lstrip("0") for part in text.lower().split("."))]
 
 
-def _state(cause: Cause, *, spoiled: bool, empty: bool) -> Literal["frozen", "rejected", "empty", "dead"]:
+def _state(cause: Cause, *, spoiled: bool, empty: bool) -> Literal["frozen", "rejected", "skipped", "empty", "dead"]:
     if cause == "expired":
         return "dead"
     if cause == "reject" or spoiled:
         return "rejected"
-    return "empty" if empty else "frozen"
+    if empty:
+        return "empty"
+    return "skipped" if cause == "busy" else "frozen"
 
 
 def is_own(entry: Entry) -> bool:
@@ -275,8 +339,8 @@ def flat(claim_name: str) -> str:
     return claim_name.rsplit("/", 1)[1]
 
 
-def ms_of(stamped: Entry | Record) -> int:
-    return to_ms(stamped.time)
+def ms_of(entry: Entry) -> int:
+    return to_ms(entry.time)
 
 
 def millis(duration: timedelta) -> int:

@@ -85,11 +85,18 @@ def handle(event: Event) -> list[Outcome]:
 
 
 def build(settings: Settings) -> App:
-    """Put a function together. Opens the ledger, sends nothing. Raises RetriggerError where it is misconfigured."""
+    """Put a function together, on a ledger that this version can keep: beside that, nothing is sent.
+
+    Raises RetriggerError where it is misconfigured, Unavailable where the ledger does not answer.
+    """
     compiled = compiled_at(settings.compiled)
-    launcher, objects = cloud_of(compiled.environment, settings.environ)
-    publisher = publisher_of(compiled.environment, settings.environ)
-    return assemble(compiled, records_of(compiled.environment.ledger), launcher, objects, publisher)
+    environment = compiled.environment
+    launcher, objects = cloud_of(environment, settings.environ)
+    publisher = publisher_of(environment, settings.environ)
+    records = records_of(environment.ledger, settings.environ, environment.services)
+    app = assemble(compiled, records, launcher, objects, publisher)
+    app.ledger.begin()
+    return app
 
 
 @functools.lru_cache(maxsize=1)
@@ -116,13 +123,25 @@ def assemble(
     return App(core, ledger)
 
 
-def records_of(address: str) -> Records:
-    """`sqlite:PATH`; object stores come with a later release. Raises RetriggerError for anything else."""
-    kind, _, path = address.partition(":")
+def records_of(address: str, environ: Mapping[str, str], services: Mapping[str, str]) -> Records:
+    """The ledger at `sqlite:PATH`, `gs://BUCKET[/FOLDER]` or `https://ACCOUNT.blob…/CONTAINER[/FOLDER]`.
+
+    Of `services` (see Environment) those of the store and its credentials. Raises RetriggerError for other addresses.
+    """
+    kind, _, rest = address.partition(":")
     if kind == "sqlite":
-        return SqliteRecords(Path(path))
-    message = f"a ledger at {address} is not supported yet: this release keeps ledgers in sqlite:PATH"
-    raise RetriggerError(message, code="not_supported_yet")
+        return SqliteRecords(Path(rest))
+    if kind not in {"gs", "https"}:
+        message = f"there can be no ledger at {address}: name it as sqlite:PATH, gs://BUCKET or https://ACCOUNT.blob…"
+        raise RetriggerError(message, code="bad_ledger")
+    # 3 ms to import; a ledger on this machine does without it
+    from retrigger.handlers.adapters.buckets import blob_records, gcs_records
+
+    settings = HttpSettings.from_environment(environ)
+    if kind == "https":
+        return blob_records(address, settings, services.get("blob"))
+    tokens = Tokens(Http(settings), TokenSettings.from_environment(environ, endpoint=services.get("metadata")))
+    return gcs_records(address, settings, tokens, services.get("storage"))
 
 
 def cloud_of(environment: Environment, environ: Mapping[str, str]) -> tuple[Launcher, Objects]:
@@ -141,9 +160,9 @@ def _built_in(environment: Environment, environ: Mapping[str, str]) -> tuple[Lau
             api = google_api(environment, environ)
             return launcher_of(environment, api), objects_of(environment, api)
         case "azure":
-            from retrigger.handlers.adapters.later import LaterLauncher, LaterObjects
+            from retrigger.handlers.adapters.later import LaterLauncher
 
-            return LaterLauncher(), LaterObjects()
+            return LaterLauncher(), blobs_of(environment, environ)
 
 
 def publisher_of(environment: Environment, environ: Mapping[str, str]) -> Publisher | None:
@@ -166,6 +185,17 @@ def google_api(environment: Environment, environ: Mapping[str, str]) -> GoogleAp
 def objects_of(environment: Environment, api: GoogleApi) -> Objects:
     endpoint = environment.services.get("storage")
     return GcsObjects(api) if endpoint is None else GcsObjects(api, endpoint=endpoint)
+
+
+def blobs_of(environment: Environment, environ: Mapping[str, str]) -> Objects:
+    from retrigger.handlers.adapters.blob import BlobObjects
+    from retrigger.handlers.transport.azure import AzureStorageApi
+    from retrigger.handlers.transport.managed_identity import STORAGE, IdentitySettings, ManagedIdentityTokens
+
+    http = Http(HttpSettings.from_environment(environ))
+    identity = IdentitySettings.from_environment(environ, endpoint=environment.services.get("metadata"))
+    api = AzureStorageApi(http, ManagedIdentityTokens(http, identity, STORAGE))
+    return BlobObjects(api, endpoint=environment.services.get("blob"))
 
 
 def launcher_of(environment: Environment, api: GoogleApi) -> Launcher:

@@ -1,9 +1,10 @@
-"""The emulator: every face on one loopback port, the functions under their real host, and one state folder."""
+"""The emulator: every face on loopback, the functions under their real host, and one state folder."""
 
 from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -11,10 +12,12 @@ from urllib.parse import urlsplit
 
 from retrigger.handlers.adapters.sqlite import SqliteRecords
 from retrigger.local_emulator import control, metadata
+from retrigger.local_emulator.azure import ANY_ACCOUNT, AzureSettings, AzureWays, connection_string, strike
 from retrigger.local_emulator.claim import Claim, Process
 from retrigger.local_emulator.clock import WoundClock
 from retrigger.local_emulator.delivery import Delivery, Policy, Subscription
 from retrigger.local_emulator.eventarc import object_event
+from retrigger.local_emulator.hosts.azure_worker import AzureApp
 from retrigger.local_emulator.hosts.functions_framework import Function, FunctionsHost
 from retrigger.local_emulator.messaging import pubsub
 from retrigger.local_emulator.messaging.queues import PushSubscription, Queues
@@ -24,8 +27,9 @@ from retrigger.local_emulator.planes.pipeline_jobs import PipelineJobs
 from retrigger.local_emulator.planes.resources import Resources
 from retrigger.local_emulator.runners.process import JobProcesses
 from retrigger.local_emulator.scheduler import Scheduler
-from retrigger.local_emulator.stores import gcs_json
+from retrigger.local_emulator.stores import blob_http, gcs_json, gcs_xml
 from retrigger.local_emulator.stores.errors import Conflict
+from retrigger.local_emulator.stores.names import BLOB
 from retrigger.local_emulator.stores.objects import Objects
 from retrigger.triggers.event import rfc3339
 
@@ -52,7 +56,9 @@ class Settings:
 
     All of `buckets` are made; changes in the `watched` ones reach the functions, and so do messages of `topics`
     (projects/P/topics/T); `outbox` is a topic that functions publish to. `environment` is what functions and tasks
-    inherit, `function_environment` is added for functions only. `copies` announces every event that often.
+    inherit, `function_environment` is added for functions only. `copies` announces every event that often. With
+    `azure`, the functions are an app of Azure Functions: `function_source` is its folder, and what reaches them comes
+    that cloud's ways.
     """
 
     project: str
@@ -71,10 +77,11 @@ class Settings:
     copies: int = 1
     policy: Policy = field(default_factory=Policy)
     jobs_at_once: int = 2
+    azure: AzureSettings | None = None
 
 
-def environment_variables(url: str, project: str) -> dict[str, str]:
-    """The variables that point real client libraries at an emulator."""
+def environment_variables(url: str, blob_url: str, project: str, account: str | None = None) -> dict[str, str]:
+    """The variables that point real client libraries at an emulator; `account` is a storage account."""
     address = urlsplit(url).netloc
     return {
         "STORAGE_EMULATOR_HOST": url,
@@ -83,6 +90,7 @@ def environment_variables(url: str, project: str) -> dict[str, str]:
         "GCE_METADATA_ROOT": address,
         "GOOGLE_CLOUD_PROJECT": project,
         "RETRIGGER_VERTEX_ENDPOINT": url,
+        "AZURE_STORAGE_CONNECTION_STRING": connection_string(blob_url, account or ANY_ACCOUNT),
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
     }
@@ -108,6 +116,10 @@ class Emulator:
         self.functions = FunctionsHost(self._function(), state.logs / "functions.log")
         self.delivery.register(self._to_functions(_OBJECTS))
         self.queues = Queues(state.queues, self.delivery, self.clock.now)
+        azure = settings.azure or AzureSettings()
+        self.azure = AzureWays(
+            azure, self.functions.url, delivery=self.delivery, now=self.clock.now, copies=settings.copies
+        )
         self.scheduler = Scheduler(
             settings.schedules,
             self.functions.url,
@@ -115,8 +127,10 @@ class Emulator:
             clock=self.clock,
             tick_every=settings.tick_every,
             copies=settings.copies,
+            timer=strike if settings.azure else None,
         )
         self.objects = Objects(state.objects, self.clock.now, self._announce)
+        self.blobs = Objects(state.blobs, self.clock.now, self.azure.announce, BLOB)
         self._resources = Resources(state.resources)
         self._processes = JobProcesses(
             state.jobs, env=self._environment(), now=self.clock.now, limit=settings.jobs_at_once
@@ -130,15 +144,23 @@ class Emulator:
     def url(self) -> str:
         return self._claim.url
 
+    @property
+    def on_azure(self) -> bool:
+        return self._settings.azure is not None
+
+    @property
+    def blob_url(self) -> str:
+        return self._claim.blob_url
+
     def environment_variables(self) -> dict[str, str]:
-        return environment_variables(self.url, self._settings.project)
+        return environment_variables(self.url, self.blob_url, self._settings.project, self._account())
 
     def start(self) -> None:
         """Errors: HostFailed if the functions do not come up; everything is stopped then."""
         try:
             self._make_places()
             self.functions.start()
-            self._claim.serve(self._routes())
+            self._claim.serve(self._routes(), blob_http.routes(self.blobs))
             self.jobs.recover()
             self.functions.wait_ready(_READY_WITHIN_S)
             self.delivery.start()
@@ -148,7 +170,8 @@ class Emulator:
             raise
         started = rfc3339(datetime.now(UTC))
         folder = str(self._settings.project_folder)
-        self._claim.announce(Process(pid=os.getpid(), url=self.url, project_folder=folder, started=started))
+        process = Process(pid=os.getpid(), url=self.url, blob_url=self.blob_url, project_folder=folder, started=started)
+        self._claim.announce(process)
 
     def wait(self) -> None:
         """Until somebody asks it to shut down."""
@@ -164,6 +187,7 @@ class Emulator:
         self._claim.release()
         self.queues.close()
         self.objects.close()
+        self.blobs.close()
         self._resources.close()
 
     def status(self) -> Mapping[str, Json]:
@@ -172,6 +196,7 @@ class Emulator:
         return {
             "pid": os.getpid(),
             "url": self.url,
+            "blob_url": self.blob_url,
             "project": self._settings.project,
             "project_folder": str(self._settings.project_folder),
             "now": rfc3339(now),
@@ -186,6 +211,10 @@ class Emulator:
     def fire(self, trigger: str) -> None:
         """Errors: KeyError for a trigger without a schedule."""
         self.scheduler.fire(trigger)
+
+    def send(self, address: str, body: bytes, attributes: Mapping[str, str]) -> str:
+        """Errors: QueueError."""
+        return self.azure.send(address, body, attributes)
 
     def wait_idle(self, timeout: timedelta) -> bool:
         return self.delivery.wait_idle(timeout)
@@ -209,11 +238,11 @@ class Emulator:
             self.delivery.submit(_OBJECTS, headers, body, now=self.clock.now())
 
     def _make_places(self) -> None:
-        for bucket in self._settings.buckets:
-            try:
-                self.objects.insert_bucket(bucket, {})
-            except Conflict:
-                continue  # made by an earlier run on this state folder
+        azure = self._settings.azure or AzureSettings()
+        for store, buckets in ((self.objects, self._settings.buckets), (self.blobs, azure.containers)):
+            for bucket in buckets:
+                with suppress(Conflict):  # made by an earlier run on this state folder
+                    store.insert_bucket(bucket, {})
         if self._settings.outbox is not None:
             self.queues.ensure_topic(self._settings.outbox)
         for topic in self._settings.topics:
@@ -229,15 +258,22 @@ class Emulator:
                 )
             )
 
-    def _function(self) -> Function:
+    def _function(self) -> Function | AzureApp:
         it = self._settings
         compiled = {"RETRIGGER_COMPILED": str(self._claim.state.compiled)}
         environment = {**self._environment(), **compiled, **it.function_environment}
+        if it.azure is not None:
+            return AzureApp(folder=it.function_source, environment=environment)
         return Function(source=it.function_source, target=it.function_target, environment=environment)
 
     def _environment(self) -> dict[str, str]:
         inherited = {k: v for k, v in self._settings.environment.items() if k not in _NOT_INHERITED}
         return {**inherited, **self.environment_variables()}
+
+    def _account(self) -> str | None:
+        """The first storage account that the project names."""
+        containers = self._settings.azure.containers if self._settings.azure else ()
+        return next((container.partition("/")[0] for container in containers), None)
 
     def _routes(self) -> list[BaseRoute]:
         it = self._settings
@@ -247,4 +283,5 @@ class Emulator:
             *pubsub.routes(self.queues),
             *vertex.routes(self.jobs, self.models),
             *metadata.routes(metadata.Identity(it.project, it.location)),
+            *gcs_xml.routes(self.objects),  # last: any path could begin with a bucket's name
         ]

@@ -1,10 +1,11 @@
-"""One emulator to a state folder: its lock, its port, and the file by which others find it."""
+"""One emulator to a state folder: its lock, its ports, and the file by which others find it."""
 
 from __future__ import annotations
 
 import fcntl
 import http.client
 import json
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
@@ -20,64 +21,92 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from io import TextIOWrapper
 
+_LAST_PORT = 65535
 STATUS_PATH = "/retrigger/v1/status"
 
 
 class InUse(Exception):
-    """Another emulator has this state folder, or the port is taken."""
+    """Another emulator has this state folder, or a port is taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """A running emulator. `started` is RFC 3339, by the host's clock."""
+    """A running emulator. `blob_url` is where Blob is; `started` is RFC 3339, by the host's clock."""
 
     pid: int
     url: str
+    blob_url: str
     project_folder: str
     started: str
 
 
-class Claim:
-    """The state folder and the port, taken before anything runs: what is compiled for the emulator names its `url`."""
+class _Port:
+    """A port that is held, and serves once it has routes."""
 
-    def __init__(self, state: State, lock: TextIOWrapper, server: Server, faces: Router) -> None:
+    def __init__(self, number: int) -> None:
+        """Errors: InUse."""
+        self._faces = Router()
+        try:
+            self._server = Server([Mount("", self._faces, middleware=[Middleware(LoopbackOnly)])], number)
+        except OSError as error:
+            raise InUse(f"port {number} cannot be opened ({error.strerror}); choose another, or 0 for any") from error
+        self.url = self._server.url
+
+    def serve(self, routes: Sequence[BaseRoute]) -> None:
+        self._faces.routes.extend(routes)
+        self._server.start()
+
+    def close(self) -> None:
+        self._server.stop()
+
+
+class Claim:
+    """The state folder and the ports, taken before anything runs: what is compiled for the emulator names their URLs.
+
+    Blob has a port of its own: there the first part of a path is an account, which may have any name.
+    """
+
+    def __init__(self, state: State, lock: TextIOWrapper, port: _Port, blob: _Port) -> None:
         self.state = state
-        self.url = server.url
+        self.url = port.url
+        self.blob_url = blob.url
         self._lock = lock
-        self._server = server
-        self._faces = faces
+        self._port = port
+        self._blob = blob
 
     @classmethod
     def take(cls, state: State, port: int = 0) -> Self:
-        """Errors: InUse. The lock goes with the process, however it ends."""
-        lock = state.lock.open("w")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            faces = Router()
-            server = Server([Mount("", faces, middleware=[Middleware(LoopbackOnly)])], port)
-        except BlockingIOError as error:
-            lock.close()
-            raise InUse(
-                f"an emulator already runs on the state folder {state.root}; `retrigger down` stops it"
-            ) from error
-        except OSError as error:
-            lock.close()
-            raise InUse(f"port {port} cannot be opened ({error.strerror}); choose another, or 0 for any") from error
-        return cls(state, lock, server, faces)
+        """Port 0 takes any; Blob's is the one after `port`. Errors: InUse. The lock goes with the process."""
+        with ExitStack() as stack:
+            lock = stack.enter_context(state.lock.open("w"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise InUse(
+                    f"an emulator already runs on the state folder {state.root}; `retrigger down` stops it"
+                ) from error
+            main = _Port(port)
+            stack.callback(main.close)
+            if port == _LAST_PORT:
+                raise InUse(f"after port {port} there is none for Blob; choose another, or 0 for any")
+            blob = _Port(port and port + 1)
+            stack.pop_all()
+        return cls(state, lock, main, blob)
 
-    def serve(self, routes: Sequence[BaseRoute]) -> None:
-        """Answer on the port from now on."""
-        self._faces.routes.extend(routes)
-        self._server.start()
+    def serve(self, routes: Sequence[BaseRoute], blob: Sequence[BaseRoute]) -> None:
+        """Answer on the ports from now on."""
+        self._blob.serve(blob)
+        self._port.serve(routes)
 
     def announce(self, process: Process) -> None:
         """Say where the emulator is, once it is ready."""
         write_atomically(self.state.process, json.dumps(asdict(process)))
 
     def release(self) -> None:
-        """Close the port, then let others have the folder."""
+        """Close the ports, then let others have the folder."""
         self.state.process.unlink(missing_ok=True)
-        self._server.stop()
+        self._port.close()
+        self._blob.close()
         self._lock.close()
 
 

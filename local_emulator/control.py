@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -11,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from retrigger.local_emulator.messaging.messages import QueueError
 from retrigger.triggers.event import rfc3339
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 ROOT = "/retrigger/v1"
 _BODY_LIMIT = 64 * 1024
+_MESSAGE_LIMIT = 1024 * 1024
 _LONGEST_WAIT_S = 600.0
 # A century: more than that is a typing error, and would leave the range of datetimes.
 _LONGEST_WIND_S = 100 * 366 * 86400.0
@@ -37,6 +40,7 @@ class Controlled(Protocol):
     def status(self) -> Mapping[str, Json]: ...
     def advance(self, by: timedelta) -> datetime: ...
     def fire(self, trigger: str) -> None: ...
+    def send(self, address: str, body: bytes, attributes: Mapping[str, str]) -> str: ...
     def wait_idle(self, timeout: timedelta) -> bool: ...
     def attempts(self, limit: int) -> list[Attempt]: ...
     def dead(self, limit: int) -> list[DeadLetter]: ...
@@ -67,6 +71,17 @@ def routes(emulator: Controlled) -> list[Route]:
             return _error(404, f"No trigger {trigger[:100]!r} has a schedule; `retrigger check` lists the triggers.")
         return JSONResponse({"fired": trigger})
 
+    async def publish(request: Request) -> Response:
+        """To a channel of Azure; one of Google is published on by Pub/Sub's own face."""
+        try:
+            address, body, attributes = _message(await _body(request, _MESSAGE_LIMIT))
+            identity = await run_in_threadpool(emulator.send, address, body, attributes)
+        except _Wrong as error:
+            return _error(400, str(error))
+        except QueueError as error:
+            return _error(error.status, str(error))
+        return JSONResponse({"id": identity})
+
     async def deliveries(request: Request) -> Response:
         try:
             limit = int(_number(request.query_params.get("limit", "1000"), "limit", _MOST_LISTED))
@@ -91,18 +106,33 @@ def routes(emulator: Controlled) -> list[Route]:
         Route(ROOT + "/status", status),
         Route(ROOT + "/clock:advance", advance, methods=["POST"]),
         Route(ROOT + "/fire/{trigger}", fire, methods=["POST"]),
+        Route(ROOT + "/publish", publish, methods=["POST"]),
         Route(ROOT + "/deliveries", deliveries),
         Route(ROOT + "/wait-idle", wait_idle),
         Route(ROOT + "/shutdown", shutdown, methods=["POST"]),
     ]
 
 
-async def _body(request: Request) -> Mapping[str, object]:
+def _message(told: Mapping[str, object]) -> tuple[str, bytes, dict[str, str]]:
+    """Errors: _Wrong."""
+    match told:
+        case {"address": str(address), "data": str(data), "attributes": dict(attributes)} if all(
+            isinstance(value, str) for value in attributes.values()
+        ):
+            try:
+                return address, base64.b64decode(data, validate=True), attributes
+            except (binascii.Error, ValueError) as error:
+                raise _Wrong("data must be base64.") from error
+        case _:
+            raise _Wrong("A message has an address, data (base64) and attributes (text to text).")
+
+
+async def _body(request: Request, limit: int = _BODY_LIMIT) -> Mapping[str, object]:
     text = bytearray()
     async for chunk in request.stream():
         text += chunk
-        if len(text) > _BODY_LIMIT:
-            raise _Wrong(f"The body is larger than {_BODY_LIMIT} bytes.")
+        if len(text) > limit:
+            raise _Wrong(f"The body is larger than {limit} bytes.")
     try:
         body = json.loads(text or b"{}")
     except (ValueError, RecursionError) as error:

@@ -1,10 +1,12 @@
-"""The metadata server of a Google machine: who am I, where am I, and a token that the emulator's faces accept.
+"""The metadata servers of machines: who am I, where am I, and a token that the emulator's faces accept.
 
-Reference: https://cloud.google.com/compute/docs/metadata/predefined-metadata-keys. Identity tokens are not made.
+References: https://cloud.google.com/compute/docs/metadata/predefined-metadata-keys, of which identity tokens are not
+made; https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
 _FLAVOR = {"Metadata-Flavor": "Google"}
 _ROOT = "/computeMetadata/v1"
 # Any face accepts any token; this one tells a reader of a log where it came from.
-_TOKEN = {"access_token": "retrigger-emulator", "expires_in": 3599, "token_type": "Bearer"}
+_NAME = "retrigger-emulator"
+_LIFETIME = 3599
+_TOKEN = {"access_token": _NAME, "expires_in": _LIFETIME, "token_type": "Bearer"}
+_CLIENT = "00000000-0000-0000-0000-000000000000"
 _NUMBER = "123456789012"
 
 
@@ -62,7 +67,17 @@ def routes(identity: Identity) -> list[Route]:
             return PlainTextResponse(texts[path], headers=_FLAVOR)
         return PlainTextResponse("Not Found\n", 404, headers=_FLAVOR)
 
+    async def managed_identity(request: Request) -> Response:
+        resource = request.query_params.get("resource")
+        if request.headers.get("metadata") != "true" or not resource:
+            told = {"error": "invalid_request", "error_description": "Metadata: true and a resource are required"}
+            return JSONResponse(told, 400)
+        until = str(int(time.time()) + _LIFETIME)
+        kept = {"expires_in": str(_LIFETIME), "expires_on": until, "not_before": "0", "resource": resource}
+        return JSONResponse({"access_token": _NAME, "token_type": "Bearer", "client_id": _CLIENT, **kept})
+
     return [
+        Route("/metadata/identity/oauth2/token", managed_identity),
         Route("/", ping),
         Route("/computeMetadata/", ping),
         Route(_ROOT + "/", ping),

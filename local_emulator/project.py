@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 
+from retrigger.functions.azure import FOLDER
+from retrigger.functions.azure.channels import StorageQueue, binding
 from retrigger.functions.gcp import SOURCE
 from retrigger.local_emulator.app import Emulator, Settings
+from retrigger.local_emulator.azure import AzureSettings
 from retrigger.local_emulator.scheduler import TriggerSchedule
 from retrigger.local_emulator.state import write_atomically
 from retrigger.triggers.authoring.compile import compile_project, local_environment
-from retrigger.triggers.spec import MessageSource, ObjectSource, ScheduleSource
+from retrigger.triggers.spec import MessageSource, ObjectSource, ScheduleSource, Store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,58 +25,102 @@ if TYPE_CHECKING:
     from retrigger.triggers.authoring.project import Project
     from retrigger.triggers.spec import Environment
 
+_LEDGER: Final = "gs://retrigger-ledger"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """`like`: the environment whose names, vars and templates are kept. `copies`: deliveries of every event.
 
-    `function_source`: another entry point than retrigger's own, for those who have written one.
+    `ledger`: a file of the state folder, or objects of the emulator's own Cloud Storage, as deployed functions have it.
+    `function_source`: another entry point than retrigger's own, for those who have written one: a source file, or the
+    folder of an app where `like` is on Azure.
     """
 
     like: str | None = None
     tick_every: timedelta = timedelta(seconds=60)
     copies: int = 1
     jobs_at_once: int = 2
-    function_source: Path = SOURCE
+    ledger: Literal["file", "objects"] = "file"
+    function_source: Path | None = None
 
 
 def emulator_for(project: Project, claim: Claim, options: Options, environ: Mapping[str, str] = os.environ) -> Emulator:
-    """Compile the project for the claim's URL and ledger, and make the emulator that it needs; start it yourself.
+    """Compile the project for the claim's URLs and ledger, and make the emulator that it needs; start it yourself.
 
     Raises ProjectError if the project has mistakes.
     """
     state = claim.state
-    services = dict.fromkeys(("storage", "vertex", "pubsub", "metadata"), claim.url)
-    local = local_environment(project, like=options.like, ledger=f"sqlite:{state.ledger}", services=services)
+    google = dict.fromkeys(("storage", "vertex", "pubsub", "metadata"), claim.url)
+    services = {**google, "blob": claim.blob_url}
+    ledger = f"sqlite:{state.ledger}" if options.ledger == "file" else _LEDGER
+    local = local_environment(project, like=options.like, ledger=ledger, services=services)
     write_atomically(state.compiled, compile_project(project, local))
-    sources = [(trigger, source) for trigger in project.triggers for source in trigger.sources]
-    watched = {local.stores[source.store].bucket for _, source in sources if isinstance(source, ObjectSource)}
-    topics = {local.channels[source.channel].address for _, source in sources if isinstance(source, MessageSource)}
+    on_azure = local.cloud == "azure"
+    watched, heard = _watched(project, local), _heard(project, local)
     settings = Settings(
         project=local.project,
         location=local.location,
         project_folder=project.root,
-        function_source=options.function_source,
+        function_source=options.function_source or (FOLDER if on_azure else SOURCE),
         environment=dict(environ),
-        buckets=tuple(sorted(_buckets(local))),
-        watched=tuple(sorted(watched)),
-        topics=tuple(sorted(topics)),
-        outbox=None if local.outbox is None else local.channels[local.outbox].address,
+        buckets=tuple(sorted((set() if on_azure else _places(local)) | _ledgers(local))),
+        watched=() if on_azure else watched,
+        topics=() if on_azure else heard,
+        outbox=None if on_azure or local.outbox is None else local.channels[local.outbox].address,
         schedules=tuple(
             TriggerSchedule(trigger.name, source.cron, source.timezone)
-            for trigger, source in sources
+            for trigger in project.triggers
+            for source in trigger.sources
             if isinstance(source, ScheduleSource)
         ),
         tick_every=options.tick_every,
         copies=options.copies,
         jobs_at_once=options.jobs_at_once,
+        azure=_azure(local, watched, heard) if on_azure else None,
     )
     return Emulator(claim, settings)
 
 
-def _buckets(environment: Environment) -> set[str]:
+def _watched(project: Project, local: Environment) -> tuple[str, ...]:
+    """The places whose changes some trigger listens to."""
+    sources = [source for trigger in project.triggers for source in trigger.sources]
+    return tuple(sorted({local.stores[it.store].place for it in sources if isinstance(it, ObjectSource)}))
+
+
+def _heard(project: Project, local: Environment) -> tuple[str, ...]:
+    """The addresses of the channels that some trigger listens to."""
+    sources = [source for trigger in project.triggers for source in trigger.sources]
+    return tuple(sorted({local.channels[it.channel].address for it in sources if isinstance(it, MessageSource)}))
+
+
+def _places(local: Environment) -> set[str]:
     """Every bucket that the environment names: its stores' and its pipelines' roots."""
-    stores = {store.bucket for store in environment.stores.values()}
-    return stores | {
-        pipeline.root.removeprefix("gs://").partition("/")[0] for pipeline in environment.pipelines.values()
-    }
+    roots = [Store.at(pipeline.root) for pipeline in local.pipelines.values() if pipeline.root]
+    return {store.place for store in [*local.stores.values(), *roots]}
+
+
+def _ledgers(local: Environment) -> set[str]:
+    """The bucket of the ledger, where it is not in a file."""
+    return {Store.at(local.ledger).place} if local.ledger.startswith("gs://") else set()
+
+
+def _azure(local: Environment, watched: tuple[str, ...], heard: tuple[str, ...]) -> AzureSettings:
+    return AzureSettings(
+        containers=tuple(sorted(_places(local))),
+        watched=watched,
+        channels={channel.address: channel.heard_at for channel in local.channels.values()},
+        uploads=_uploads(local, heard),
+    )
+
+
+def _uploads(local: Environment, heard: tuple[str, ...]) -> dict[str, str]:
+    """The queue through which the events of a storage account come: its first channel that no trigger listens to.
+
+    Such a queue is named as a channel for nothing else (docs/azure-functions.md).
+    """
+    free: dict[str, str] = {}
+    for channel in local.channels.values():
+        if isinstance(binding(channel.address), StorageQueue) and channel.address not in heard:
+            free.setdefault(channel.address.removeprefix("https://").partition(".")[0], channel.address)
+    return free

@@ -15,7 +15,7 @@ from retrigger.triggers.formats.schedule import TYPE as DUE
 from retrigger.triggers.schedule import next_time, times
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from retrigger.local_emulator.clock import WoundClock
     from retrigger.local_emulator.delivery import Delivery
@@ -25,6 +25,9 @@ TICKS = "tick"
 # Like a CronJob: who winds over more has wound over everything that still matters.
 MOST_MISSED = 100
 _PAST_DUE = timedelta(minutes=1)
+_PATIENCE = timedelta(seconds=540)
+# A timer is struck again until its function succeeds: the next strike would not know what this one missed.
+_TIMER = Policy(ack_deadline=_PATIENCE, dead_letter=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,9 @@ class Scheduler:
 
     Slots count from `start`; of those wound over at once, the latest hundred of a schedule are announced, oldest first.
     A tick follows every winding at once, after its wake-ups.
+
+    `timer` is for Azure, where a function with a timer takes the ticks and finds the due slots itself: it writes what
+    that one is told, from the time of the strike before. No wake-up is then sent but by `fire`.
     """
 
     def __init__(
@@ -52,6 +58,7 @@ class Scheduler:
         clock: WoundClock,
         tick_every: timedelta,
         copies: int = 1,
+        timer: Callable[[datetime | None], bytes] | None = None,
     ) -> None:
         self._schedules = tuple(schedules)
         self._delivery = delivery
@@ -60,12 +67,15 @@ class Scheduler:
         self._changed = threading.Condition()
         self._seen: datetime | None = None
         self._next_tick: datetime | None = None
+        self._struck: datetime | None = None
+        self._timer = timer
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
-        delivery.register(Subscription(name=WAKE_UPS, endpoint=functions + "/", copies=copies))
-        # A missed tick is not worth a second try: the next one does its work.
-        once = Policy(max_attempts=1, max_age=tick_every, ack_deadline=timedelta(seconds=540), dead_letter=False)
-        delivery.register(Subscription(name=TICKS, endpoint=functions + "/tick", policy=once))
+        wake_ups, ticks, policy = (
+            ("/", "/tick", _once(tick_every)) if timer is None else ("/api/events", "/timer", _TIMER)
+        )
+        delivery.register(Subscription(name=WAKE_UPS, endpoint=functions + wake_ups, copies=copies))
+        delivery.register(Subscription(name=TICKS, endpoint=functions + ticks, policy=policy))
         clock.on_advance(lambda _: self._wound())
 
     def start(self) -> None:
@@ -105,19 +115,22 @@ class Scheduler:
         now = self._clock.now()
         assert self._seen is not None
         assert self._next_tick is not None
-        for it in self._schedules:
+        announced = self._schedules if self._timer is None else ()
+        for it in announced:
             for slot in deque(times(it.cron, it.timezone, self._seen, now), maxlen=MOST_MISSED):
                 self._wake(it.trigger, slot, now)
         self._seen = now
         if self._next_tick <= now:
             self._tick(now)
             self._next_tick = now + self._tick_every
-        return min([self._next_tick, *(next_time(it.cron, it.timezone, now) for it in self._schedules)])
+        return min([self._next_tick, *(next_time(it.cron, it.timezone, now) for it in announced)])
 
     def _tick(self, now: datetime) -> None:
         """A tick that still waits for its turn will see all that this one would."""
         if not self._delivery.is_waiting(TICKS):
-            self._delivery.submit(TICKS, {}, b"", now=now)
+            body = b"" if self._timer is None else self._timer(self._struck)
+            self._delivery.submit(TICKS, {}, body, now=now)
+            self._struck = now
 
     def _wake(self, trigger: str, slot: datetime, now: datetime) -> None:
         self._submit(trigger, DUE, slot, now)
@@ -133,3 +146,8 @@ class Scheduler:
         )
         headers, body = encode(event, "cloudevent-binary")
         self._delivery.submit(WAKE_UPS, headers, body, now=now, lane=trigger)
+
+
+def _once(tick_every: timedelta) -> Policy:
+    """A missed tick is not worth a second try: the next one does its work."""
+    return Policy(max_attempts=1, max_age=tick_every, ack_deadline=_PATIENCE, dead_letter=False)

@@ -21,7 +21,7 @@ class State:
         """Open or create a state folder, readable by its owner only: it holds data and tokens."""
         root = root.resolve()
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for sub in ("objects", "jobs", "logs"):
+        for sub in ("objects", "blobs", "jobs", "logs"):
             (root / sub).mkdir(exist_ok=True)
         (root / ".gitignore").write_text("*\n", encoding="utf-8")  # nothing of it belongs into a repository
         return cls(root)
@@ -48,6 +48,11 @@ class State:
     def objects(self) -> Path:
         """Object bytes, one file a generation, beside their index `objects.sqlite3`."""
         return self.root / "objects"
+
+    @property
+    def blobs(self) -> Path:
+        """Those of Blob, kept alike."""
+        return self.root / "blobs"
 
     @property
     def queues(self) -> Path:

@@ -38,6 +38,11 @@ class Object:
     complete: bool = True
     uri: str
 
+    @property
+    def place(self) -> str:
+        """Where it lies, as a reader of objects is told: the bucket, or ACCOUNT/CONTAINER."""
+        return self.bucket if self.account is None else f"{self.account}/{self.bucket}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:

@@ -199,7 +199,10 @@ def _regex(segments: tuple[Segment, ...]) -> Iterator[str]:
 
 
 def _segment(segment: Segment, seen: set[str]) -> str:
-    """Each wildcard with the literals after it: lazy and final, but for the last, which ends the segment."""
+    """Each wildcard with the literals after it: lazy and final, but for the last, which ends the segment.
+
+    Without literals after it, that one takes the rest of the segment: there is nothing else it could hold.
+    """
     if segment == (Wild.DEEP,):
         return ".+"
     pieces: list[str] = [""]
@@ -215,4 +218,8 @@ def _segment(segment: Segment, seen: set[str]) -> str:
             case Wild():
                 pieces.append("[^/]*?")
     head, *rest = pieces
+    if rest and segment[-1:] == (Wild.STAR,):
+        rest[-1] = "[^/]*+"
+    elif rest and isinstance(segment[-1], Capture) and rest[-1].endswith("?)"):
+        rest[-1] = f"(?P<{segment[-1].name}>[^/]++)"
     return head + "".join(f"(?>{piece})" for piece in rest[:-1]) + "".join(rest[-1:])

@@ -47,6 +47,11 @@ def captures_in(expression: str, captures: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in captures.items() if name in named}
 
 
+def successor(run: str) -> str:
+    """The id of the run that does once more what `run` did: derived, so that two who ask for it ask for the same."""
+    return f"{run.rpartition('-')[0]}-{digest(run)}"
+
+
 def run_id(environment: str, trigger: str, *parts: str) -> str:
     """A job id valid on every platform, and as a label (63 characters): a name for people, a hash for truth."""
     readable = "".join(char if char.isalnum() and char.isascii() else "-" for char in trigger.lower()).strip("-")

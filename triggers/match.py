@@ -11,7 +11,7 @@ import re
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
-from retrigger.triggers import filing, glob
+from retrigger.triggers import filing, finding, glob
 from retrigger.triggers.event import Lifecycle, Message, Object, Schedule, folded
 from retrigger.triggers.frozen import dataclass
 from retrigger.triggers.spec import LifecycleSource, MessageSource, ObjectSource, ScheduleSource
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from retrigger.triggers.event import Change, Event, Json
-    from retrigger.triggers.spec import Environment, Source, Trigger
+    from retrigger.triggers.spec import Environment, Source, Store, Trigger
 
 MARKER: Final = -1
 """The source index of a marker."""
@@ -38,8 +38,10 @@ class Match:
 
 _DEEPEST: Final = 12
 """Segments of a resource's name that can be a platform's: a workspace has nine."""
+_Place: TypeAlias = "tuple[str, str | None, str, Change]"
+"""Kind, account and bucket of a store, and a change."""
 _Objects: TypeAlias = "dict[str, filing.Filed]"
-"""Kind, account and bucket of a store -> its globs."""
+"""A place -> the globs of who listens there."""
 _Direct: TypeAlias = "dict[str, list[tuple[str, int]]]"
 """What an event is met by -> trigger and source.
 
@@ -50,10 +52,11 @@ That is a channel's address, a schedule's name, or a platform's kind and resourc
 class Index:
     """Events to matches. Loaded, it is the JSON that it came from, and the globs that were needed so far."""
 
-    __slots__ = ("_lifecycles", "_messages", "_objects", "_patterns", "_schedules")
+    __slots__ = ("_files", "_lifecycles", "_messages", "_objects", "_patterns", "_schedules")
 
     def __init__(self, objects: _Objects, messages: _Direct, schedules: _Direct, lifecycles: _Direct) -> None:
         self._objects = objects
+        self._files: dict[_Place, finding.Files] = {}
         self._messages = messages
         self._schedules = schedules
         self._lifecycles = lifecycles
@@ -116,34 +119,41 @@ class Index:
         return sorted(found)
 
     def _match_object(self, it: Object) -> list[Match]:
-        files = self._objects.get(_place(it.store, it.account, it.bucket))
+        place = it.store, it.account, it.bucket, it.change
+        files = self._files.get(place) or self._opened(place)
         if files is None:
             return []
-        name, change = it.name, it.change
+        name = it.name
         found: list[Match] = []
         marks: list[tuple[int, str, Mapping[str, str]]] = []
-        for start, core, end, listeners in filing.candidates(files, name):
+        for start, core, end, listeners in files.candidates(name):
             if not name.endswith(end) or not name.startswith(start):
                 continue
-            fits = self._pattern(core).fullmatch(name, len(start), len(name) - len(end))
+            pattern = self._patterns.get(core) or self._pattern(core)
+            fits = pattern.fullmatch(name, len(start), len(name) - len(end))
             if fits is None:
                 continue
             captures = fits.groupdict()
-            for trigger, source, changes in listeners:
+            for trigger, source in listeners:
                 if source < 0:
                     marks.append((~source, trigger, captures))
-                elif change in changes:
+                else:
                     found.append(Match(trigger, "source", source, captures))
         if marks:
-            found = _marked(found, marks, change)
+            found = _marked(found, marks, it.change)
         if len(found) > 1:
             found.sort(key=lambda match: (match.trigger, match.source))
         return found
 
+    def _opened(self, place: _Place) -> finding.Files | None:
+        written = self._objects.get(_written(place))
+        if written is None:
+            return None
+        files = self._files[place] = finding.Files(written)
+        return files
+
     def _pattern(self, core: str) -> re.Pattern[str]:
-        pattern = self._patterns.get(core)
-        if pattern is None:
-            pattern = self._patterns[core] = glob.parse(core).pattern if core else re.compile("")
+        pattern = self._patterns[core] = glob.parse(core).pattern if core else re.compile("")
         return pattern
 
 
@@ -176,23 +186,31 @@ def _happening(platform: str, resource: str, event_type: str) -> str:
     return f"{platform}:{resource}:{event_type}"
 
 
-def _place(kind: str, account: str | None, bucket: str) -> str:
+def _written(place: _Place) -> str:
     """Buckets' names are the world's, containers' their account's."""
-    return f"{kind}:{bucket}" if account is None else f"{kind}:{account}/{bucket}"
+    kind, account, bucket, change = place
+    return f"{change}:{kind}:{bucket}" if account is None else f"{change}:{kind}:{account}/{bucket}"
 
 
 def _listeners(trigger: Trigger, environment: Environment) -> Iterator[tuple[str, str, str, filing.Listener]]:
     """Place, base and glob of each thing that the trigger listens to; its marker once in every store of it.
 
-    A marker's number is -1 minus that of the store's first source.
+    A marker's number is -1 minus that of the store's first source. It stands wherever a source of its trigger may,
+    which it then is not.
     """
+    sources = [
+        (at, it, environment.stores[it.store]) for at, it in enumerate(trigger.sources) if isinstance(it, ObjectSource)
+    ]
+    changes: set[Change] = {"created", *(change for _, it, _ in sources for change in it.change)}
     marked = set()
-    for at, source in enumerate(trigger.sources):
-        if not isinstance(source, ObjectSource):
-            continue
-        store = environment.stores[source.store]
-        place = _place(store.kind, store.account, store.bucket)
-        yield place, store.prefix, source.match, (trigger.name, at, list(source.change))
+    for at, source, store in sources:
+        for change in dict.fromkeys(source.change):
+            yield _place(store, change), store.prefix, source.match, (trigger.name, at)
         if trigger.window.until is not None and source.store not in marked:
             marked.add(source.store)
-            yield place, store.prefix, trigger.window.until, (trigger.name, ~at, [])
+            for change in sorted(changes):
+                yield _place(store, change), store.prefix, trigger.window.until, (trigger.name, ~at)
+
+
+def _place(store: Store, change: Change) -> str:
+    return _written((store.kind, store.account, store.bucket, change))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from retrigger.triggers.frozen import dataclass
 
@@ -118,6 +118,7 @@ class WindowCheck:
 class WindowRule:
     """What waits together, and until when. `key` is an expression; `until` a glob of marker objects.
 
+    With `until_lists`, markers list the members in their content. `until_count`: so many members complete it.
     `manifest`: the form in which a run finds its members listed, where it asks for `window.manifest`.
     """
 
@@ -126,6 +127,8 @@ class WindowRule:
     max_wait: timedelta = timedelta(hours=1)
     max_members: int = 10_000
     until: str | None = None
+    until_lists: bool = False
+    until_count: int | None = None
     settle: timedelta = timedelta(minutes=5)
     at_max_wait: Literal["launch", "reject"] = "launch"
     bad_member: Literal["drop", "reject"] = "drop"
@@ -134,18 +137,20 @@ class WindowRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Concurrency:
-    """At most `limit` runs at once per value of `key`; what arrives meanwhile gathers (`coalesce`) or queues."""
+    """At most `limit` runs at once per value of `key`; `when_busy`: what becomes of what is due meanwhile."""
 
     limit: int = 1
     key: str | None = None
+    when_busy: Literal["coalesce", "queue", "skip", "replace"] = "coalesce"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throttle:
-    """At most `limit` launches in any `per`; over it, they are held."""
+    """At most `limit` launches in any `per`; over it, they are held until there is room, or skipped."""
 
     limit: int
     per: timedelta
+    when_over: Literal["hold", "skip"] = "hold"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,11 +205,24 @@ class Store:
         prefix = folder if not folder or folder.endswith("/") else f"{folder}/"
         return cls(kind="gcs" if account is None else "blob", account=account, bucket=bucket, prefix=prefix)
 
+    @property
+    def place(self) -> str:
+        """As a reader of objects is told: the bucket, or ACCOUNT/CONTAINER."""
+        return self.bucket if self.account is None else f"{self.account}/{self.bucket}"
+
     def uri(self, name: str) -> str:
         """The URI of an object of the bucket, as its events have it; `name` with the prefix in it."""
         if self.kind == "gcs":
             return f"gs://{self.bucket}/{name}"
         return f"https://{self.account}.blob.core.windows.net/{self.bucket}/{quote(name)}"
+
+    def name_of(self, uri: str) -> str | None:
+        """The name of an object of the bucket whose URI this is, however it is quoted; None: it is elsewhere."""
+        place = self.uri("")
+        if not uri.startswith(place):
+            return None
+        name = uri.removeprefix(place)
+        return name if self.kind == "gcs" else unquote(name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,8 +314,8 @@ class Environment:
     `endpoints`: the platform's names of batch and online endpoints.
     `callers`: "platform" has checked them already, or any of these may call; of none, only programs on loopback may.
     `outbox` is the channel (its name) on which outcomes and the ends of runs leave; None: they do not.
-    `services` replaces a service's public address ("storage", "vertex", "pubsub", "metadata"): the emulator's way in.
-    The addresses of issuers' public keys are "google_certs" and "entra_certs".
+    `services` replaces a service's public address ("storage", "blob", "vertex", "pubsub", "metadata"): the emulator's
+    way in. The addresses of issuers' public keys are "google_certs" and "entra_certs".
     `launcher` stands in for the cloud's own; `formats` are the project's, by the route that each one reads.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 PUBLIC: Final = "https://storage.googleapis.com"
 _PAGE: Final = 1000
-_FIELDS: Final = "name,generation,size,crc32c,contentType"
+_FIELDS: Final = "name,generation,size,crc32c,contentType,timeCreated"
 # No object can have these names, and in a URL they would mean the bucket or what is above it.
 _NO_NAMES: Final = ("", ".", "..")
 # The object ends before the range begins: as the empty one does before byte 0.
@@ -117,4 +118,5 @@ def _stat(item: Mapping[str, str]) -> ObjectStat:
         size=int(item["size"]),
         checksum=checksum,
         content_type=item.get("contentType"),
+        written=datetime.fromisoformat(item["timeCreated"]) if "timeCreated" in item else None,
     )

@@ -31,7 +31,10 @@ class MemoryRecords:
 
     def get(self, key: str) -> Record | None:
         row = self._rows.get(key)
-        return row and Record(key, str(row[0]), row[1], json.loads(row[2]))
+        return row and Record(key, str(row[0]), json.loads(row[2]), row[1])
+
+    def get_many(self, keys: Iterable[str]) -> Iterator[Record]:
+        return (record for key in keys if (record := self.get(key)) is not None)
 
     def create(self, key: str, body: Mapping[str, Json]) -> Record | None:
         with self._lock:
@@ -68,7 +71,7 @@ class MemoryRecords:
         self._last = self.now()
         text = json.dumps(body)
         self._rows[key] = (self._version, self._last, text)
-        return Record(key, str(self._version), self._last, json.loads(text))
+        return Record(key, str(self._version), json.loads(text))
 
 
 class MemoryObjects:

@@ -46,7 +46,10 @@ class SqliteRecords:
     def get(self, key: str) -> Record | None:
         with self._failing_as_unavailable():
             row = self._connection().execute("SELECT ver, time, body FROM kv WHERE key = ?", (key,)).fetchone()
-        return row and Record(key, str(row[0]), _datetime(row[1]), json.loads(row[2]))
+        return row and Record(key, str(row[0]), json.loads(row[2]), _datetime(row[1]))
+
+    def get_many(self, keys: Iterable[str]) -> Iterator[Record]:
+        return (record for key in keys if (record := self.get(key)) is not None)
 
     def create(self, key: str, body: Mapping[str, Json]) -> Record | None:
         with self._failing_as_unavailable(), self._writing() as cursor:
@@ -96,7 +99,7 @@ class SqliteRecords:
         text = json.dumps(body)
         cursor.execute("UPDATE clock SET ver = ?, last = ?", (version, now))
         cursor.execute(statement, (version, now, text, key))
-        return Record(key, str(version), _datetime(now), json.loads(text))
+        return Record(key, str(version), json.loads(text))
 
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)

@@ -38,12 +38,14 @@ class TokenSettings:
         return cls(metadata=f"http://{host}", google_auth="GOOGLE_APPLICATION_CREDENTIALS" in environ)
 
 
-class Tokens:
-    """One token for all threads, fetched by one of them, and renewed shortly before it ends."""
+class KeptToken:
+    """One token for all threads, fetched by one of them, and renewed shortly before it ends.
 
-    def __init__(self, http: Http, settings: TokenSettings, *, clock: Callable[[], float] = time.time) -> None:
-        self._http = http
-        self._settings = settings
+    `fetch` gives a token and its lifetime in seconds; `clock` is read in seconds too.
+    """
+
+    def __init__(self, fetch: Callable[[], tuple[str, float]], clock: Callable[[], float]) -> None:
+        self._fetch = fetch
         self._clock = clock
         self._lock = threading.Lock()
         self._token = ""
@@ -64,7 +66,16 @@ class Tokens:
         """An API did not accept the token: the next call fetches another."""
         self._good_until = float("-inf")
 
-    def _fetch(self) -> tuple[str, float]:
+
+class Tokens(KeptToken):
+    """Google's."""
+
+    def __init__(self, http: Http, settings: TokenSettings, *, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(self._from_anywhere, clock)
+        self._http = http
+        self._settings = settings
+
+    def _from_anywhere(self) -> tuple[str, float]:
         if self._settings.google_auth:
             return _from_google_auth(self._http, self._clock)
         try:

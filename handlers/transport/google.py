@@ -53,7 +53,7 @@ class GoogleApi:
         if body is not None:
             headers["Content-Type"] = content_type
         response = self._http.request(method, url, headers=headers, body=body, write=write)
-        if not _fine(response.status, accept):
+        if not fine(response.status, accept):
             raise self._failure(response, url)
         return response
 
@@ -61,8 +61,8 @@ class GoogleApi:
     def stream(self, url: str, *, headers: Mapping[str, str], accept: frozenset[int] = frozenset()) -> Iterator[Stream]:
         """GET with the body left on the wire. Raises Refused or Unavailable."""
         with self._http.stream(url, headers={**headers, **self._authorization()}) as stream:
-            if not _fine(stream.status, accept):
-                raise self._failure(Response(stream.status, stream.headers, _beginning(stream)), url)
+            if not fine(stream.status, accept):
+                raise self._failure(Response(stream.status, stream.headers, beginning(stream)), url)
             yield stream
 
     def _authorization(self) -> dict[str, str]:
@@ -81,7 +81,7 @@ def failure(response: Response, host: str) -> Refused | Unavailable:
     step = _NEXT.get(response.status, "try again" if response.status >= 500 else "check the endpoint")
     message = f"{host} answered {response.status} {code}: {line or 'no reason given'}; {step}"
     if response.status in _TRANSIENT or response.status >= 500:
-        return Unavailable(message, code=code, retry_after=_seconds(response.headers.get("retry-after")))
+        return Unavailable(message, code=code, retry_after=seconds(response.headers.get("retry-after")))
     return Refused(message, code=code)
 
 
@@ -91,7 +91,8 @@ def first_line(text: str) -> str:
     return "".join(char if char.isprintable() else " " for char in line)
 
 
-def _fine(status: int, accept: frozenset[int]) -> bool:
+def fine(status: int, accept: frozenset[int]) -> bool:
+    """Whether a status is an answer that the caller wants."""
     return 200 <= status < 300 or status in accept
 
 
@@ -110,7 +111,8 @@ def _said(body: bytes) -> tuple[str, str]:
             return "", ""
 
 
-def _beginning(stream: Stream) -> bytes:
+def beginning(stream: Stream) -> bytes:
+    """As much of an error's body as anybody reads."""
     body = b""
     for chunk in stream.chunks:
         body += chunk
@@ -119,6 +121,6 @@ def _beginning(stream: Stream) -> bytes:
     return body
 
 
-def _seconds(text: str | None) -> float | None:
+def seconds(text: str | None) -> float | None:
     """`Retry-After` in seconds. Its other form, a date, is left to the caller's own backoff."""
     return float(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 8 else None

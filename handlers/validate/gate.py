@@ -39,14 +39,14 @@ def gate_object(objects: Objects, payload: Object, check: ObjectCheck) -> tuple[
 def _csv(objects: Objects, payload: Object, check: ObjectCheck, deadline: Callable[[], bool]) -> GateReport:
     from retrigger.handlers.validate.csv_gate import gate_csv
 
-    chunks = objects.read(payload.bucket, payload.name, version=payload.version, limit=MOST_BYTES)
+    chunks = objects.read(payload.place, payload.name, version=payload.version, limit=MOST_BYTES)
     return gate_csv(chunks, check, size=payload.size, deadline=deadline)
 
 
 def _jsonl(objects: Objects, payload: Object, check: ObjectCheck, deadline: Callable[[], bool]) -> GateReport:
     from retrigger.handlers.validate.jsonl_gate import gate_jsonl
 
-    chunks = objects.read(payload.bucket, payload.name, version=payload.version, limit=MOST_BYTES)
+    chunks = objects.read(payload.place, payload.name, version=payload.version, limit=MOST_BYTES)
     return gate_jsonl(chunks, check, size=payload.size, deadline=deadline)
 
 
@@ -54,7 +54,7 @@ def _parquet(objects: Objects, payload: Object, check: ObjectCheck, deadline: Ca
     from retrigger.handlers.validate.parquet_gate import gate_parquet
 
     def read(start: int, limit: int) -> Iterator[bytes]:
-        return objects.read(payload.bucket, payload.name, version=payload.version, start=start, limit=limit)
+        return objects.read(payload.place, payload.name, version=payload.version, start=start, limit=limit)
 
     size = _listed_size(objects, payload) if payload.size is None else payload.size
     return gate_parquet(read, check, size=size, deadline=deadline)
@@ -62,7 +62,7 @@ def _parquet(objects: Objects, payload: Object, check: ObjectCheck, deadline: Ca
 
 def _listed_size(objects: Objects, payload: Object) -> int:
     """In bytes: the footer is found from the end, and not every event says where that is."""
-    first = next(iter(objects.list(payload.bucket, payload.name)), None)  # no name sorts before its own beginning
+    first = next(iter(objects.list(payload.place, payload.name)), None)  # no name sorts before its own beginning
     if first is None or first.name != payload.name or payload.version not in {None, first.version}:
         raise Refused(f"{payload.uri} is gone, or was replaced; look for its newest version", code="object_gone")
     return first.size

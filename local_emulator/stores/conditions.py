@@ -1,18 +1,25 @@
-"""The four preconditions, and what one sees who breaks them.
+"""What a request asks of an object before it may touch it; Cloud Storage's four preconditions.
 
 Semantics: https://cloud.google.com/storage/docs/request-preconditions. Whoever changes something checks them under the
-same lock as the change; that is what makes one winner of many racers.
+same lock as the change; that is what makes one winner of many racers. Blob's are in `blob_conditions`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from retrigger.local_emulator.stores.errors import NotModified, PreconditionFailed
 
 if TYPE_CHECKING:
     from retrigger.local_emulator.stores.resource import StoredObject
+
+
+class Conditions(Protocol):
+    """Both raise StoreError for what does not hold; `current` is the live object, None if there is none."""
+
+    def check_write(self, current: StoredObject | None) -> None: ...
+    def check_read(self, current: StoredObject) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,18 @@
 
 StoreError
 ├── Invalid              400  the request says something that cannot be
-├── NotFound             404  no such bucket, object, generation or upload
+│   ├── InvalidName           what a bucket or an object cannot be called
+│   └── ChecksumDiffers       the bytes are not those that the uploader hashed
+├── NotFound             404  no such upload or path
+│   ├── NoBucket              no such bucket
+│   └── NoObject              no such object or generation
 ├── NotAllowed           405  the path exists, the method does not
 ├── Conflict             409  the name is taken, or the bucket is not empty
 ├── PreconditionFailed   412  somebody else was first
 ├── NotModified          304  a read whose condition says: you have it already
 ├── TooLarge             413  a body that must fit into memory does not
 ├── RangeNotSatisfiable  416  the range begins past the end
+├── Failed               500  the emulator has a fault
 └── NotEmulated          501  the cloud has it, this emulator has not
 """
 
@@ -29,9 +34,25 @@ class Invalid(StoreError):
     reason = "invalid"
 
 
+class InvalidName(Invalid):
+    pass
+
+
+class ChecksumDiffers(Invalid):
+    pass
+
+
 class NotFound(StoreError):
     status = 404
     reason = "notFound"
+
+
+class NoBucket(NotFound):
+    pass
+
+
+class NoObject(NotFound):
+    pass
 
 
 class NotAllowed(StoreError):
@@ -68,6 +89,11 @@ class RangeNotSatisfiable(StoreError):
     def __init__(self, message: str, size: int) -> None:
         super().__init__(message)
         self.size = size
+
+
+class Failed(StoreError):
+    status = 500
+    reason = "backendError"
 
 
 class NotEmulated(StoreError):

@@ -28,21 +28,26 @@ MOST_CALLS = 1000
 
 def batch_response(batch: Call, answer: Callable[[Call], Response]) -> Response:
     """Errors: Invalid if the batch itself cannot be read; what is wrong with a call is that call's answer."""
-    head = b"Content-Type: " + batch.headers.get("content-type", "").encode("latin-1") + b"\r\n\r\n"
-    parts = message_from_bytes(head + batch.body).get_payload()
-    if not isinstance(parts, list) or not 1 <= len(parts) <= MOST_CALLS:
-        raise Invalid(f"A batch is multipart/mixed with 1 to {MOST_CALLS} calls.")
     boundary = f"batch_{uuid.uuid4().hex}"
-    answers = [_part(part, _answer(part, batch, answer)) for part in parts if isinstance(part, Message)]
+    answers = [_part(part, _answer(part, batch, answer)) for part in parts_of(batch, MOST_CALLS)]
     body = b"".join(b"--%s\r\n%s\r\n" % (boundary.encode(), text) for text in answers)
     return Response(
         body + b"--%s--\r\n" % boundary.encode(), headers={"Content-Type": f"multipart/mixed; boundary={boundary}"}
     )
 
 
+def parts_of(batch: Call, most: int) -> list[Message]:
+    """The calls of a batch, unread. Errors: Invalid."""
+    head = b"Content-Type: " + batch.headers.get("content-type", "").encode("latin-1") + b"\r\n\r\n"
+    parts = message_from_bytes(head + batch.body).get_payload()
+    if not isinstance(parts, list) or not 1 <= len(parts) <= most:
+        raise Invalid(f"A batch is multipart/mixed with 1 to {most} calls.")
+    return [part for part in parts if isinstance(part, Message)]
+
+
 def _answer(part: Message, batch: Call, answer: Callable[[Call], Response]) -> Response:
     try:
-        response = answer(_call(part, batch))
+        response = answer(call_of(part, batch))
     except StoreError as error:
         return error_response(error)
     if isinstance(response, Media):
@@ -51,8 +56,8 @@ def _answer(part: Message, batch: Call, answer: Callable[[Call], Response]) -> R
     return response
 
 
-def _call(part: Message, batch: Call) -> Call:
-    """Read one call from its text: request line, headers, blank line, body."""
+def call_of(part: Message, batch: Call) -> Call:
+    """Read one call from its text: request line, headers, blank line, body. Errors: Invalid."""
     payload = part.get_payload(decode=True)
     text = payload if isinstance(payload, bytes) else b""
     line, _, rest = text.partition(b"\n")

@@ -1,4 +1,4 @@
-"""How the faces of Cloud Storage read a request and answer it: raw paths, bounded bodies, Google's error shape.
+"""How the faces of the stores read a request and answer it: raw paths, bounded bodies, Google's error shape.
 
 Error shape: https://cloud.google.com/storage/docs/json_api/v1/status-codes.
 """
@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, NoMatchFound
 
 from retrigger.local_emulator.stores.conditions import Preconditions
-from retrigger.local_emulator.stores.errors import Invalid, RangeNotSatisfiable, StoreError, TooLarge
+from retrigger.local_emulator.stores.errors import Failed, Invalid, RangeNotSatisfiable, StoreError, TooLarge
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -44,12 +44,7 @@ class Call:
 
     def integer(self, parameter: str) -> int | None:
         """Errors: Invalid unless it is a whole number of 64 bits."""
-        text = self.query.get(parameter)
-        if text is None:
-            return None
-        if not re.fullmatch(r"-?[0-9]{1,19}", text) or abs(int(text)) > _LARGEST:
-            raise Invalid(f"Invalid value for {parameter}: {text[:40]!r} is not a whole number of 64 bits.")
-        return int(text)
+        return integer(parameter, self.query.get(parameter))
 
     def boolean(self, parameter: str) -> bool:
         """False if absent. The official client writes `True`, others `true`. Errors: Invalid."""
@@ -115,15 +110,39 @@ class Disconnected(Exception):
     """The client went away: there is nobody to answer."""
 
 
+def json_response(content: Mapping[str, object], status: int = 200) -> Response:
+    return Response(json.dumps(content), status, media_type="application/json; charset=UTF-8")
+
+
+def error_response(error: StoreError) -> Response:
+    match error:
+        case RangeNotSatisfiable(size=size):
+            headers = {"Content-Range": f"bytes */{size}"}
+        case _:
+            headers = {}
+    if error.status == 304:
+        return Response(status_code=304)
+    response = json_response(_error(error.status, error.reason, str(error)), error.status)
+    response.headers.update(headers)
+    return response
+
+
 class RawRoute(BaseRoute):
     """Matches the path as it was sent.
 
     Starlette's own routes see it percent-decoded, where the slashes of an object's name look like those of the API.
+    `refuse` shows a StoreError as the cloud would.
     """
 
-    def __init__(self, pattern: str, respond: Callable[[Call, Body], Awaitable[Response]]) -> None:
+    def __init__(
+        self,
+        pattern: str,
+        respond: Callable[[Call, Body], Awaitable[Response]],
+        refuse: Callable[[StoreError], Response],
+    ) -> None:
         self._pattern = re.compile(pattern, re.DOTALL)
         self._respond = respond
+        self._refuse = refuse
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         found = scope["type"] == "http" and self._pattern.fullmatch(scope["raw_path"].decode("latin-1"))
@@ -140,9 +159,7 @@ class RawRoute(BaseRoute):
             return
         except Exception:
             # The server logs it, with its traceback; the client learns only that.
-            await json_response(_error(500, "backendError", "The emulator failed; its log says why."), 500)(
-                scope, receive, send
-            )
+            await self._refuse(Failed("The emulator failed; its log says why."))(scope, receive, send)
             raise
         await response(scope, receive, send)
 
@@ -150,26 +167,9 @@ class RawRoute(BaseRoute):
         try:
             response = await self._respond(_call(scope), body)
         except StoreError as error:
-            response = error_response(error)
+            response = self._refuse(error)
         await body.drain()
         return response
-
-
-def json_response(content: Mapping[str, object], status: int = 200) -> Response:
-    return Response(json.dumps(content), status, media_type="application/json; charset=UTF-8")
-
-
-def error_response(error: StoreError) -> Response:
-    match error:
-        case RangeNotSatisfiable(size=size):
-            headers = {"Content-Range": f"bytes */{size}"}
-        case _:
-            headers = {}
-    if error.status == 304:
-        return Response(status_code=304)
-    response = json_response(_error(error.status, error.reason, str(error)), error.status)
-    response.headers.update(headers)
-    return response
 
 
 def parse_json(text: bytes) -> dict[str, object]:
@@ -192,6 +192,15 @@ def parse_query(text: str) -> dict[str, str]:
     except ValueError as error:
         raise Invalid("The query string is not percent-encoded UTF-8, or has more than 100 parameters.") from error
     return dict(reversed(pairs))
+
+
+def integer(name: str, text: str | None) -> int | None:
+    """A parameter or header as a number. Errors: Invalid unless it is a whole number of 64 bits."""
+    if text is None:
+        return None
+    if not re.fullmatch(r"-?[0-9]{1,19}", text) or abs(int(text)) > _LARGEST:
+        raise Invalid(f"Invalid value for {name}: {text[:40]!r} is not a whole number of 64 bits.")
+    return int(text)
 
 
 def unquoted(text: str) -> str:

@@ -24,7 +24,7 @@ from retrigger.local_emulator.stores.gcs_describe import (
     patched,
     patched_settings,
 )
-from retrigger.local_emulator.stores.gcs_http import JSON_LIMIT, RawRoute, json_response, unquoted
+from retrigger.local_emulator.stores.gcs_http import JSON_LIMIT, RawRoute, error_response, json_response, unquoted
 from retrigger.local_emulator.stores.gcs_media import media
 from retrigger.local_emulator.stores.gcs_upload import Uploads
 from retrigger.local_emulator.stores.listing import MOST, Query
@@ -60,9 +60,9 @@ def routes(objects: Objects) -> list[BaseRoute]:
         return await run_in_threadpool(batch_response, whole, face.answer)
 
     return [
-        RawRoute(r"(/resumable)?/upload/storage/v1/.*", uploads.respond),
-        RawRoute(r"/batch/storage/v1", batch),
-        RawRoute(r"(/download)?/storage/v1/.*", single),
+        RawRoute(r"(/resumable)?/upload/storage/v1/.*", uploads.respond, error_response),
+        RawRoute(r"/batch/storage/v1", batch, error_response),
+        RawRoute(r"(/download)?/storage/v1/.*", single, error_response),
     ]
 
 

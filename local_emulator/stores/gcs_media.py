@@ -14,6 +14,8 @@ from retrigger.local_emulator.stores.errors import RangeNotSatisfiable
 from retrigger.local_emulator.stores.objects import CHUNK
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.types import Receive, Scope, Send
 
     from retrigger.local_emulator.stores.resource import StoredObject
@@ -46,17 +48,20 @@ class Media(Response):
 
 def media(stored: StoredObject, file: BinaryIO, wanted: str | None) -> Media:
     """Answer with the object, or with the range that the header `wanted` asks for. Errors: RangeNotSatisfiable."""
-    headers = _headers(stored)
+    return ranged(file, stored.size, wanted, _headers(stored))
+
+
+def ranged(file: BinaryIO, size: int, wanted: str | None, headers: dict[str, str]) -> Media:
+    """All `size` bytes of the file (200), or the range `wanted` of them (206). Errors: RangeNotSatisfiable."""
     try:
-        span = _range(wanted, stored.size)
+        span = _range(wanted, size)
     except RangeNotSatisfiable:
         file.close()
         raise
     if span is None:
-        return Media(file, 0, stored.size, 200, headers)
+        return Media(file, 0, size, 200, headers)
     first, last = span
-    headers["Content-Range"] = f"bytes {first}-{last}/{stored.size}"
-    return Media(file, first, last - first + 1, 206, headers)
+    return Media(file, first, last - first + 1, 206, {**headers, "Content-Range": f"bytes {first}-{last}/{size}"})
 
 
 def _headers(stored: StoredObject) -> dict[str, str]:
@@ -79,7 +84,12 @@ def _headers(stored: StoredObject) -> dict[str, str]:
         "X-Goog-Stored-Content-Encoding": stored.attributes.get("contentEncoding", "identity"),
     }
     # An uploader chose these freely: what cannot stand in a header stays in the resource.
-    return headers | {key: text for key, text in texts.items() if text and text.isascii() and text.isprintable()}
+    return headers | sendable(texts)
+
+
+def sendable(texts: Mapping[str, str | None]) -> dict[str, str]:
+    """Without what cannot stand in a header."""
+    return {key: text for key, text in texts.items() if text and text.isascii() and text.isprintable()}
 
 
 def _range(wanted: str | None, size: int) -> tuple[int, int] | None:

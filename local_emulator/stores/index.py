@@ -123,6 +123,11 @@ class Index:
             (stored.bucket, stored.name.encode(), stored.generation),
         )
 
+    def remove_objects(self, bucket: str) -> list[int]:
+        """Remove all of a bucket, and give their generations."""
+        gone = self._db.execute("DELETE FROM objects WHERE bucket = ? RETURNING generation", (bucket,)).fetchall()
+        return [generation for (generation,) in gone]
+
     def generations(self) -> set[int]:
         return {generation for (generation,) in self._db.execute("SELECT generation FROM objects")}
 

@@ -12,13 +12,14 @@ import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, BinaryIO
 
-from retrigger.local_emulator.stores.conditions import ALWAYS, Preconditions
-from retrigger.local_emulator.stores.errors import Conflict, Invalid, NotFound
+from retrigger.local_emulator.stores.conditions import ALWAYS
+from retrigger.local_emulator.stores.errors import ChecksumDiffers, Conflict, NoBucket, NoObject
 from retrigger.local_emulator.stores.index import Index
 from retrigger.local_emulator.stores.listing import Page, Query, page_of
-from retrigger.local_emulator.stores.names import check_bucket_name, check_object_name
+from retrigger.local_emulator.stores.names import GCS
 from retrigger.local_emulator.stores.partial import Partial
 from retrigger.local_emulator.stores.resource import Bucket, Description, ObjectChange, StoredObject, object_resource
 
@@ -27,9 +28,12 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from retrigger.local_emulator.stores.conditions import Conditions
+    from retrigger.local_emulator.stores.names import Names
     from retrigger.local_emulator.stores.resource import ChangeKind
 
 CHUNK = 256 * 1024
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Source:
     bucket: str
     name: str
     generation: int | None = None
-    conditions: Preconditions = ALWAYS
+    conditions: Conditions = ALWAYS
 
 
 class Objects:
@@ -50,9 +54,16 @@ class Objects:
     announced again at the next opening. Every method raises `StoreError` for what the caller got wrong.
     """
 
-    def __init__(self, folder: Path, now: Callable[[], datetime], announce: Callable[[ObjectChange], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        now: Callable[[], datetime],
+        announce: Callable[[ObjectChange], None],
+        names: Names = GCS,
+    ) -> None:
         """Open or create, and announce what a crash has withheld. Errors: RuntimeError if another process has it."""
         self._now = now
+        self._names = names
         self._announce = announce
         self._data = folder / "data"
         self._partial = folder / "partial"
@@ -67,7 +78,7 @@ class Objects:
     # buckets
 
     def insert_bucket(self, name: str, settings: Mapping[str, object]) -> Bucket:
-        check_bucket_name(name)
+        self._names.check_bucket(name)
         now = self._now()
         bucket = Bucket(name, 1, now, now, settings)
         with self._index.transaction():
@@ -101,10 +112,19 @@ class Objects:
                 raise Conflict("The bucket you tried to delete is not empty.")
             self._index.remove_bucket(name)
 
+    def delete_bucket_and_objects(self, name: str) -> None:
+        """As a Blob container goes: with all that is in it, and no change announced."""
+        with self._index.transaction():
+            self._bucket(name)
+            gone = self._index.remove_objects(name)
+            self._index.remove_bucket(name)
+        for generation in gone:
+            (self._data / str(generation)).unlink()
+
     # reading
 
     def get(
-        self, bucket: str, name: str, generation: int | None = None, conditions: Preconditions = ALWAYS
+        self, bucket: str, name: str, generation: int | None = None, conditions: Conditions = ALWAYS
     ) -> StoredObject:
         with self._index.transaction():
             stored = self._find(bucket, name, generation)
@@ -112,7 +132,7 @@ class Objects:
         return stored
 
     def open(
-        self, bucket: str, name: str, generation: int | None = None, conditions: Preconditions = ALWAYS
+        self, bucket: str, name: str, generation: int | None = None, conditions: Conditions = ALWAYS
     ) -> tuple[StoredObject, BinaryIO]:
         """The object and its bytes, which stay readable if the object is deleted meanwhile. The caller closes them."""
         with self._index.transaction():
@@ -131,9 +151,9 @@ class Objects:
         """A place for the bytes of an upload, to be given to `put`, or discarded."""
         return Partial(self._partial / uuid.uuid4().hex)
 
-    def check_put(self, bucket: str, name: str, conditions: Preconditions) -> None:
+    def check_put(self, bucket: str, name: str, conditions: Conditions) -> None:
         """Would `put` be refused now? A long upload asks before its first byte; `put` asks again."""
-        check_object_name(name)
+        self._names.check_object(name)
         with self._index.transaction():
             self._bucket(bucket)
             conditions.check_write(self._index.live(bucket, name))
@@ -144,12 +164,16 @@ class Objects:
         name: str,
         content: Partial,
         description: Description,
-        conditions: Preconditions = ALWAYS,
+        conditions: Conditions = ALWAYS,
         *,
         components: int | None = None,
+        told: Mapping[str, str] = NOTHING,
     ) -> StoredObject:
-        """Make the bytes the live generation of the name. `components` is set for a composed object."""
-        check_object_name(name)
+        """Make the bytes the live generation of the name.
+
+        `components` is set for a composed object; `told` goes with the announcement.
+        """
+        self._names.check_object(name)
         _check_claims(content, description)
         with self._index.transaction():
             versioned = self._bucket(bucket).versioned
@@ -172,7 +196,7 @@ class Objects:
                 metadata=description.metadata,
             )
             overwrote = {"overwroteGeneration": str(before.generation)} if before else {}
-            changes = [_change("finalized", stored, now, overwrote)]
+            changes = [_change("finalized", stored, now, {**overwrote, **told})]
             if before:
                 overwritten = {"overwrittenByGeneration": str(stored.generation)}
                 changes.append(self._retire(before, now, overwritten, archive=versioned))
@@ -190,7 +214,7 @@ class Objects:
         bucket: str,
         name: str,
         describe: Callable[[StoredObject], Description],
-        conditions: Preconditions = ALWAYS,
+        conditions: Conditions = ALWAYS,
     ) -> StoredObject:
         """One object of the bytes of others, end to end; `describe` gets the first of them."""
         found, content = self._concatenate(sources)
@@ -204,11 +228,13 @@ class Objects:
         bucket: str,
         name: str,
         describe: Callable[[StoredObject], Description],
-        conditions: Preconditions = ALWAYS,
+        conditions: Conditions = ALWAYS,
+        *,
+        told: Mapping[str, str] = NOTHING,
     ) -> StoredObject:
         (found,), content = self._concatenate([source])
         with content:
-            return self.put(bucket, name, content, describe(found), conditions, components=found.components)
+            return self.put(bucket, name, content, describe(found), conditions, components=found.components, told=told)
 
     def patch(
         self,
@@ -216,7 +242,7 @@ class Objects:
         name: str,
         edit: Callable[[StoredObject], Description],
         generation: int | None = None,
-        conditions: Preconditions = ALWAYS,
+        conditions: Conditions = ALWAYS,
     ) -> StoredObject:
         """Describe an object anew. `edit` is called under the lock, so it must be quick and pure."""
         with self._index.transaction():
@@ -236,7 +262,7 @@ class Objects:
         self._tell([(key, change)])
         return after
 
-    def delete(self, bucket: str, name: str, generation: int | None = None, conditions: Preconditions = ALWAYS) -> None:
+    def delete(self, bucket: str, name: str, generation: int | None = None, conditions: Conditions = ALWAYS) -> None:
         """Delete for good; the live one of a versioned bucket is only archived, unless its generation is given."""
         with self._index.transaction():
             stored = self._find(bucket, name, generation)
@@ -253,14 +279,14 @@ class Objects:
     def _bucket(self, name: str) -> Bucket:
         bucket = self._index.bucket(name)
         if bucket is None:
-            raise NotFound("The specified bucket does not exist.")
+            raise NoBucket("The specified bucket does not exist.")
         return bucket
 
     def _find(self, bucket: str, name: str, generation: int | None) -> StoredObject:
         self._bucket(bucket)
         found = self._index.live(bucket, name) if generation is None else self._index.version(bucket, name, generation)
         if found is None:
-            raise NotFound(f"No such object: {bucket}/{name}")
+            raise NoObject(f"No such object: {bucket}/{name}")
         return found
 
     def _retire(
@@ -319,4 +345,6 @@ def _check_claims(content: Partial, description: Description) -> None:
         ("MD5", description.md5, content.md5),
     ):
         if claimed is not None and claimed != actual:
-            raise Invalid(f'Provided {label} hash "{claimed}" doesn\'t match calculated {label} hash "{actual}".')
+            raise ChecksumDiffers(
+                f'Provided {label} hash "{claimed}" doesn\'t match calculated {label} hash "{actual}".'
+            )

@@ -86,7 +86,8 @@ class ObjectChange:
     """One change, told after it is durable.
 
     `resource` is the JSON object resource as of the change; `attributes` hold `overwroteGeneration` (of a finalized)
-    or `overwrittenByGeneration` (of a deleted or archived) where the cloud's notification has them.
+    or `overwrittenByGeneration` (of a deleted or archived) where the cloud's notification has them, and `api`, the name
+    of Blob's operation that finalized it.
     """
 
     kind: ChangeKind

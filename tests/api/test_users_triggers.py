@@ -17,6 +17,7 @@ from retrigger.manifest import read
 from retrigger.testing import Sandbox
 from retrigger.triggers.authoring.compile import check
 from retrigger.triggers.event import Event, Lifecycle
+from retrigger.triggers.spec import Store
 from tests.cli.conftest import retrigger
 
 if TYPE_CHECKING:
@@ -91,8 +92,8 @@ def test_a_days_partition_is_forecast_once_it_is_complete(environment: str, lake
     [run] = sandbox.runs()
     assert (run.members, run.parameters["day"]) == (2, "2026-01-04")
     assert run.parameters["files"] == f"{root}/retrigger/{run.id}/manifest.txt"
-    bucket, name = run.parameters["files"].removeprefix(root.rpartition("/")[0] + "/").split("/", 1)
-    written = b"".join(sandbox.objects.read(bucket, name, limit=1000)).decode()
+    name = run.parameters["files"].removeprefix(f"{root}/")
+    written = b"".join(sandbox.objects.read(Store.at(root).place, name, limit=1000)).decode()
     assert read(written).uris == tuple(parts)
 
 

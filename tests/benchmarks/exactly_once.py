@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from retrigger.handlers.adapters.sqlite import SqliteRecords
 from retrigger.handlers.journal import Journal
 from retrigger.handlers.ledger import Ledger
 from tests.benchmarks.measure import progress
@@ -18,14 +17,17 @@ from tests.benchmarks.once.audit import audit
 from tests.benchmarks.once.fleet import Fleet
 from tests.benchmarks.once.platform import Platform
 from tests.benchmarks.once.project import compile_for
+from tests.benchmarks.once.stores import Fireproof, cloud_storage, sqlite
 from tests.benchmarks.once.worker import TICK
 from tests.benchmarks.report import Benchmark, Report, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from retrigger.handlers.ports import Records
 
+_LEDGERS: Final = (("SQLite", sqlite), ("Cloud Storage", cloud_storage))
 _TIMES: Final = 3
 _KILLS: Final = 200
 _DEADLY_AT_MOST: Final = 0.1  # more, and hardly a delivery comes through: fewer events see fewer kills
@@ -53,7 +55,7 @@ class Figures:
 
 def run(sizes: Sequence[int]) -> Report:
     """`sizes`: events, each delivered three times."""
-    found = {f"{size:,} events, SQLite": _on_sqlite(size) for size in sizes}
+    found = {f"{size:,} events, {name}": _under_fire(size, opened) for size in sizes for name, opened in _LEDGERS}
     told: dict[str, Any] = {name: asdict(figures) for name, figures in found.items()}
     every = list(found.values())
     totals = {key: sum(row[key] for row in told.values()) for key in ("events", "deliveries", "kills", "runs", "lost")}
@@ -73,44 +75,42 @@ def run(sizes: Sequence[int]) -> Report:
         ],
         notes=[
             "one event in ten is a message that asks for a run of its own, the others are files that gather by day",
+            "every fourth day runs as soon as a slot is free, the others when it has been quiet",
             "ledger operations: of what was acknowledged, ticks and redeliveries included, an event",
         ],
     )
 
 
-def _on_sqlite(events: int) -> Figures:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "ledger.sqlite3")
-        records = SqliteRecords(path)
-        return _under_fire(events, Path(folder), f"sqlite:{path}", records, records.wind)
+def _under_fire(events: int, opened: Callable[[Path], AbstractContextManager[Fireproof]]) -> Figures:
+    with tempfile.TemporaryDirectory() as folder, opened(Path(folder)) as ledger:
+        return _fire(events, Path(folder), ledger)
 
 
-def _under_fire(
-    events: int, folder: Path, address: str, records: Records, wind: Callable[[timedelta], object]
-) -> Figures:
-    """`wind`: sets how far the ledger's clock is ahead of the host's."""
+def _fire(events: int, folder: Path, ledger: Fireproof) -> Figures:
     chance = random.Random(events)  # which deliveries meet which kill, not a secret
     began = time.monotonic()
     with Platform(chance) as platform:
-        services = {"vertex": platform.url, "metadata": platform.url}
-        with Fleet(compile_for(folder, address, services), chance) as fleet:
+        services = {"metadata": platform.url, **ledger.services, "vertex": platform.url}
+        with Fleet(compile_for(folder, ledger.address, services), chance) as fleet:
             ahead = timedelta()
             deadly = _FOR_CERTAIN * _kills(events) / (events * _TIMES)
             for number, part in enumerate(_parts(events, chance)):
                 progress(f"exactly_once: {number * _BETWEEN_TICKS:,} of {events * _TIMES:,} deliveries")
                 ahead += _MINUTE
-                wind(ahead)
+                ledger.wind(ahead)
                 fleet.deliver([TICK, *part], deadly=deadly)
             deliveries = fleet.delivered
             for _ in range(_TICKS_TO_REST):
-                if not any(records.list("due/", 1)):
+                if not any(ledger.records.list("due/", 1)):
                     break
                 ahead += _LONG
-                wind(ahead)
+                ledger.wind(ahead)
                 fleet.deliver([TICK, TICK], deadly=_DEADLY_AT_MOST)
             else:
-                raise RuntimeError(f"work is left after {_TICKS_TO_REST} ticks: {next(iter(records.list('due/', 1)))}")
-            found = audit(events, platform.jobs.values(), _dead(records))
+                raise RuntimeError(
+                    f"work is left after {_TICKS_TO_REST} ticks: {next(iter(ledger.records.list('due/', 1)))}"
+                )
+            found = audit(events, platform.jobs.values(), _dead(ledger.records))
             return Figures(
                 events=events,
                 deliveries=deliveries,

@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from retrigger.handlers.ports import Entry, Record, Records
@@ -51,6 +51,9 @@ class CountingRecords:
     def get(self, key: str) -> Record | None:
         self.counts["get"] += 1
         return self._inner.get(key)
+
+    def get_many(self, keys: Iterable[str]) -> Iterator[Record]:
+        return (record for key in keys if (record := self.get(key)) is not None)
 
     def create(self, key: str, body: Mapping[str, Json]) -> Record | None:
         self.counts["create"] += 1

@@ -311,7 +311,7 @@ def test_what_cannot_be_compared_is_a_usage_error(project: Path, table: Path, wr
         (write("malformed.json", "{"), project, "holds no event"),
         (tmp_path / "nowhere", project, "There is nothing at"),
         ("sqlite:nowhere", project, "There is no ledger at nowhere"),
-        ("gs://bucket", project, "not supported yet"),
+        ("s3://bucket", project, "there can be no ledger at s3://bucket"),
         (table, write("no.json", "x"), "The compiled project is not JSON"),
     ):
         called = retrigger("diff", project, "--from", str(source), "--old", old)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from retrigger.handlers.adapters.sqlite import SqliteRecords
 from retrigger.local_emulator.claim import running
 from retrigger.local_emulator.state import State
 from tests.cli.conftest import retrigger, uploaded, write_project
@@ -171,11 +172,43 @@ def test_a_run_is_cancelled_once(laptop: Path) -> None:
     assert (called.code, "has ended already" in called.err) == (1, True)
 
 
+def test_what_never_came_is_found_and_taken_in(laptop: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n")
+    uri = "gs://acme-dev-landing/churn/dt=2026-12-24/a.csv"
+    assert on(laptop, "drop", tmp_path / "a.csv", uri).code == 0
+    until(lambda: [line for line in listed(laptop, "events") if line["subject"] == uri])
+    ledger = SqliteRecords(State(laptop).ledger)
+    bodies = {entry.key: ledger.get(entry.key) for entry in ledger.list("c/")}
+    ledger.delete([key for key, record in bodies.items() if record and uri in str(record.body)])  # as if it never came
+
+    assert (on(laptop, "reconcile", "tables").code, on(laptop, "reconcile", "requests").code) == (0, 0)
+    called = on(laptop, "reconcile", "tables", "--older-than", "0m", "--format", "json")
+    assert (called.code, [line["uri"] for line in called.lines]) == (1, [uri])
+    assert uri in on(laptop, "reconcile", "--older-than", "0m").out
+    day = uri.removesuffix("a.csv")
+    would = on(laptop, "backfill", "tables", "--objects", day, "--dry-run")
+    assert (would.code, would.out, would.err) == (0, f"{uri}\n", "1 to take in\n")
+    taken = on(laptop, "reconcile", "--older-than", "0m", "--backfill", "--format", "json")
+    assert [(line["subject"], line["trigger"]) for line in taken.lines] == [(uri, "tables")]
+    assert on(laptop, "reconcile", "--older-than", "0m").out == "Every object has come.\n"
+    assert on(laptop, "backfill", "tables", "--objects", day).err == "1 duplicate\n"
+
+
 def test_fire_wakes_a_trigger_whatever_its_cron_says(laptop: Path) -> None:
     assert on(laptop, "fire", "requests").code == 0
     (event,) = until(lambda: listed(laptop, "events", kind="schedule", result="launched"))
     (run,) = listed(laptop, "runs", id=event["run"])
     assert run["parameters"] == {"data": "nightly", "seconds": "0"}
+
+
+def test_times_of_a_schedule_are_taken_in_once(laptop: Path) -> None:
+    for result in ("launched", "duplicate"):
+        called = on(laptop, "backfill", "requests", "--schedule", "2026-01-01..2026-01-01", "--format", "json")
+        assert (called.code, [line["result"] for line in called.lines]) == (0, [result])
+    [event] = [
+        line for line in listed(laptop, "events", kind="schedule") if line["id"].endswith("2026-01-01T03:00:00+00:00")
+    ]
+    assert event["result"] == "launched"
 
 
 def test_a_message_is_published_from_a_file_as_it_is(laptop: Path, tmp_path: Path) -> None:
@@ -208,11 +241,19 @@ def test_the_clock_is_wound(laptop: Path) -> None:
         (("publish", "projects/p/topics/none", "{}"), 1, "none"),
         (("fire", "request"), 1, "did you mean `requests`"),
         (("fire", "tables"), 1, "has a schedule"),
+        (("backfill", "requests"), 2, "--objects PREFIX or --schedule A..B"),
+        (("backfill", "request", "--objects", "gs://x/"), 1, "did you mean `requests`"),
+        (("backfill", "requests", "--objects", "gs://x/"), 1, "it has no object source"),
+        (("backfill", "tables", "--objects", "gs://x/"), 1, "gs://acme-dev-landing/churn/dt={dt}/*.csv"),
+        (("backfill", "tables", "--schedule", "2026-01-01..2026-01-02"), 1, "tables has no schedule"),
+        (("backfill", "requests", "--schedule", "2026-01-01"), 2, "is no span: write A..B"),
+        (("backfill", "requests", "--schedule", "2020-01-01..2026-01-02", "--at-most", "2"), 1, "more than 2 times"),
+        (("reconcile", "--older-than", "soon"), 2, "`soon` is no duration"),
         (("cancel", "nobody"), 1, "There is no run `nobody`"),
         (("why", "nobody"), 1, "The ledger knows no event, window or run `nobody`"),
         (("clock", "advance", "soon"), 2, "`soon` is no duration"),
         (("clock", "advance", "-1h"), 2, "-1"),
-        (("runs", "--ledger", "gs://x"), 2, "not supported yet"),
+        (("runs", "--ledger", "s3://x"), 2, "there can be no ledger at s3://x"),
         (("runs", "--ledger", "sqlite:/nope"), 2, "There is no ledger at /nope"),
     ],
 )

@@ -59,6 +59,7 @@ SUBJECT = "10:00:01  gs://landing/a b\\x1b.csv"
             [f"{SUBJECT}  dead: bad_time: no time"],
         ),
         (attempt(2, answer=["somebody else's"]), []),
+        (attempt(2, answer=None), [f"{SUBJECT}  delivered"]),
         (attempt(2, subscription="tick"), []),
     ],
 )

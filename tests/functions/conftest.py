@@ -29,6 +29,9 @@ class NoRecords:
     def get(self, key: str) -> Record | None:
         raise self._gone(key)
 
+    def get_many(self, keys: Iterable[str]) -> Iterator[Record]:
+        return (record for key in keys if (record := self.get(key)) is not None)
+
     def create(self, key: str, body: Mapping[str, Json]) -> Record | None:
         raise self._gone(key, body)
 

@@ -14,7 +14,7 @@ from retrigger.triggers.errors import Refused, Unavailable
 from retrigger.triggers.event import Event, Message
 from retrigger.triggers.match import Index
 from retrigger.triggers.spec import Concurrency, MessageSource, ObjectSource, Store, WindowRule
-from tests.handlers.protocol.bench import BAD, MINUTE, Bench
+from tests.handlers.protocol.bench import BAD, GOOD, MINUTE, Bench
 from tests.handlers.protocol.scenes import environment, trigger
 from tests.handlers.protocol.world import START, OneTrigger
 
@@ -346,7 +346,7 @@ def test_names_are_held_against_the_folder_of_the_store() -> None:
 def test_a_blob_is_named_by_its_address_and_joins_under_the_name_that_its_events_have() -> None:
     sources = (ObjectSource(store="blobs", match="dt={k}/*.csv"), MessageSource(channel="requests", members=FILES))
     bench = Bench(joining(sources=sources), prefixed())
-    land(bench, "dt=1/a b.csv")
+    bench.objects.put("acme/landing", "dt=1/a b.csv", GOOD)
     urls = ["https://acme.blob.core.windows.net/landing/dt%3D1/a%20b.csv?sig=c2VjcmV0"]
     assert (
         bench.send(message({"files": [*urls, "https://acme.blob.core.windows.net/landing/dt=1/a b.csv"]})) == "launched"

@@ -1,4 +1,4 @@
-"""A function of an environment on Azure: what it cannot launch or read yet is kept, and nothing falls over."""
+"""What a function is put together from: its ledger; and on Azure it reads Blob, and keeps what it cannot launch yet."""
 
 from __future__ import annotations
 
@@ -6,25 +6,52 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from retrigger.handlers.adapters.later import LaterLauncher, LaterObjects
+from retrigger.handlers.adapters.later import LaterLauncher
 from retrigger.handlers.journal import Journal
-from retrigger.handlers.wiring import App, Settings, build
+from retrigger.handlers.ledger import FORMAT
+from retrigger.handlers.wiring import App, Settings, build, records_of
+from retrigger.local_emulator import metadata
+from retrigger.local_emulator.http import Server
+from retrigger.local_emulator.stores.blob_conditions import etag_of
+from retrigger.local_emulator.stores.resource import Description
 from retrigger.triggers.authoring.compile import compile_project
 from retrigger.triggers.authoring.project import load_project
-from retrigger.triggers.errors import Refused, Unavailable
+from retrigger.triggers.errors import Refused, RetriggerError
 from retrigger.triggers.event import Event, Message, Object
+from tests.local_emulator.stores.blob_store import BlobStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SECTION_6 = Path(__file__).parents[1] / "golden" / "section6"
 BLOB = "https://acmeprod.blob.core.windows.net/landing/churn/dt=2026-11-20/a.csv"
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> App:
+def blobs(tmp_path: Path) -> Iterator[BlobStore]:
+    store = BlobStore(tmp_path / "blobs")
+    store.objects.insert_bucket("acmeprod/landing", {})
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def machine() -> Iterator[Server]:
+    server = Server(metadata.routes(metadata.Identity("p", "l")))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def app(tmp_path: Path, blobs: BlobStore, machine: Server) -> App:
     project = load_project(SECTION_6)
-    prod = replace(project.environments["prod"], ledger=f"sqlite:{tmp_path / 'ledger'}")
+    services = {"metadata": machine.url, "blob": blobs.server.url}
+    prod = replace(project.environments["prod"], ledger=f"sqlite:{tmp_path / 'ledger'}", services=services)
     compiled = tmp_path / "compiled.json"
     compiled.write_text(compile_project(project, prod), encoding="utf-8")
     return build(Settings(compiled, {}))
@@ -51,29 +78,70 @@ def test_what_cannot_be_launched_yet_is_acknowledged_and_kept_with_its_frozen_re
     assert app.tick().run().failed == 0
 
 
-def test_a_blob_that_cannot_be_read_yet_waits(app: App) -> None:
-    blob = Object(
-        store="blob",
-        account="acmeprod",
-        bucket="landing",
-        name="churn/dt=2026-11-20/a.csv",
-        version="1",
-        uri=BLOB,
+def dropped(version: str) -> Event:
+    return event(
+        Object(
+            store="blob",
+            account="acmeprod",
+            bucket="landing",
+            name="churn/dt=2026-11-20/a.csv",
+            version=version,
+            uri=BLOB,
+        )
     )
-    [outcome] = app.core.handle(event(blob))
-    assert (outcome.result, [verdict.code for verdict in outcome.verdicts]) == ("deferred", ["not_supported_yet"])
-    assert [seen.result for seen in Journal(app.ledger).events()] == ["deferred"]
 
 
-def test_the_ports_of_azure_say_so() -> None:
-    launcher, objects = LaterLauncher(), LaterObjects()
+def test_the_gate_reads_the_version_that_was_announced(app: App, blobs: BlobStore) -> None:
+    content = b"Customer_Age,Attrition_Flag\n45,Existing Customer\n"
+    with blobs.objects.receive() as received:
+        received.write(content)
+        stored = blobs.objects.put("acmeprod/landing", "churn/dt=2026-11-20/a.csv", received, Description())
+    [outcome] = app.core.handle(dropped(etag_of(stored)))
+    assert outcome.result == "deferred"
+    assert [(it.stage, it.says, it.reason) for it in outcome.verdicts] == [("gate", "pass", "1 rows fit")]
+
+
+@pytest.mark.parametrize("version", ["0x1", "\r\nHost: evil"])
+def test_a_version_that_is_not_there_is_gone(app: App, version: str) -> None:
+    [outcome] = app.core.handle(dropped(version))
+    assert [verdict.code for verdict in outcome.verdicts] == ["object_gone"]
+
+
+def test_nothing_of_azure_ml_is_launched_yet() -> None:
+    launcher = LaterLauncher()
     for refused in (lambda: launcher.status("j"), lambda: launcher.cancel("j")):
         with pytest.raises(Refused, match="not launchable yet by this version"):
             refused()
-    for waiting in (
-        lambda: objects.read("c", "n", limit=1),
-        lambda: objects.list("c", ""),
-        lambda: objects.write("c", "n", b""),
-    ):
-        with pytest.raises(Unavailable, match="not read yet by this version"):
-            waiting()
+
+
+def test_a_ledger_of_a_format_that_is_not_known_is_not_touched(app: App) -> None:
+    meta = app.ledger.records.get("meta")
+    assert meta is not None
+    assert meta.body["format"] == FORMAT
+    app.ledger.begin()
+    app.ledger.records.swap(meta, {**meta.body, "format": FORMAT + 1})
+    with pytest.raises(RetriggerError, match=f"the ledger's format is {FORMAT + 1}") as raised:
+        app.ledger.begin()
+    assert raised.value.code == "ledger_format"
+
+
+@pytest.mark.parametrize(
+    ("address", "kind"),
+    [
+        ("gs://acme-dev-retrigger", "ObjectRecords"),
+        ("gs://acme-dev-retrigger/dev/one", "ObjectRecords"),
+        ("https://acmeprod.blob.core.windows.net/retrigger", "ObjectRecords"),
+        ("https://acmeprod.blob.core.windows.net/retrigger/prod", "ObjectRecords"),
+        ("sqlite:{tmp}/ledger", "SqliteRecords"),
+    ],
+)
+def test_an_address_says_where_the_ledger_is_and_opening_it_sends_nothing(
+    tmp_path: Path, address: str, kind: str
+) -> None:
+    assert type(records_of(address.format(tmp=tmp_path), {}, {})).__name__ == kind
+
+
+def test_an_address_of_no_ledger_is_refused_with_what_there_is() -> None:
+    with pytest.raises(RetriggerError, match="there can be no ledger at s3://bucket: name it as sqlite:PATH") as raised:
+        records_of("s3://bucket", {}, {})
+    assert raised.value.code == "bad_ledger"

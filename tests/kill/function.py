@@ -15,7 +15,7 @@ from retrigger.functions.gcp.main import main
 from retrigger.handlers import wiring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from retrigger.handlers.ports import Entry, Job, JobStatus, Launcher, Record, Records, Request
@@ -44,6 +44,9 @@ class MortalRecords:
 
     def get(self, key: str) -> Record | None:
         return self._records.get(key)
+
+    def get_many(self, keys: Iterable[str]) -> Iterator[Record]:
+        return (record for key in keys if (record := self.get(key)) is not None)
 
     def create(self, key: str, body: Mapping[str, Json]) -> Record | None:
         die_if_ordered("before", "create", key)
@@ -91,8 +94,8 @@ class MortalLauncher:
         self._launcher.cancel(job_id)
 
 
-def _mortal_records(make: Callable[[str], Records]) -> Callable[[str], Records]:
-    return lambda address: MortalRecords(make(address))
+def _mortal_records(make: Callable[..., Records]) -> Callable[..., Records]:
+    return lambda *settings: MortalRecords(make(*settings))
 
 
 def _mortal_launcher(make: Callable[[Environment, GoogleApi], Launcher]) -> Callable[..., Launcher]:

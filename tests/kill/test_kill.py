@@ -1,6 +1,7 @@
 """kill -9 of the real function between any two of its steps: the same runs, none lost, none doubled.
 
-One emulator serves all points; each gets a window and a message of its own, so that what a death did is seen alone.
+With the ledger in a file, and in the emulator's Cloud Storage. One emulator serves all points; each gets a window and a
+message of its own, so that what a death did is seen alone.
 """
 
 from __future__ import annotations
@@ -75,15 +76,15 @@ def order(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("order") / "kill"
 
 
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory, order: Path) -> Iterator[Stage]:
+@pytest.fixture(scope="module", params=["file", "objects"])
+def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, order: Path) -> Iterator[Stage]:
     project = tmp_path_factory.mktemp("project")
     (project / "pipelines").mkdir()
     (project / "triggers").mkdir()
     compiler.Compiler().compile(count, str(project / "pipelines" / "count.json"))
     (project / "retrigger.yaml").write_text(PROJECT)
     (project / "triggers" / "count.yaml").write_text(TRIGGER)
-    options = Options(function_source=Path(__file__).with_name("function.py"))
+    options = Options(function_source=Path(__file__).with_name("function.py"), ledger=request.param)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RETRIGGER_TEST_KILL", str(order))
         with Stage.set(project, tmp_path_factory.mktemp("state"), options) as it:

@@ -159,6 +159,15 @@ class TestClaim:
             Claim.take(other, port)
         Claim.take(other).release()
 
+    def test_the_port_after_it_is_for_blob(self, tmp_path: Path, laptop: Laptop, emulator: Emulator) -> None:
+        blob = int(emulator.blob_url.rpartition(":")[2])
+        other = type(laptop)(tmp_path / "other").state
+        with pytest.raises(InUse, match=f"port {blob} cannot be opened"):
+            Claim.take(other, blob - 1)
+        with pytest.raises(InUse, match="after port 65535 there is none"):
+            Claim.take(other, 65535)
+        Claim.take(other).release()
+
     def test_functions_that_cannot_be_loaded_stop_everything_and_say_why(self, laptop: Laptop) -> None:
         (laptop.folder / "broken.py").write_text("import no_such_module\n")
         settings = replace(laptop.settings(), function_source=laptop.folder / "broken.py")
@@ -176,6 +185,7 @@ class TestControl:
     def test_every_face_refuses_names_that_are_not_loopback(self, emulator: Emulator) -> None:
         for path in ("/retrigger/v1/status", "/storage/v1/b", "/computeMetadata/v1/", "/v1/projects/p/topics"):
             assert call("GET", emulator.url + path, Host="evil.example")[0] == 403
+        assert call("GET", emulator.blob_url + "/acme?comp=list", Host="evil.example")[0] == 403
 
     def test_the_clock_stays_wound_after_a_restart(self, laptop: Laptop) -> None:
         emulator = laptop.up()

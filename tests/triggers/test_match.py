@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrigger.triggers import filing, glob
+from retrigger.triggers import filing, finding, glob
 from retrigger.triggers.event import Change, Event, Lifecycle, Message, Object, Payload, Schedule
 from retrigger.triggers.launches import PipelineLaunch
 from retrigger.triggers.match import Index, Match
@@ -223,8 +223,17 @@ def test_the_index_agrees_with_trying_every_source(made: list[Trigger], met: lis
 def test_one_glob_of_many_triggers_is_tried_once() -> None:
     many = [trigger(f"t{number:03}", ObjectSource(store="landing", match="{a}/{b}")) for number in range(300)]
     (files,) = cast("dict[str, filing.Filed]", index(*many).to_json()["objects"]).values()
-    assert len(list(filing.candidates(files, "x/y"))) == 1
+    assert len(finding.Files(files).candidates("x/y")) == 1
     assert index(*many).match(dropped("x/y")) == [source(f"t{number:03}", a="x", b="y") for number in range(300)]
+
+
+def test_who_waits_for_another_change_is_not_tried() -> None:
+    changes: tuple[Change, ...] = ("deleted", "archived", "metadata")
+    many = [trigger(f"t{number:03}", ObjectSource(store="landing", match="*", change=changes)) for number in range(300)]
+    one = trigger("one", ObjectSource(store="landing", match="*"))
+    files = cast("dict[str, filing.Filed]", index(one, *many).to_json()["objects"])["created:gcs:landing"]
+    assert [listeners for _, _, _, listeners in finding.Files(files).candidates("x")] == [(("one", 0),)]
+    assert index(one, *many).match(dropped("x")) == [source("one")]
 
 
 WORKSPACE = "/subscriptions/1a/resourceGroups/ML/providers/Microsoft.MachineLearningServices/workspaces/ml"

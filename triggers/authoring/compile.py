@@ -48,21 +48,17 @@ def compile_project(project: Project, environment: Environment | str) -> str:
 
 
 def local_environment(project: Project, *, like: str | None, ledger: str, services: Mapping[str, str]) -> Environment:
-    """The environment `local`: as `like` (the first Google one if None), with the emulator's ledger and services.
+    """The environment `local`: as `like`, with the emulator's ledger and services.
+
+    If `like` is None it is the first Google one, or else the first: Azure ML is not emulated yet.
 
     Identities and labels stay: they are harmless there. `callers` do not: nobody signs tokens on a laptop, and only
     programs of the same machine may call. Nor does a `launcher`: it would launch for real.
     """
-    first = next((name for name, one in project.environments.items() if one.cloud == "gcp"), None)
-    name = like or first
-    if name is None:
-        raise _refused(project, (), "no_environment", "No environment has `cloud: gcp`: add one to be like.")
-    if named(project, name).cloud != "gcp":
-        told = f"Environment `{name}` is on Azure, which the emulator cannot be like yet: choose a Google one."
-        raise _refused(project, ("environments", name), "not_supported_yet", told)
-    return replace(
-        named(project, name), name="local", ledger=ledger, callers=(), launcher=None, services=dict(services)
-    )
+    names = list(project.environments)
+    google = [name for name in names if project.environments[name].cloud == "gcp"]
+    chosen = named(project, like or next(iter(google or names)))
+    return replace(chosen, name="local", ledger=ledger, callers=(), launcher=None, services=dict(services))
 
 
 def named(project: Project, name: str) -> Environment:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
-from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError, core_schema
 
 from retrigger.triggers import glob
@@ -124,24 +123,6 @@ def _glob(text: str) -> str:
     return text
 
 
-@dataclass(frozen=True, slots=True)
-class NotYet:
-    """Values that the language names and this version cannot do; where none are named, whatever is written."""
-
-    values: tuple[str, ...] = ()
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        return core_schema.no_info_before_validator_function(self.refuse, handler(source))
-
-    def refuse(self, value: object) -> object:
-        if not self.values:
-            raise PydanticCustomError("not_supported_yet", "is not supported yet by this version: leave it out")
-        if value in self.values:
-            told = {"value": value}
-            raise PydanticCustomError("not_supported_yet", "`{value}` is not supported yet by this version", told)
-        return value
-
-
 def positive(value: timedelta) -> timedelta:
     if not value:
         raise PydanticCustomError("bad_duration", "must be longer than 0")
@@ -176,8 +157,6 @@ Latency = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^{_LATENCY}$"}),
 ]
 Percent = Annotated[int, Field(ge=1, le=100)]
-Later = Annotated[SkipJsonSchema[None], NotYet()]
-"""A key that the language names and this version cannot do yet."""
 
 TriggerName = Annotated[
     str,

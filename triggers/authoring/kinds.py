@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from retrigger.triggers.authoring.fields import Called, NotYet, Text
+from retrigger.triggers.authoring.fields import Called, Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,8 +38,6 @@ class Kinds:
     def _kind(self, annotation: Any, metadata: tuple[object, ...] = ()) -> str:
         """The outermost word wins: a period is a duration too."""
         annotation, metadata = _opened(annotation, metadata)
-        if NotYet() in metadata:
-            return NOTHING
         if words := [part.word for part in metadata if isinstance(part, Text | Called)]:
             return words[-1]
         if (more := _more_than_held(metadata)) is not None:

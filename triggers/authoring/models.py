@@ -17,9 +17,7 @@ from retrigger.triggers.authoring.fields import (
     FilePath,
     Glob,
     Identifier,
-    Later,
     Name,
-    NotYet,
     Period,
     Size,
     TriggerName,
@@ -201,16 +199,21 @@ class Validate(Model):
 
 
 class Until(Model):
-    """What closes a window before its time."""
+    """What completes a window before its time: exactly one key."""
 
     object: Glob | None = Field(default=None, description="Glob of the marker objects.")
-    count: Later = Field(default=None, description="Not supported yet.")
-    manifest: Later = Field(default=None, description="Not supported yet.")
+    count: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None, description="So many members; each that joins costs a listing of as many."
+    )
+    manifest: Glob | None = Field(
+        default=None,
+        description="Glob of the objects that list the members: JSON `{members: [{uri}]}`, or a URI a line.",
+    )
 
     @model_validator(mode="after")
     def _one(self) -> Until:
-        if self.object is None:
-            raise PydanticCustomError("missing_key", "lacks `object`: name the marker's glob")
+        if len(self.model_fields_set) != 1:
+            raise PydanticCustomError("one_of_keys", "takes exactly one of `object`, `count`, `manifest`")
         return self
 
 
@@ -233,9 +236,10 @@ class Window(Model):
     max_members: Annotated[int, Field(ge=1, le=100_000)] = Field(
         default=10_000, description="Over it, the window becomes several runs."
     )
-    until: Until | None = Field(default=None, description="A marker that completes the window.")
+    until: Until | None = Field(default=None, description="What completes the window.")
     settle: Duration = Field(
-        default=timedelta(minutes=5), description="How long a marker waits for the files that it announced."
+        default=timedelta(minutes=5),
+        description="How long a marker waits for the files that it announced; only with `until.object`.",
     )
     at_max_wait: Literal["launch", "reject"] | None = Field(
         default=None,
@@ -254,9 +258,11 @@ class Concurrency(Model):
     key: Expression | None = Field(
         default=None, description="The limit holds for each value of this; default: one limit for the trigger."
     )
-    when_busy: Annotated[Literal["coalesce"], NotYet(("queue", "skip", "replace"))] = Field(
+    when_busy: Literal["coalesce", "queue", "skip", "replace"] = Field(
         default="coalesce",
-        description="`coalesce`: what arrives meanwhile gathers, and exactly one follow-up run gets it.",
+        description="What becomes of what is due while the limit is reached: `coalesce` gathers it for one follow-up "
+        "run, `queue` gives each event a run of its own, the earliest first, `skip` lets it go, `replace` "
+        "stops the run at work and starts the newest.",
     )
 
 
@@ -265,8 +271,9 @@ class Throttle(Model):
 
     limit: Annotated[int, Field(ge=1, le=500)] = Field(description="Launches in any such period.")
     per: Period = Field(description="The period, such as `24h`.")
-    when_over: Annotated[Literal["hold"], NotYet(("skip",))] = Field(
-        default="hold", description="What becomes of a launch over the limit: `hold` lets it wait for its turn."
+    when_over: Literal["hold", "skip"] = Field(
+        default="hold",
+        description="What becomes of a launch over the limit: `hold` lets it wait for its turn, `skip` lets it go.",
     )
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 from pydantic import BaseModel
 
 from retrigger.triggers.authoring.environments import ProjectFile
-from retrigger.triggers.authoring.fields import NotYet, written
+from retrigger.triggers.authoring.fields import written
 from retrigger.triggers.authoring.kinds import NOTHING, Kinds, words_in
 from retrigger.triggers.authoring.models import TriggerFile
 
@@ -136,9 +136,7 @@ class _Tables:
 def _told(field: FieldInfo) -> tuple[str, str]:
     """The default and the description. A default that is not one value is the end of the description."""
     description, _, computed = (field.description or "").partition("; default: ")
-    later = [f"`{value}`" for part in field.metadata if isinstance(part, NotYet) for value in part.values]
-    told = f"{description.removesuffix('.')}." + (f" Not yet: {', '.join(later)}." if later else "")
-    return computed.removesuffix(".") or _default(field), told
+    return computed.removesuffix(".") or _default(field), f"{description.removesuffix('.')}."
 
 
 def _default(field: FieldInfo) -> str:

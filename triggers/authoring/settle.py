@@ -34,7 +34,7 @@ def trigger(
         validators=validators,
         window=_window(admit.window) if admit.window else spec.WindowRule(),
         concurrency=_concurrency(admit.concurrency, defaults.concurrency),
-        throttle=spec.Throttle(limit=admit.throttle.limit, per=admit.throttle.per) if admit.throttle else None,
+        throttle=_throttle(admit.throttle) if admit.throttle else None,
         keep=(file.deduplicate or admit.deduplicate or defaults.deduplicate).keep,
         on_failure=spec.OnFailure(retry=file.on_failure.retry, then=file.on_failure.then),
         launch=_launch(file.launch, documents),
@@ -171,7 +171,9 @@ def _window(window: models.Window) -> spec.WindowRule:
         quiet=window.quiet,
         max_wait=window.max_wait,
         max_members=window.max_members,
-        until=window.until.object if window.until else None,
+        until=(window.until.object or window.until.manifest) if window.until else None,
+        until_lists=window.until is not None and window.until.manifest is not None,
+        until_count=window.until.count if window.until else None,
         settle=window.settle,
         at_max_wait=window.at_max_wait or ("reject" if window.until else "launch"),
         bad_member=window.bad_member,
@@ -184,7 +186,12 @@ def _concurrency(own: models.Concurrency | None, default: models.Concurrency) ->
     return spec.Concurrency(
         limit=own.limit if own and "limit" in told else default.limit,
         key=own.key if own and "key" in told else default.key,
+        when_busy=own.when_busy if own and "when_busy" in told else default.when_busy,
     )
+
+
+def _throttle(throttle: models.Throttle) -> spec.Throttle:
+    return spec.Throttle(limit=throttle.limit, per=throttle.per, when_over=throttle.when_over)
 
 
 def _launch(file: launching.Launch, documents: Mapping[str, Json]) -> launches.Launch:

@@ -41,7 +41,6 @@ _OWN = {
     "bad_value",
     "empty_value",
     "missing_key",
-    "not_supported_yet",
     "one_of_keys",
     "unused_key",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.triggers import compiled
@@ -58,12 +58,18 @@ _ENVIRONMENT: Final = Environment(
     channels={"retrain": Channel(address=_TOPIC)},
     pipelines={"train": Pipeline(template=_SHA, root="gs://acme-pipelines")},
 )
-_DAILY: Final = Trigger(
-    name="daily",
-    sources=(ObjectSource(store="landing", match="in/dt={dt}/*.csv"),),
+_EAGER: Final = Trigger(
+    name="eager",
+    sources=(ObjectSource(store="landing", match="eager/dt={dt}/*.csv"),),
     window=WindowRule(key="match.dt"),
     concurrency=Concurrency(key="match.dt"),
     launch=PipelineLaunch(pipeline="train", parameters={"files": "${{ window.uris }}"}),
+)
+_PATIENT: Final = replace(
+    _EAGER,
+    name="patient",
+    sources=(ObjectSource(store="landing", match="patient/dt={dt}/*.csv"),),
+    window=WindowRule(key="match.dt", quiet=timedelta(minutes=5)),
 )
 _ASKED: Final = Trigger(
     name="asked",
@@ -85,7 +91,7 @@ class Place:
 def compile_for(folder: Path, ledger: str, services: dict[str, str]) -> Place:
     """Write the compiled project into `folder`, with these addresses of the platform."""
     environment = replace(_ENVIRONMENT, ledger=ledger, services=services)
-    triggers = [_DAILY, _ASKED]
+    triggers = [_EAGER, _PATIENT, _ASKED]
     index = Index.build(triggers, environment).to_json()
     path = folder / "compiled.json"
     path.write_text(compiled.dumps(environment, triggers, {_SHA: _TEMPLATE}, index), encoding="utf-8")
@@ -121,4 +127,5 @@ def event(number: int) -> Event:
 
 
 def _name(number: int) -> str:
-    return f"in/dt={number // _FILES_A_DAY}/part-{number:06}.csv"
+    day = number // _FILES_A_DAY
+    return f"{'patient' if day % 4 else 'eager'}/dt={day}/part-{number:06}.csv"

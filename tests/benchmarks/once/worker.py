@@ -42,5 +42,6 @@ def work(connection: Connection, place: Place) -> None:
 
 def _app(place: Place) -> tuple[CountingRecords, App]:
     compiled = compiled_at(place.compiled)
-    counting = CountingRecords(records_of(place.ledger))
-    return counting, assemble(compiled, counting, *cloud_of(compiled.environment, dict(os.environ)))
+    environ = dict(os.environ)
+    counting = CountingRecords(records_of(place.ledger, environ, compiled.environment.services))
+    return counting, assemble(compiled, counting, *cloud_of(compiled.environment, environ))

@@ -74,14 +74,20 @@ def test_a_transfer_that_breaks_off_is_not_taken_for_the_end(objects: GcsObjects
 
 
 def test_one_object_is_asked_for_as_its_events_have_it(objects: GcsObjects, loopback: Loopback) -> None:
-    loopback.reply(200, {"name": NASTY, "generation": "17", "size": "5", "crc32c": "AAAA==", "contentType": "text/csv"})
+    stored = {"name": NASTY, "generation": "17", "size": "5", "crc32c": "AAAA==", "contentType": "text/csv"}
+    loopback.reply(200, {**stored, "timeCreated": "2026-11-20T10:00:00.123Z"})
     assert objects.stat("bkt", NASTY) == ObjectStat(
-        name=NASTY, version="17", size=5, checksum="crc32c:AAAA==", content_type="text/csv"
+        name=NASTY,
+        version="17",
+        size=5,
+        checksum="crc32c:AAAA==",
+        content_type="text/csv",
+        written=datetime(2026, 11, 20, 10, 0, 0, 123_000, tzinfo=UTC),
     )
     (seen,) = loopback.requests
     assert (seen.method, seen.path) == (
         "GET",
-        f"/storage/v1/b/bkt/o/{QUOTED}?fields=name%2Cgeneration%2Csize%2Ccrc32c%2CcontentType",
+        f"/storage/v1/b/bkt/o/{QUOTED}?fields=name%2Cgeneration%2Csize%2Ccrc32c%2CcontentType%2CtimeCreated",
     )
 
 

@@ -53,6 +53,9 @@ class SteppedRecords:
         self._step("get", key)
         return self._records.get(key)
 
+    def get_many(self, keys: Iterable[str]) -> Iterator[Record]:
+        return (record for key in keys if (record := self.get(key)) is not None)
+
     def create(self, key: str, body: Mapping[str, Json]) -> Record | None:
         self._step("create", key)
         return self._records.create(key, body)
@@ -81,12 +84,20 @@ class SteppedRecords:
 
 
 class MoodyLauncher(MemoryLauncher):
-    """A platform that does as it is told for its next submissions: `before` it acts, or `after`, it raises."""
+    """A platform that does as it is told for its next submissions: `before` it acts, or `after`, it raises.
+
+    A `slow` one takes its time to stop a job: it goes on until the test finishes it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.before: list[RetriggerError] = []
         self.after: list[RetriggerError] = []
+        self.slow = False
+
+    def cancel(self, job_id: str) -> None:
+        if not self.slow:
+            super().cancel(job_id)
 
     def submit(self, job: Job, template: Mapping[str, Json]) -> Literal["created", "adopted", "conflict"]:
         if self.before:
@@ -124,22 +135,28 @@ class Bench:
 
     def __init__(self, trigger: Trigger, where: Environment | None = None, count: int = 2) -> None:
         self.now = START
-        self.trigger = trigger
         self.records = SteppedRecords(lambda: self.now)
         self.objects = LookedAtObjects()
         self.platform = MoodyLauncher()
-        where = where or environment()
-        index = Index.build([trigger], where)
-        catalog = OneTrigger(where, trigger)
-        self.cores = [
-            Core(
-                Admission(Ledger(self.records, where.name), catalog, self.platform, self.objects), index, lambda _: None
-            )
-            for _ in range(count)
-        ]
+        self._where = where or environment()
+        self.cores: list[Core] = []
+        self.deploy(trigger, count)
         self.ledger = self.cores[0].ledger
         self.journal = Journal(self.ledger)
         self._messages = 0
+
+    def deploy(self, trigger: Trigger, count: int = 2) -> None:
+        """New processes with this trigger; the ledger, the store and the platform stay."""
+        index = Index.build([trigger], self._where)
+        catalog = OneTrigger(self._where, trigger)
+        self.cores = [
+            Core(
+                Admission(Ledger(self.records, self._where.name), catalog, self.platform, self.objects),
+                index,
+                lambda _: None,
+            )
+            for _ in range(count)
+        ]
 
     def landed(self, name: str, data: bytes = GOOD) -> Event:
         """Put an object, which gives its event: not yet delivered."""
@@ -162,12 +179,15 @@ class Bench:
     def drop(self, name: str, data: bytes = GOOD) -> str:
         return self.send(self.landed(name, data))
 
-    def publish(self, message_id: str, body: Json = None) -> str:
+    def message(self, message_id: str, body: Json = None) -> Event:
+        """A message, in an envelope of its own: not yet delivered."""
         payload = Message(channel="topics/requests", id=message_id, json=body or {"what": message_id})
         self._messages += 1
         envelope = f"envelope-{self._messages}"
-        event = Event(id=envelope, source="//pubsub", type="message", time=self.now, subject=None, payload=payload)
-        return self.send(event)
+        return Event(id=envelope, source="//pubsub", type="message", time=self.now, subject=None, payload=payload)
+
+    def publish(self, message_id: str, body: Json = None) -> str:
+        return self.send(self.message(message_id, body))
 
     def send(self, event: Event, process: int = 0) -> str:
         """Deliver once. -> the result, for the one trigger that it meets."""
@@ -202,6 +222,14 @@ class Bench:
         """The objects' names of each window run's window, oldest first."""
         windows = [run.window for run in self.runs() if run.window is not None]
         return [[uri.removeprefix("gs://landing/") for uri in self.journal.window(it)["uris"]] for it in windows]
+
+    def slots(self) -> dict[str, str]:
+        """Who holds a slot, of any gate, and why."""
+        return {run: cause for gate in self.ledger.gates.list() for run, cause in gate.value.holds.items()}
+
+    def line(self) -> dict[str, int]:
+        """Who waits in line, before any gate, and since when."""
+        return {run: since_ms for gate in self.ledger.gates.list() for run, since_ms in gate.value.waits.items()}
 
     def dead(self) -> list[str]:
         return [str(letter["reason"]) for letter in self.journal.dead_letters()]

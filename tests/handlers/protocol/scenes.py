@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from retrigger.triggers.event import Event, Message
 from retrigger.triggers.launches import PipelineLaunch
@@ -25,15 +25,30 @@ from retrigger.triggers.spec import (
     Trigger,
     WindowRule,
 )
-from tests.handlers.protocol.world import BAD, GOOD, START, Scene, landed
+from tests.handlers.protocol.world import BAD, GOOD, START, Operation, Scene, landed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from retrigger.triggers.event import Json
 
 JUDGE = PlugIn(name="judge", target="tests.handlers.protocol.judge:judge", package="tests==1")
-Style = Literal["mixed", "honest", "tight", "quiet", "late", "stormy", "named", "judged"]
+Style = Literal[
+    "mixed",
+    "honest",
+    "tight",
+    "quiet",
+    "late",
+    "stormy",
+    "named",
+    "judged",
+    "skip",
+    "queue",
+    "replace",
+    "count",
+    "listed",
+    "operated",
+]
 
 
 def environment(*, running: int | None = None) -> Environment:
@@ -85,7 +100,10 @@ def scene(seed: int, style: Style) -> Scene:
     `honest`: batches land before their marker. `tight`: hard on carry-over. `quiet`: no markers. `late`: markers come
     just when patience ends. `stormy`: every file is looked into, and the ledger is often away. `named`: messages name
     the files of a batch, some of which the store announces too. `judged`: a validator looks into every file and
-    message, and breaks on some.
+    message, and breaks on some. `skip`: what finds no slot, or no room under its throttle, is let go. `queue`: one run
+    an event, and nobody dies in every other scene. `replace`: what is newer stops what runs. `count`: a few members
+    complete a window. `listed`: markers list their batch, some before it has landed; some name what no source takes.
+    `operated`: operators replay and cancel, several at once.
     """
     chance = random.Random(f"scene {seed}")
     rule = _rule(chance, style)
@@ -95,8 +113,11 @@ def scene(seed: int, style: Style) -> Scene:
         rule,
         gated=gated and not judged,
         validators=(JUDGE,) if judged else (),
-        concurrency=Concurrency(limit=chance.choice([2, 3] if style == "tight" else [1, 1, 2])),
-        throttle=Throttle(limit=2, per=timedelta(minutes=10)) if chance.random() < 0.2 else None,
+        concurrency=Concurrency(
+            limit=chance.choice([2, 3] if style == "tight" else [1, 1, 2]),
+            when_busy=_when_busy(style, seed),
+        ),
+        throttle=_throttle(chance, style),
         on_failure=OnFailure(
             retry=0 if style == "tight" else chance.choice([0, 0, 1]),
             then="carry_over" if style == "tight" else chance.choice(["carry_over", "carry_over", "dead"]),
@@ -113,31 +134,49 @@ def scene(seed: int, style: Style) -> Scene:
             for name in ("m", "bad", "broken")
         ]
     elif style != "honest":
-        events += [(chance.randint(0, 200_000), message(f"m{number}")) for number in range(chance.choice([0, 0, 1, 3]))]
+        count = chance.choice([0, 0, 1, 3] if style not in {"queue", "replace"} else [0, 4, 7])
+        events += [(chance.randint(0, 200_000), message(f"m{number}")) for number in range(count)]
     return Scene(
         trigger=made,
         environment=environment(running=2 if chance.random() < 0.2 else None),
         deliveries=_at_least_once(chance, events, slowest_ms=500 if style in {"late", "stormy"} else 40_000),
         objects=objects,
-        pauses=_pauses(chance) if style == "mixed" and chance.random() < 0.3 else [],
+        pauses=_pauses(chance) if style in {"mixed", "operated"} and chance.random() < 0.3 else [],
+        operators=_operators(chance) if style == "operated" else [],
     )
+
+
+def _when_busy(style: Style, seed: int) -> Literal["coalesce", "queue", "skip", "replace"]:
+    if style in {"queue", "replace"}:
+        return style
+    return "skip" if style == "skip" and seed % 4 else "coalesce"
+
+
+def _throttle(chance: random.Random, style: Style) -> Throttle | None:
+    if chance.random() >= (0.6 if style == "skip" else 0.2):
+        return None
+    return Throttle(limit=2, per=timedelta(minutes=10), when_over="skip" if style == "skip" else "hold")
 
 
 def _rule(chance: random.Random, style: Style) -> WindowRule:
     short = style == "tight"
-    marked = style in {"honest", "late"} or (style != "quiet" and chance.random() < 0.7)
+    marked = style in {"honest", "late", "listed"} or (
+        style not in {"quiet", "queue", "count"} and chance.random() < 0.7
+    )
     return WindowRule(
         key="match.k",
         until="{k}/*_DONE" if marked else None,
+        until_lists=style == "listed",
+        until_count=chance.choice([1, 2, 3, 5]) if style == "count" else None,
         quiet=timedelta() if marked or style != "quiet" else timedelta(seconds=chance.choice([0, 20, 200])),
         max_wait=timedelta(
             seconds=36_000
-            if style == "honest"
+            if style in {"honest", "listed"}
             else chance.choice([30, 150, 900 if short else 2_500] if style != "late" else [30])
         ),
         settle=timedelta(seconds=7_200 if style == "honest" else chance.choice([30, 300])),
         max_members=100 if style == "honest" else chance.choice([1, 2] if short else [1, 2, 100, 100]),
-        at_max_wait="reject" if style == "honest" else chance.choice(["reject", "launch"]),
+        at_max_wait="reject" if style in {"honest", "listed"} else chance.choice(["reject", "launch"]),
         bad_member="drop" if style == "honest" else chance.choice(["drop", "drop", "reject"]),
     )
 
@@ -165,11 +204,18 @@ def _batches(
         if rule.until is not None and (style == "honest" or chance.random() < 0.8):
             at_ms = _marker_comes(chance, style, first, now, rule)
             name = f"{key}/{batch}_DONE"
-            objects[name] = (at_ms, b"")
+            objects[name] = (at_ms, _list_of(chance, objects, f"{key}/{batch}-") if rule.until_lists else b"")
             events.append((at_ms, landed(name, at_ms)))
         if style == "named" and landed_here:
             events += _announcements(chance, f"{key}/{batch}", landed_here, now)
         now += chance.randint(0, {"tight": 120_000, "stormy": 10_000}.get(style, 300_000))
+
+
+def _list_of(chance: random.Random, objects: Mapping[str, tuple[int, bytes]], batch: str) -> bytes:
+    """The files of a batch, a URI a line; now and then a list that is wrong."""
+    if chance.random() < 0.1:
+        return b"gs://elsewhere/1.csv\n"
+    return "".join(f"gs://landing/{name}\n" for name in objects if name.startswith(batch)).encode()
 
 
 def _announcements(chance: random.Random, name: str, objects: list[str], now: int) -> list[tuple[int, Event]]:
@@ -203,3 +249,13 @@ def _pauses(chance: random.Random) -> list[tuple[int, bool]]:
         pauses += [(at_ms, True), (at_ms + chance.randint(5_000, 200_000), False)]
         at_ms = pauses[-1][0] + chance.randint(1_000, 80_000)
     return pauses
+
+
+def _operators(chance: random.Random) -> list[tuple[int, Operation]]:
+    """Some come in pairs, and do the same at once."""
+    found: list[tuple[int, Operation]] = []
+    for _ in range(chance.choice([2, 4, 6])):
+        at_ms = chance.randint(10_000, 3_000_000)
+        operation = chance.choice(get_args(Operation))
+        found += [(at_ms, operation)] * chance.choice([1, 2])
+    return sorted(found)

@@ -1,7 +1,7 @@
 """Each hole that the ledger's protocol closes, as a story of its own; the numbers are those of the protocol's page.
 
-Not here, because no feature of this release meets them: platforms without ids (1), `replace` and `skip` (9, 11),
-rollouts (14), replay (20), two clouds (21). Schedules (12) and a ledger that is away (19) are in `test_promises.py`,
+Not here, because no feature of this release meets them: platforms without ids (1), rollouts (14), replay (20), two
+clouds (21). `replace` and `skip` (9, 11), schedules (12) and a ledger that is away (19) are in `test_promises.py`,
 hosts' clocks (13) in `test_mutants.py`.
 """
 

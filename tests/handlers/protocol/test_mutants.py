@@ -16,12 +16,14 @@ from retrigger.handlers.admit import Admission
 from retrigger.handlers.carrying import Carrying
 from retrigger.handlers.claims import Claims, outcome, recorded
 from retrigger.handlers.core import Core
+from retrigger.handlers.following import Following
 from retrigger.handlers.gate import Gate
 from retrigger.handlers.gathering import Gathering
+from retrigger.handlers.granting import Granting
 from retrigger.handlers.joining import Joining
 from retrigger.handlers.judging import Judging
 from retrigger.handlers.ledger import Claim, Ledger, Stored
-from retrigger.handlers.tick import Tick
+from retrigger.handlers.slots import Slots
 from retrigger.handlers.windows import Joined, WindowId, Windows, first_look
 from retrigger.triggers.errors import RetriggerError
 from tests.handlers.protocol.test_simulation import play
@@ -31,9 +33,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from retrigger.handlers.arrivals import Arrival
+    from retrigger.handlers.granting import Grant
     from retrigger.handlers.ledger import Cause, Head, Manifest, Note, NoteKind, Run
+    from retrigger.handlers.ledger import Gate as GateRecord
     from retrigger.handlers.outcome import Outcome
-    from retrigger.handlers.ports import Records
+    from retrigger.handlers.ports import JobStatus, Records
+    from retrigger.handlers.slots import Bid
     from retrigger.triggers.spec import Trigger, WindowRule
     from tests.handlers.protocol.scenes import Style
 
@@ -72,7 +77,7 @@ class ResumesOnlyOpenClaims(Core):
 
     def resume(self, name: str) -> Outcome | None:
         stored = self.ledger.claims.get(name)
-        return None if stored is None or stored.value.state == "member" else super().resume(name)
+        return None if stored is None or stored.value.state in {"member", "marker"} else super().resume(name)
 
 
 class LeavesRunsToTheirNote(Core):
@@ -111,8 +116,8 @@ class LiveBeforeNote(Windows):
             super()._note(WindowId.parse(joined.window), claim.value.trigger, first_look(rule, self.ledger.now_ms()))
         return joined
 
-    def mark(self, name: str, claim: Stored[Claim]) -> tuple[str, bool]:
-        window, changed = super().mark(name, claim)
+    def mark(self, name: str, claim: Stored[Claim], place: Mapping[str, str] | None = None) -> tuple[str, bool]:
+        window, changed = super().mark(name, claim, place)
         if changed:
             super()._note(WindowId.parse(window), claim.value.trigger, self.ledger.now_ms())
         return window, changed
@@ -152,11 +157,11 @@ class MarkerDuplicateAcks(Gathering):
 class MarkerOfSealedAcks(Windows):
     """A marker whose window is closed has nothing to do."""
 
-    def mark(self, name: str, claim: Stored[Claim]) -> tuple[str, bool]:
+    def mark(self, name: str, claim: Stored[Claim], place: Mapping[str, str] | None = None) -> tuple[str, bool]:
         window = WindowId.parse(str(claim.value.window))
         if self.head(window.head).value.n != window.n:
             return str(window), False
-        return super().mark(name, claim)
+        return super().mark(name, claim, place)
 
 
 class Vacuous(Judging):
@@ -171,10 +176,18 @@ class Vacuous(Judging):
 class ClaimIsMember(Judging):
     """A claim that says `member` is as good as the member."""
 
-    def _complete(self, window: WindowId, mine: set[str], listed: Iterable[str]) -> bool:
+    def _complete(self, window: WindowId, mine: set[str], listed: Iterable[str | None]) -> bool:
         del window, mine
-        claims = [self.ledger.claims.get(name) for name in listed]
-        return all(claim is not None and claim.value.state != "open" for claim in claims)
+        claims = [name and self.ledger.claims.get(name) for name in listed]
+        return all(claim and claim.value.state != "open" for claim in claims)
+
+
+class CountsFirst(Windows):
+    """How many there are is known before one more is written."""
+
+    def _complete(self, window: WindowId, head: Stored[Head], rule: WindowRule) -> bool:
+        fewer = None if rule.until_count is None else rule.until_count + 1
+        return super()._complete(window, head, replace(rule, until_count=fewer))
 
 
 # closing
@@ -228,6 +241,13 @@ class HelperGuesses(Windows):
         return super()._freeze(window, guessed)
 
 
+class TakesUnjudgedLists(Windows):
+    """A marker that came before the window was sealed is that window's."""
+
+    def seal(self, window: WindowId, head: Stored[Head], cause: Cause, **known: Any) -> Stored[Head] | None:
+        return super().seal(window, head, cause, **{**known, "lists": None})
+
+
 # slots and launching
 
 
@@ -242,10 +262,70 @@ class Releases(Admission):
         return launched
 
 
+class SkipsUnasked(Granting):
+    """The ledger says that the slot is taken: it is."""
+
+    def _one_has_ended(self, holders: Iterable[str]) -> bool:
+        del holders
+        return False
+
+
+class Overtakes(Slots):
+    """A free slot is for whoever finds it."""
+
+    def _ahead(self, gate: GateRecord, bid: Bid) -> list[str]:
+        del gate, bid
+        return []
+
+
+class RemembersOne(Slots):
+    """The first in line is enough: when it has gone, the next one that looks is the first."""
+
+    def _lined_up(self, gate: GateRecord, bid: Bid) -> GateRecord:
+        lined_up = super()._lined_up(gate, bid)
+        return replace(lined_up, waits=dict(list(lined_up.waits.items())[:1]))
+
+
+class StartsAtOnce(Following):
+    """It was asked to stop: its slot may be used."""
+
+    def stop(self, name: str, run: Stored[Run]) -> None:
+        super().stop(name, run)
+        self.slots.free(run.value.gates, name)
+
+
+class AnyoneReplaces(Granting):
+    """Whoever finds a run at work replaces it, also who came before it."""
+
+    def _replace(self, holders: Iterable[str], bid: Bid) -> Grant:
+        return super()._replace(holders, replace(bid, since_ms=self.ledger.now_ms()))
+
+
+class OldestOfReplaced(Slots):
+    """Who came first is next, whatever came after."""
+
+    def _ahead(self, gate: GateRecord, bid: Bid) -> list[str]:
+        return super()._ahead(gate, replace(bid, first="oldest"))
+
+
+class ForgetsReplaced(Following):
+    """A run that was stopped is over."""
+
+    def _apply(self, name: str, run: Stored[Run], status: JobStatus) -> Stored[Run] | None:
+        return super()._apply(name, replace(run, value=replace(run.value, replaced=False)), status)
+
+
+class CountsReplaced(Windows):
+    """Carried is carried, for whatever reason."""
+
+    def _carried(self, name: str) -> dict[str, dict[str, Any]]:
+        return {member: {**entry, "carries": entry["carries"] + 1} for member, entry in super()._carried(name).items()}
+
+
 # carrying over
 
 
-class FreesFirst(Tick):
+class FreesFirst(Following):
     """End the failed run and free its slot, then carry its members over."""
 
     def _failed(self, name: str, run: Stored[Run], seen: Run) -> Stored[Run] | None:
@@ -254,8 +334,8 @@ class FreesFirst(Tick):
         ended = self.ledger.runs.swap(run, replace(seen, state="ended", outcome="failed"))
         if ended is None:
             return None
-        self.admission.slots.free(ended.value.gates, name)
-        return self.admission.carrying.carry(name, ended)
+        self.slots.free(ended.value.gates, name)
+        return self.carrying.carry(name, ended)
 
 
 class ReferenceFirst(Carrying):
@@ -368,18 +448,34 @@ NAIVE = {
     ),
     "nothing listed is complete": Naive(Parts(judging=Vacuous), "A MARKER SPENT ON NOTHING", "late", range(20)),
     "a claim is as good as a member": Naive(Parts(judging=ClaimIsMember), "TURNED AWAY", "honest", range(100)),
+    "count, then join": Naive(Parts(windows=CountsFirst), "COUNTED BY TIME ALONE", "count", range(40)),
     "time by the host's clock": Naive(Parts(ledger=HostClock), "SEALED BEFORE ITS TIME", "mixed", range(60)),
+    "seal what was not judged": Naive(
+        Parts(windows=TakesUnjudgedLists), "LAUNCHED WITHOUT WHAT WAS LISTED", "listed", range(160, 180)
+    ),
     "seal before the grant": Naive(Parts(admission=SealsBeforeGrant), "SEALED WITHOUT A SLOT", "mixed", range(20)),
     "seal a head that was not judged": Naive(Parts(windows=SealsBlind), "REJECTED WITH ITS MARKER", "late", range(100)),
     "helpers guess the cause": Naive(Parts(windows=HelperGuesses), "LAUNCHED AGAINST at_max_wait", "late", range(120)),
     "release what was granted": Naive(Parts(admission=Releases), "MORE RUNS THAN SLOTS", "late", range(200)),
-    "free the slot first": Naive(Parts(tick=FreesFirst), "LOST", "tight", range(60)),
-    "the reference before the run names it": Naive(
-        Parts(carrying=ReferenceFirst), "SUCCEEDED AND DEAD|ENDLESS", "tight", range(280, 320)
+    "skip without asking": Naive(Parts(granting=SkipsUnasked), "SKIPPED FOR A RUN THAT HAD ENDED", "skip", range(40)),
+    "a newcomer takes what is free": Naive(Parts(slots=Overtakes), "OUT OF ORDER", "queue", range(20)),
+    "a line of one": Naive(Parts(slots=RemembersOne), "OUT OF ORDER", "queue", range(100)),
+    "start before the old run has ended": Naive(
+        Parts(following=StartsAtOnce), "MORE RUNS THAN SLOTS|SLOT LEAKED", "replace", range(20)
     ),
-    "the head says where a reference went": Naive(Parts(carrying=CarryTrustsHead), "LOST", "tight", range(100, 150)),
+    "older ones replace too": Naive(
+        Parts(granting=AnyoneReplaces), "STOPPED FOR SOMETHING OLDER", "replace", range(40)
+    ),
+    "the oldest is next": Naive(Parts(slots=OldestOfReplaced), "REPLACED BY NOTHING NEWER", "replace", range(40)),
+    "forget what was replaced": Naive(Parts(following=ForgetsReplaced), "LOST", "replace", range(40)),
+    "count what was replaced": Naive(Parts(windows=CountsReplaced), "BURIED TOO SOON", "replace", range(400)),
+    "free the slot first": Naive(Parts(following=FreesFirst), "LOST", "tight", range(60)),
+    "the reference before the run names it": Naive(
+        Parts(carrying=ReferenceFirst), "SUCCEEDED AND DEAD|ENDLESS", "tight", range(440, 480)
+    ),
+    "the head says where a reference went": Naive(Parts(carrying=CarryTrustsHead), "LOST", "tight", range(500, 530)),
     "no note for what is carried": Naive(Parts(ledger=NoCarryNote), "LOST", "tight", range(40)),
-    "expire without sealing": Naive(Parts(carrying=ExpiresUnsealed), "SUCCEEDED AND DEAD", "mixed", range(300, 340)),
+    "expire without sealing": Naive(Parts(carrying=ExpiresUnsealed), "SUCCEEDED AND DEAD", "tight", range(20, 60)),
     "carry without end": Naive(Parts(windows=NoCap), "ENDLESS CARRY", "tight", range(200)),
     "notes off the grid": Naive(Parts(ledger=NotesBreed), "NOTES BREED", "mixed", range(60)),
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from retrigger.handlers.ports import JobStatus
-from retrigger.triggers.errors import Unavailable
+from retrigger.triggers.errors import Refused, Unavailable
 from retrigger.triggers.event import Event, Schedule
 from retrigger.triggers.spec import Concurrency, OnFailure, ScheduleSource, Throttle, WindowRule
 from tests.handlers.protocol.bench import BAD, MINUTE, Bench
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from collections import Counter
 
 AT_ONCE = WindowRule(key="match.k")
+SKIP = Concurrency(when_busy="skip")
+QUEUE = Concurrency(when_busy="queue")
+REPLACE = Concurrency(when_busy="replace")
 HOUR = 60 * MINUTE
+SECOND = timedelta(seconds=1)
 
 
 def marked(**rule: object) -> WindowRule:
@@ -32,6 +36,11 @@ def cost(bench: Bench) -> Counter[str]:
     spent = bench.records.counted.copy()
     bench.records.counted.clear()
     return spent  # type: ignore[return-value]
+
+
+def started(bench: Bench) -> list[str]:
+    """What each job was given, in the order in which they were launched."""
+    return [str(job.parameters["what"]) for job in bench.platform.jobs.values()]
 
 
 # gathering
@@ -127,6 +136,134 @@ def test_a_rejected_file_in_a_folder_that_the_run_would_read_stops_the_run() -> 
     assert (run.outcome, run.verdicts[-1]["code"], bench.platform.jobs) == ("rejected", "folder_holds_rejected", {})
 
 
+def test_a_window_is_complete_with_so_many_members_and_the_next_one_counts_anew() -> None:
+    bench = Bench(trigger(replace(AT_ONCE, until_count=3, at_max_wait="reject"), concurrency=Concurrency(limit=2)))
+    results = [bench.drop(f"a/{number}.csv") for number in range(7)]
+    assert results == (["deferred"] * 2 + ["launched"]) * 2 + ["deferred"]
+    bench.advance(2 * HOUR)
+    assert [len(names) for names in bench.members()] == [3, 3]
+    assert sorted(stored.value.cause for stored in bench.ledger.manifests.list()) == ["count", "count", "reject"]
+
+
+def test_a_window_that_is_complete_while_the_slot_is_taken_is_launched_with_all_that_came() -> None:
+    bench = Bench(trigger(replace(AT_ONCE, until_count=2)))
+    bench.publish("m")
+    for number in range(3):
+        bench.drop(f"a/{number}.csv")
+    bench.finish()
+    assert bench.members() == [["a/0.csv", "a/1.csv", "a/2.csv"]]
+
+
+def test_the_last_of_a_counted_window_is_found_again_by_its_redelivery() -> None:
+    bench = Bench(trigger(replace(AT_ONCE, until_count=2)))
+    bench.drop("a/0.csv")
+    event = bench.landed("a/1.csv")
+
+    def away() -> None:
+        raise Unavailable("the store is away", code="ledger_unavailable")
+
+    bench.records.meanwhile("list", "m/", away)
+    with pytest.raises(Unavailable):
+        bench.send(event)
+    assert (bench.send(event), bench.members()) == ("launched", [["a/0.csv", "a/1.csv"]])
+
+
+# markers that list the members
+
+
+def listing(**rule: object) -> WindowRule:
+    return marked(until_lists=True, at_max_wait="reject", **rule)
+
+
+def uris(*names: str) -> bytes:
+    return "".join(f"gs://landing/{name}\n" for name in names).encode()
+
+
+def test_a_window_waits_for_all_that_its_marker_lists_and_for_nothing_else() -> None:
+    bench = Bench(trigger(listing()))
+    bench.landed("a/other.csv")  # lies there, is not listed, and is never announced
+    assert bench.drop("a/_DONE", uris("a/1.csv", "a/2.csv")) == "deferred"
+    assert bench.drop("a/1.csv") == "deferred"
+    bench.advance(HOUR)  # it does not settle: what is to come is known
+    assert (bench.drop("a/2.csv"), bench.members()) == ("launched", [["a/1.csv", "a/2.csv"]])
+
+
+def test_a_list_may_be_json_and_its_form_is_that_of_a_runs_manifest() -> None:
+    bench = Bench(trigger(listing()))
+    bench.drop("a/1.csv")
+    assert bench.drop("a/_DONE", b'{"members": [{"uri": "gs://landing/a/1.csv", "rows": 1}]}') == "launched"
+
+
+def test_what_is_listed_and_never_lands_is_decided_on_at_max_wait() -> None:
+    bench = Bench(trigger(listing()))
+    bench.drop("a/1.csv")
+    bench.drop("a/_DONE", uris("a/1.csv", "a/2.csv"))
+    bench.advance(3 * HOUR)
+    [manifest] = [stored.value for stored in bench.ledger.manifests.list()]
+    assert (manifest.state, manifest.cause, manifest.until) == ("rejected", "reject", True)
+
+
+def test_what_a_check_turned_away_is_not_waited_for() -> None:
+    bench = Bench(trigger(listing(), gated=True))
+    bench.drop("a/1.csv")
+    bench.drop("a/2.csv", BAD)
+    assert (bench.drop("a/_DONE", uris("a/1.csv", "a/2.csv")), bench.members()) == ("launched", [["a/1.csv"]])
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (uris("a/1.csv", "b/1.csv"), "line 2 is no object that the trigger's sources take in this window"),
+        (b"gs://elsewhere/a/1.csv", "line 1 is no object that the trigger's sources take in this window"),
+        (uris("a/" + "x" * 5_000 + ".csv"), "line 1 is no object that the trigger's sources take in this window"),
+        (uris("a/_DONE"), "line 1 is no object that the trigger's sources take in this window"),
+        (b"", "it lists nothing"),
+        (b"\xff\n", "byte 0 is no UTF-8"),
+        (b"{", "it begins as JSON, and holds no `members`"),
+        (b'{"members":' + b"[" * 100_000, "it begins as JSON, and holds no `members`"),
+        (b'{"members": 1}', "its `members` are no list"),
+        (b'{"members": [{"uri": "gs://landing/a/1.csv"}, {"uri": 1}]}', "member 2 has no `uri`"),
+        (uris("a/1.csv") * 100_001, "it lists more than 100,000 objects"),
+        (b"x" * ((16 << 20) + 1), "it is larger than 16 MiB"),
+    ],
+)
+def test_a_list_that_is_wrong_is_rejected_with_the_place_and_a_right_one_counts(content: bytes, reason: str) -> None:
+    bench = Bench(trigger(listing()))
+    bench.drop("a/1.csv")
+    outcome = bench.outcome(bench.landed("a/_DONE", content))
+    assert (outcome.result, outcome.verdicts[-1].reason) == ("rejected", f"the list of members: {reason}")
+    assert bench.drop("a/_DONE", uris("a/1.csv")) == "launched"
+
+
+def test_a_list_that_cannot_be_read_just_now_is_read_by_the_tick() -> None:
+    bench = Bench(trigger(listing()))
+    bench.drop("a/1.csv")
+
+    def away() -> None:
+        bench.objects.while_reading = lambda: None
+        raise Unavailable("the store is away", code="store_unavailable")
+
+    bench.objects.while_reading = away
+    assert bench.drop("a/_DONE", uris("a/1.csv")) == "deferred"
+    bench.advance(3 * MINUTE)
+    assert bench.members() == [["a/1.csv"]]
+
+
+def test_of_a_list_that_is_written_again_the_last_version_counts() -> None:
+    bench = Bench(trigger(listing()))
+    bench.drop("a/_DONE", uris("a/1.csv", "a/wrong.csv"))
+    bench.drop("a/1.csv")
+    assert (bench.drop("a/_DONE", uris("a/1.csv")), bench.members()) == ("launched", [["a/1.csv"]])
+
+
+def test_a_window_waits_for_the_lists_of_all_its_markers() -> None:
+    rule = replace(listing(), until="{k}/*_DONE")
+    bench = Bench(trigger(rule))
+    bench.drop("a/x_DONE", uris("a/1.csv"))
+    bench.drop("a/y_DONE", uris("a/2.csv"))
+    assert [bench.drop("a/1.csv"), bench.drop("a/2.csv")] == ["deferred", "launched"]
+
+
 # slots and throttles
 
 
@@ -154,6 +291,174 @@ def test_messages_queue_one_run_each() -> None:
     bench.finish()
     bench.finish()
     assert sorted(str(run.parameters["what"]) for run in bench.runs()) == ["m0", "m1", "m2"]
+
+
+def test_over_a_throttle_that_skips_a_launch_is_let_go_and_its_slot_is_free() -> None:
+    bench = Bench(trigger(AT_ONCE, throttle=Throttle(limit=1, per=HOUR, when_over="skip")))
+    first, second = bench.publish("m"), None
+    bench.finish()
+    outcome = bench.outcome(bench.message("n"))
+    second = (outcome.result, [verdict.code for verdict in outcome.verdicts])
+    assert (first, second) == ("launched", ("skipped", ["over"]))
+    assert (bench.publish("n"), bench.slots()) == ("duplicate", {})
+    assert (bench.drop("a/1.csv"), bench.members(), bench.slots()) == ("skipped", [], {})
+    bench.advance(HOUR)
+    assert (bench.drop("a/2.csv"), bench.members()) == ("launched", [["a/2.csv"]])
+
+
+def test_what_comes_while_a_run_is_at_work_is_skipped_and_what_comes_after_it_is_not() -> None:
+    bench = Bench(trigger(AT_ONCE, concurrency=SKIP))
+    results = [bench.publish("m"), bench.publish("n"), bench.drop("a/1.csv")]
+    bench.platform.finish(bench.runs()[0].job, JobStatus(state="succeeded"))  # and no tick has seen it yet
+    results += [bench.drop("a/2.csv"), bench.publish("o"), bench.publish("n")]
+    assert results == ["launched", "skipped", "skipped", "launched", "skipped", "duplicate"]
+    assert bench.members() == [["a/2.csv"]]
+
+
+def test_a_run_that_was_granted_and_not_launched_yet_counts_as_at_work() -> None:
+    bench = Bench(trigger(AT_ONCE, concurrency=SKIP))
+    bench.platform.before = [Unavailable("503", code="platform_unavailable")]
+    assert [bench.publish("m"), bench.publish("n")] == ["deferred", "skipped"]
+
+
+def test_what_waits_for_the_environments_limit_is_not_skipped() -> None:
+    bench = Bench(trigger(AT_ONCE, concurrency=replace(SKIP, limit=2)), environment(running=1))
+    assert [bench.publish("m"), bench.publish("n")] == ["launched", "deferred"]
+    bench.finish()
+    assert len(bench.platform.jobs) == 2
+
+
+def test_a_skipped_window_says_why_and_the_next_one_opens() -> None:
+    bench = Bench(trigger(replace(AT_ONCE, quiet=5 * MINUTE), concurrency=SKIP))
+    bench.publish("m")
+    bench.drop("a/1.csv")
+    bench.advance(6 * MINUTE)
+    [manifest] = [stored.value for stored in bench.ledger.manifests.list()]
+    assert (manifest.state, manifest.cause) == ("skipped", "busy")
+    bench.finish()
+    bench.drop("a/2.csv")
+    bench.advance(6 * MINUTE)
+    assert bench.members() == [["a/2.csv"]]
+
+
+def test_members_that_failed_once_and_are_then_skipped_are_dead_letters() -> None:
+    rule = replace(AT_ONCE, quiet=MINUTE)
+    bench = Bench(trigger(rule, throttle=Throttle(limit=1, per=HOUR, when_over="skip")))
+    bench.drop("a/1.csv")
+    bench.advance(2 * MINUTE)
+    bench.finish("failed")
+    bench.drop("a/2.csv")
+    bench.advance(5 * MINUTE)
+    assert [reason.partition(" and")[0] for reason in bench.dead()] == ["it failed,"]
+
+
+def test_of_a_queue_each_object_has_a_run_of_its_own_in_the_order_of_arrival() -> None:
+    bench = Bench(trigger(AT_ONCE, concurrency=QUEUE))
+    names = [f"{key}/{number}.csv" for number in range(3) for key in "zab"]
+    for name in names:
+        bench.drop(name)
+        bench.now += timedelta(seconds=1)
+    for _ in names:
+        bench.finish()
+    assert [run.members for run in bench.runs()] == [1] * 9
+    assert started(bench) == [name[0] for name in names]
+
+
+def test_a_newcomer_does_not_overtake_who_waits_though_the_slot_is_free() -> None:
+    bench = Bench(trigger(AT_ONCE, concurrency=QUEUE))
+    for name in "mno":
+        bench.publish(name)
+        bench.now += timedelta(seconds=1)
+    [run] = list(bench.ledger.runs.list())
+    bench.cores[1].admission.slots.free(run.value.gates, bench.ledger.runs.name(run))  # as its end will
+    assert bench.publish("p") == "deferred"
+    bench.now += MINUTE
+    bench.tick()
+    assert started(bench) == ["m", "n"]
+
+
+def test_who_waits_goes_in_order_though_the_first_of_them_ends_at_once() -> None:
+    bench = Bench(trigger(AT_ONCE))
+    for name in "mno":
+        bench.publish(name)
+        bench.now += timedelta(seconds=1)
+    bench.platform.finish(bench.runs()[0].job, JobStatus(state="succeeded"))
+    bench.platform.before = [Refused("400", code="invalid_argument")]
+    bench.now += 2 * MINUTE
+    bench.records.meanwhile("create", "d/", lambda: bench.publish("p"))  # while `n` is refused, before `o` has its turn
+    bench.tick()
+    bench.advance(2 * MINUTE)
+    assert started(bench) == ["m", "o"]
+
+
+def test_a_window_that_is_no_longer_due_gives_up_its_place_in_line() -> None:
+    bench = Bench(trigger(replace(AT_ONCE, quiet=5 * MINUTE), concurrency=QUEUE))
+    bench.drop("a/1.csv")
+    bench.advance(4 * MINUTE)
+    bench.publish("m")
+    bench.advance(2 * MINUTE)
+    assert len(bench.line()) == 1
+    bench.drop("a/2.csv")  # its quiet period begins again
+    bench.advance(2 * MINUTE)
+    assert bench.line() == {}
+    bench.finish()
+    assert bench.members() == [["a/1.csv", "a/2.csv"]]
+
+
+def test_the_newest_message_replaces_the_run_at_work_and_starts_when_that_has_ended() -> None:
+    bench = Bench(trigger(AT_ONCE, concurrency=REPLACE))
+    bench.platform.slow = True
+    results = []
+    for name in "mno":
+        results.append(bench.publish(name))
+        bench.now += timedelta(seconds=1)
+    bench.advance(5 * MINUTE)
+    assert (results, started(bench), bench.runs()[0].phase) == (
+        ["launched", "deferred", "deferred"],
+        ["m"],
+        "cancelling",
+    )
+    bench.platform.finish(bench.runs()[0].job, JobStatus(state="cancelled"))
+    bench.advance(2 * MINUTE)
+    assert started(bench) == ["m", "o"]
+    assert [(event.result, event.id) for event in bench.journal.events()] == [
+        ("launched", "envelope-1"),
+        ("skipped", "envelope-2"),
+        ("launched", "envelope-3"),
+    ]
+
+
+def test_what_a_replaced_run_was_at_work_on_is_in_the_next_window_and_counts_as_no_failure() -> None:
+    bench = Bench(trigger(AT_ONCE, concurrency=REPLACE))
+    for number in range(6):
+        bench.drop(f"a/{number}.csv")
+        bench.advance(3 * MINUTE)
+    assert bench.members()[-1] == [f"a/{number}.csv" for number in range(6)]
+    assert (bench.dead(), [run.state for run in bench.runs()]) == ([], ["cancelled"] * 5 + ["running"])
+
+
+def test_a_run_that_was_granted_and_not_launched_is_launched_before_it_is_replaced() -> None:
+    bench = Bench(trigger(AT_ONCE, concurrency=REPLACE))
+    bench.platform.slow = True
+    bench.platform.before = [Unavailable("503", code="platform_unavailable")]
+    bench.publish("m")
+    bench.now += timedelta(seconds=1)
+    bench.publish("n")
+    assert [run.phase for run in bench.runs()] == ["wait"]
+    bench.advance(5 * MINUTE)
+    assert (started(bench), [run.phase for run in bench.runs()]) == (["m"], ["cancelling"])
+
+
+def test_a_run_that_ended_before_it_was_replaced_ended_as_it_did() -> None:
+    bench = Bench(trigger(AT_ONCE, concurrency=REPLACE))
+    bench.drop("a/1.csv")
+    bench.platform.finish(bench.runs()[0].job, JobStatus(state="succeeded"))
+    bench.now += timedelta(seconds=1)
+    assert bench.drop("a/2.csv") == "launched"
+    assert ([run.state for run in bench.runs()], bench.members()) == (
+        ["succeeded", "running"],
+        [["a/1.csv"], ["a/2.csv"]],
+    )
 
 
 # failures
@@ -285,6 +590,19 @@ def test_hole_12_a_late_wake_up_fires_no_slot_again() -> None:
     assert results == ["launched", "launched", "duplicate", "duplicate"]
 
 
+@pytest.mark.parametrize(("behind", "results"), [(1, ["launched", "duplicate"]), (60, ["duplicate", "launched"])])
+def test_a_slot_is_not_lost_to_a_ledgers_clock_that_is_behind(behind: int, results: list[str]) -> None:
+    source = ScheduleSource(cron="0 * * * *", parameters={"what": "x"})
+    bench = Bench(replace(trigger(AT_ONCE, concurrency=Concurrency(limit=9)), sources=(source,)))
+    bench.send(wake_up(timedelta()))
+    bench.now += HOUR - behind * SECOND
+    found = [bench.send(wake_up(HOUR))]
+    bench.tick()
+    bench.now += behind * SECOND
+    assert [*found, bench.send(wake_up(HOUR))] == results
+    assert len(bench.platform.jobs) == 2
+
+
 # costs
 
 
@@ -306,6 +624,14 @@ def test_a_windowed_event_costs_three_operations_and_its_duplicate_four() -> Non
     cost(bench)
     assert (bench.send(event), cost(bench)) == ("deferred", {"create": 2, "get": 1})
     assert (bench.send(event), cost(bench)) == ("duplicate", {"create": 2, "get": 2})
+
+
+def test_counting_costs_a_list_more() -> None:
+    bench = Bench(trigger(replace(AT_ONCE, until_count=10)))
+    bench.drop("a/0.csv")
+    event = bench.landed("a/1.csv")
+    cost(bench)
+    assert (bench.send(event), cost(bench)) == ("deferred", {"create": 2, "get": 1, "list": 1})
 
 
 def test_the_data_gate_costs_one_operation_more() -> None:

@@ -20,13 +20,17 @@ from retrigger.handlers.adapters.memory import MemoryRecords
 from retrigger.handlers.admit import Admission
 from retrigger.handlers.carrying import Carrying
 from retrigger.handlers.claims import Claims
+from retrigger.handlers.control import cancel
 from retrigger.handlers.core import Core
+from retrigger.handlers.following import Following
 from retrigger.handlers.gate import Gate
 from retrigger.handlers.gathering import Gathering
+from retrigger.handlers.granting import Granting
 from retrigger.handlers.joining import Joining
 from retrigger.handlers.judging import Judging
-from retrigger.handlers.ledger import MAX_CARRIES, Ledger, Pause, to_ms
+from retrigger.handlers.ledger import ALL_TRIGGERS, MAX_CARRIES, Ledger, Pause, to_ms
 from retrigger.handlers.ports import JobStatus, ObjectStat, Request
+from retrigger.handlers.replay import Replay
 from retrigger.handlers.slots import Slots, gates_of
 from retrigger.handlers.tick import Tick
 from retrigger.handlers.windows import Windows
@@ -52,6 +56,9 @@ TEMPLATE: dict[str, Any] = {
 GOOD, BAD = b"n\n1\n2\n", b"n\nmany\n"
 
 
+Operation = Literal["replay every", "replay one", "cancel"]
+
+
 class Violation(BaseException):
     """What must never be, was. No `except Exception` of the product may hide it."""
 
@@ -68,13 +75,17 @@ class Chances:
 
 @dataclass(frozen=True)
 class Scene:
-    """A trigger, its environment, deliveries [(time in ms, event)], objects and when they land, pauses."""
+    """A trigger, its environment, deliveries [(time in ms, event)], objects and when they land, pauses.
+
+    `operators`: when somebody replays what failed, replays an event, or cancels a run, whichever of them they find.
+    """
 
     trigger: Trigger
     environment: Environment
     deliveries: list[tuple[int, Event]]
     objects: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     pauses: list[tuple[int, bool]] = field(default_factory=list)
+    operators: list[tuple[int, Operation]] = field(default_factory=list)
 
 
 def landed(name: str, at_ms: int) -> Event:
@@ -123,6 +134,8 @@ class Parts:
     judging: type[Judging] = Judging
     carrying: type[Carrying] = Carrying
     slots: type[Slots] = Slots
+    following: type[Following] = Following
+    granting: type[Granting] = Granting
     admission: type[Admission] = Admission
     claims: type[Claims] = Claims
     gate: type[Gate] = Gate
@@ -137,6 +150,8 @@ class Parts:
         admission.judging = self.judging(admission.windows)
         admission.carrying = self.carrying(admission.windows)
         admission.slots = self.slots(ledger)
+        admission.following = self.following(world.platform, admission.carrying, admission.slots)
+        admission.granting = self.granting(admission.slots, admission.following)
         index = Index.build([catalog.only], catalog.environment)
         core = self.core(admission, index, lambda _: world.edge())
         core.claims = core.direct.claims = self.claims(ledger)
@@ -151,12 +166,18 @@ REAL = Parts()
 
 @dataclass
 class Worker:
-    kind: Literal["event", "tick", "control"]
+    kind: Literal["event", "tick", "control", "operator"]
     what: Any
     let: greenlet.greenlet
     began_ms: int
     priority: float
     lost: bool = False
+    full: list[str] = field(default_factory=list)
+    full_ms: int = 0
+
+    def saw_gate(self, body: Mapping[str, Any], now_ms: int) -> None:
+        """The holders of the gate that it has looked at last, and when."""
+        self.full, self.full_ms = list(body["holds"]), now_ms
 
 
 class World:
@@ -170,8 +191,13 @@ class World:
         self.worker: Worker | None = None
         self.workers: list[Worker] = []
         self.most_notes = 0
+        self.deaths = 0
+        self.began_ms: dict[str, int] = {}
+        self.at_work: Counter[str] = Counter()
+        self.answered_ms: dict[str, int] = {}
         self.queue = list(scene.deliveries)
         self.commands = list(scene.pauses)
+        self.operators = list(scene.operators)
         self.plain = MemoryRecords(lambda: START + timedelta(milliseconds=self.ms))
         self.ledger = Ledger(self.plain, "sim")
         self.platform = Platform(self)
@@ -191,7 +217,7 @@ class World:
             self.platform.progress()
             if self.workers:
                 self._go_on()
-            elif self.queue or self.commands or self._notes():
+            elif self.queue or self.commands or self.operators or self._notes():
                 self._jump()
             else:
                 return
@@ -205,16 +231,28 @@ class World:
         if self.commands and self.commands[0][0] <= self.ms and "control" not in kinds:
             on = self.commands.pop(0)[1]
             self._start("control", on, lambda: self._pause(on=on))
+        if self.operators and self.operators[0][0] <= self.ms and kinds.count("operator") < 2:
+            operation = self.operators.pop(0)[1]
+            self._start("operator", operation, lambda: self._operate(operation))
         ready = [index for index, (at_ms, _) in enumerate(self.queue) if at_ms <= self.ms]
         if ready and kinds.count("event") < 5 and self.random.random() < 0.3:
             event = self.queue.pop(self.random.choice(ready))[1]
             core = self.random.choice(self.cores)
-            self._start("event", event, lambda: core.handle(event))
+            self.began_ms.setdefault(event.identity, self.ms)
+            self._start("event", event, lambda: self._deliver(core, event))
         if kinds.count("tick") < 2 and self.random.random() < 0.04:
             tick = self.parts.tick(self.random.choice(self.cores))
             work = tick._work
             tick._work = lambda note: self._unbroken(work, note)  # type: ignore[method-assign]
             self._start("tick", None, tick.run)
+
+    def _deliver(self, core: Core, event: Event) -> None:
+        """One is answered when no delivery of it is at work any more: any of them may be the one that counts."""
+        self.at_work[event.identity] += 1
+        core.handle(event)
+        self.at_work[event.identity] -= 1
+        if not self.at_work[event.identity]:
+            self.answered_ms.setdefault(event.identity, self.ms)
 
     def _unbroken(self, work: Callable[[Note], None], note: Note) -> None:
         """A tick goes on after a note that our own code broke at; here that is a violation."""
@@ -248,6 +286,7 @@ class World:
 
     def _dies(self, worker: Worker) -> None:
         """What it was doing was not acknowledged: it comes again."""
+        self.deaths += 1
         self.workers.remove(worker)
         if worker.kind == "event":
             self.queue.append((self.ms + self.random.choice([0, 500, 20_000]), worker.what))
@@ -256,7 +295,7 @@ class World:
 
     def _jump(self) -> None:
         """Nobody is at work: go to when the next thing happens, or a little further."""
-        soon = [at_ms for at_ms, _ in (*self.queue, *self.commands[:1])] + self._notes()
+        soon = [at_ms for at_ms, _ in (*self.queue, *self.commands[:1], *self.operators[:1])] + self._notes()
         self.ms = max(self.ms, min(soon)) + self.random.choice([0, 0, 100, 30_000])
 
     def edge(self) -> None:
@@ -273,6 +312,15 @@ class World:
             self.scheduler.switch()
         return value
 
+    def stopped_for_something_newer(self, job_id: str) -> None:
+        """Whoever is to have the slot came after what is stopped."""
+        run = self.ledger.runs.get(job_id)
+        if run is None or not run.value.replaced:
+            return  # a retry, whose id says more than the record's name; or an operator asked for it
+        came = [to_ms(claim.record.time) for claim in self.ledger.claims.list()]
+        came += [to_ms(entry.time) for entry in self.plain.list("m/")]
+        _require(any(at_ms > run.value.since_ms for at_ms in came), "STOPPED FOR SOMETHING OLDER")
+
     def _pause(self, *, on: bool) -> None:
         ledger = self.cores[0].ledger
         ledger.pauses.update(
@@ -280,6 +328,25 @@ class World:
             lambda pause: None if pause.paused == on else Pause(paused=on, at_ms=ledger.now_ms()),
             Pause(paused=False, at_ms=0),
         )
+
+    def _operate(self, operation: Operation) -> None:
+        """An operator who dies asks no more: what was written is all that counts."""
+        ledger = self.random.choice(self.cores).ledger
+        match operation:
+            case "replay every":
+                replay = Replay(ledger)
+                for plan in list(replay.every(trigger=None, since_ms=0)):
+                    replay.ask(plan)
+            case "replay one":
+                replay = Replay(ledger)
+                event = self.random.choice([event.id for _, event in self.scene.deliveries] or ["none came"])
+                for plan in replay.of(event):
+                    replay.ask(plan)
+            case "cancel":
+                claims = {claim.value.run for claim in self.ledger.claims.list() if claim.value.run}
+                runs = sorted(claims | {self.ledger.runs.name(run) for run in self.ledger.runs.list()})
+                if runs:
+                    cancel(ledger, self.platform, self.random.choice(runs))
 
 
 class HostileRecords:
@@ -289,13 +356,22 @@ class HostileRecords:
         self._world = world
 
     def get(self, key: str) -> Record | None:
-        self._world.edge()
-        return self._world.plain.get(key)
+        if key != f"p/{ALL_TRIGGERS}":  # no scene pauses all: whatever happens before this read changes nothing of it
+            self._world.edge()
+        found = self._world.plain.get(key)
+        if found is not None and key.startswith("g/") and self._world.worker is not None:
+            self._world.worker.saw_gate(found.body, self._world.ms)
+        return found
+
+    def get_many(self, keys: Iterable[str]) -> Iterator[Record]:
+        return (record for key in keys if (record := self.get(key)) is not None)
 
     def create(self, key: str, body: Mapping[str, Json]) -> Record | None:
         self._world.edge()
         if key.startswith("due/"):
             self._few_notes(key)
+        if key.startswith("r/") and key not in self._keys():
+            self._skipped_for_a_reason(body)
         return self._world.answer(self._world.plain.create(key, body))  # type: ignore[no-any-return]
 
     def swap(self, old: Record, body: Mapping[str, Json]) -> Record | None:
@@ -321,6 +397,40 @@ class HostileRecords:
     def now(self) -> datetime:
         return self._world.plain.now()
 
+    def _keys(self) -> set[str]:
+        return {entry.key for entry in self._world.plain.list("r/")}
+
+    def _skipped_for_a_reason(self, body: Mapping[str, Any]) -> None:
+        """Whoever skips has seen the slots taken, and after that the platform said that their runs were at work."""
+        if body["outcome"] != "skipped":
+            return
+        world, trigger, worker = self._world, self._world.scene.trigger, self._world.worker
+        assert worker is not None
+        match body["verdicts"][-1]["code"]:
+            case "over":
+                assert trigger.throttle is not None
+                begin_ms = worker.began_ms + to_ms(START) - trigger.throttle.per.total_seconds() * 1000
+                throttles = [grants.value.grants for grants in world.ledger.throttles.list()]
+                recent = [grant for grants in throttles for grant in grants if grant[1] > begin_ms]
+                _require(trigger.throttle.when_over == "skip", "SKIPPED WITHOUT A RULE")
+                _require(len(recent) >= trigger.throttle.limit, "SKIPPED BELOW THE LIMIT")
+            case "replaced":
+                _require(trigger.concurrency.when_busy == "replace", "SKIPPED WITHOUT A RULE")
+            case "busy" if body["window"] is None:
+                _require(trigger.concurrency.when_busy == "skip", "SKIPPED WITHOUT A RULE")
+                self._really_busy(worker)
+
+    def _really_busy(self, worker: Worker) -> None:
+        ended = self._world.platform.ended_ms
+        for holder in worker.full:
+            run = self._world.ledger.runs.get(holder)
+            if run is None or run.value.state in {"ready", "wait"}:
+                continue  # nobody can know that the platform has it
+            if to_ms(run.record.time) - to_ms(START) < worker.full_ms:
+                job = f"{holder}-{run.value.epoch}" if run.value.epoch else holder
+                _require(ended.get(job, worker.full_ms) >= worker.full_ms, "SKIPPED FOR A RUN THAT HAD ENDED")
+        _require(len(worker.full) >= self._world.scene.trigger.concurrency.limit, "SKIPPED WITH A FREE SLOT")
+
     def _granted_while_paused(self, old: Record, body: Mapping[str, Json]) -> None:
         before, after = old.body["holds"], body["holds"]
         assert isinstance(before, dict)
@@ -330,7 +440,7 @@ class HostileRecords:
         assert worker is not None
         new = [holder for holder in after if holder not in before]
         own = gates_of(self._world.scene.trigger, self._world.scene.environment, "")[0]
-        paused = pause is not None and pause.value.paused and worker.began_ms + to_ms(START) > to_ms(pause.record.time)
+        paused = pause is not None and pause.value.paused and worker.began_ms + to_ms(START) > to_ms(pause.time)
         if new and old.key == f"g/{own.name}" and paused:
             raise Violation("GRANTED WHILE PAUSED")  # the environment's gate comes after: that is rolling forward
 
@@ -341,7 +451,10 @@ class HostileRecords:
         world, trigger, rule = self._world, self._world.scene.trigger, self._world.scene.trigger.window
         window = f"{old.key.removeprefix('w/')}.{body['nonce']}.{old.body['n']}"
         cause = body["prev"]["cause"]
-        if cause not in {"reject", "empty", "expired"}:
+        if cause == "busy":
+            assert world.worker is not None
+            self._really_busy(world.worker)
+        elif cause not in {"reject", "empty", "expired"}:
             own = world.ledger.gates.get(gates_of(trigger, world.scene.environment, "")[0].name)
             run = keys.run_id(world.scene.environment.name, trigger.name, window, "0")
             _require(own is not None and run in own.value.holds, "SEALED WITHOUT A SLOT")
@@ -353,7 +466,11 @@ class HostileRecords:
     def _claim_goes_on(self, old: Record, body: Mapping[str, Any]) -> None:
         """A claim that was settled stays settled; a member moves only out of a window that is closed without it."""
         before, after = old.body["state"], body["state"]
-        back = (before, after) == ("open", "gate") or before not in {"gate", "open", after}
+        if len(body["replays"]) > len(old.body["replays"]):  # type: ignore[arg-type]
+            _require((before in {"rejected", "dead", "run", "open"}, after) == (True, "open"), "NOT TO BE OPENED AGAIN")
+            return
+        judged_late = (before, after) == ("open", "gate") and old.body["job"] is not None
+        back = judged_late or before not in {"gate", "open", after}
         _require(not back, f"A CLAIM WENT BACK: {before} -> {after}")
         if before == after == "member":
             manifest = self._world.ledger.manifests.get(str(old.body["window"]))
@@ -403,6 +520,8 @@ class Platform:
         self._world = world
         self.jobs: dict[str, Job] = {}
         self.states: dict[str, str] = {}
+        self.stopping: set[str] = set()
+        self.ended_ms: dict[str, int] = {}
         self.most_running = 0
 
     def request(self, job: Job, template: Mapping[str, Json]) -> Request:
@@ -427,13 +546,19 @@ class Platform:
         return JobStatus(state=state, error="it failed" if state == "failed" else None)
 
     def cancel(self, job_id: str) -> None:
-        raise AssertionError(job_id)
+        self._world.edge()
+        self._world.stopped_for_something_newer(job_id)
+        self.stopping.add(job_id)
+        self._world.answer(None)
 
     def progress(self) -> None:
+        """A job ends in its own time; one that is to stop may end as it would have, just before."""
         for job_id, state in self.states.items():
             if state == "running" and self._world.random.random() < 0.02:
+                stopped = job_id in self.stopping and self._world.random.random() < 0.8
                 failed = self._world.random.random() < self._world.chances.fail
-                self.states[job_id] = "failed" if failed else "succeeded"
+                self.states[job_id] = "cancelled" if stopped else "failed" if failed else "succeeded"
+                self.ended_ms[job_id] = self._world.ms
 
 
 # what must be true of a world at rest
@@ -444,33 +569,51 @@ def assert_nothing_lost_or_doubled(world: World) -> None:
     ledger, trigger = world.ledger, world.scene.trigger
     good: Counter[str] = Counter()
     tried: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
     refused: set[str] = set()
+    replayed = {ledger.claims.name(claim).rsplit("/", 1)[1] for claim in ledger.claims.list() if claim.value.replays}
     for run in ledger.runs.list():
         name = ledger.runs.name(run)
         epochs = [name if epoch == 0 else f"{name}-{epoch}" for epoch in range(run.value.epoch + 1)]
         states = [world.platform.states.pop(epoch) for epoch in epochs if epoch in world.platform.states]
         subjects = _subjects(world, run.value)
-        tried.update(subject for subject in subjects for _ in states)
+        if not run.value.replaced:
+            tried.update(subject for subject in subjects for _ in states)
+        elif run.value.window is None and run.value.outcome == "cancelled":
+            refused.update(subjects)
+        if run.value.outcome == "failed":
+            failed.update(subjects)
+        if run.value.outcome == "skipped" and run.value.verdicts[-1]["code"] == "replaced":
+            newest = max(run.value.since_ms, *(other.value.since_ms for other in ledger.runs.list() if other != run))
+            _require(newest > run.value.since_ms, "REPLACED BY NOTHING NEWER")
         if "succeeded" in states:
             good.update(subjects)
-        if run.value.outcome in {"rejected", "dead"}:
+        by_operator = run.value.outcome == "cancelled" and bool(world.scene.operators)
+        if run.value.outcome in {"rejected", "dead", "skipped"} or by_operator:
             refused.update(subjects)
+        if run.value.replay_of is not None:
+            replayed.update(subjects)
         _require(run.value.state == "ended", f"RUN NOT ENDED: {name} {run.value.state}")
     _require(not world.platform.states, f"JOBS THAT NO RUN KNOWS: {world.platform.states}")
     dead = _dead(world)
     for manifest in ledger.manifests.list():
-        if manifest.value.state == "rejected":
+        if manifest.value.state in {"rejected", "skipped"}:
             refused.update(manifest.value.entries)
         _closed_for_a_reason(manifest.value, trigger)
+    if trigger.on_failure.then == "carry_over":
+        for subject in _spent(world):
+            _require(failed[subject] > MAX_CARRIES or subject in replayed, f"BURIED TOO SOON: {subject}")
     for subject, claim in _expected(world).items():
         if claim in {"bad", "broken"}:
             _require(not tried[subject], "A BAD MEMBER RAN")
             _require(claim == "bad" or subject in dead, f"LOST: {subject}")
             continue
         _require(good[subject] <= 1, f"DOUBLED: {subject}")
-        _require(not (good[subject] and subject in dead | refused), f"SUCCEEDED AND DEAD: {subject}")
+        if subject not in replayed:
+            _require(not (good[subject] and subject in dead | refused), f"SUCCEEDED AND DEAD: {subject}")
         _require(bool(good[subject]) or subject in dead | refused, f"LOST: {subject}")
-        _require(tried[subject] <= (MAX_CARRIES + 1) * (trigger.on_failure.retry + 1), f"ENDLESS CARRY: {subject}")
+        most = (MAX_CARRIES + 1 + len(world.scene.operators)) * (trigger.on_failure.retry + 1)
+        _require(tried[subject] <= most, f"ENDLESS CARRY: {subject}")
     for claim in ledger.claims.list():
         if claim.value.joins is not None:
             settled = claim.value.state in {"joined", "rejected"} and not claim.value.joins["left"]
@@ -479,10 +622,78 @@ def assert_nothing_lost_or_doubled(world: World) -> None:
             assert claim.value.window is not None
             manifest = ledger.manifests.get(claim.value.window)
             _require(manifest is not None and manifest.value.until, "MARKER LOST")
+            marks = {mark for manifest in ledger.manifests.list() for mark in manifest.value.marks}
+            _require(not trigger.window.until_lists or claim.record.key.rsplit("/", 1)[1] in marks, "LIST LOST")
+        if claim.value.run is not None and (run := ledger.runs.get(claim.value.run)):
+            skipped = run.value.outcome == "skipped"
+            _require((claim.value.state == "skipped") == skipped, f"CLAIM AND RUN DISAGREE: {claim.value.run}")
     for gate in ledger.gates.list():
         ended = {name for name in gate.value.holds if (run := ledger.runs.get(name)) and run.value.state == "ended"}
         _require(set(gate.value.holds) <= ended, f"SLOT LEAKED: {gate.value.holds}")
     _require(world.platform.most_running <= trigger.concurrency.limit, "MORE RUNS THAN SLOTS")
+
+
+def assert_in_order(world: World) -> None:
+    """Who was answered before another came starts before it: messages, and the objects of windows one by one.
+
+    Of several slots one is kept for whoever is first; who comes later may start on another one before. A window stands
+    in line when the delivery that opened it has been answered, which may be later than that of another member.
+    """
+    if world.scene.trigger.concurrency.limit > 1:
+        return
+    names = {keys.digest(world.scene.trigger.name, event.identity): event for _, event in world.scene.deliveries}
+    started: list[Event] = []
+    for job in world.platform.jobs:
+        run = world.ledger.runs.get(job)
+        if run is not None:
+            started += [names[subject] for subject in _subjects(world, run.value) if names[subject] not in started]
+    for place, later in enumerate(started):
+        for earlier in started[place + 1 :]:
+            came_first = _in_line_ms(world, earlier) < world.began_ms[later.identity]
+            _require(not came_first, f"OUT OF ORDER: {earlier.id} after {later.id}")
+
+
+def _in_line_ms(world: World, event: Event) -> int:
+    """When everybody was answered who was at work on the window of an object, or on the message, as it came."""
+    subject = keys.digest(world.scene.trigger.name, event.identity)
+    windows = (manifest.value.own for manifest in world.ledger.manifests.list())
+    members = next((own for own in windows if subject in own), [subject])
+    names = {keys.digest(world.scene.trigger.name, it.identity): it.identity for _, it in world.scene.deliveries}
+    answered_ms = world.answered_ms[event.identity]
+    together = [names[it] for it in members if world.began_ms[names[it]] <= answered_ms]
+    return max(world.answered_ms[identity] for identity in together)
+
+
+def assert_listed_are_complete(world: World) -> None:
+    """A window that a marker's list completed holds what that lists, or what came before did."""
+    ledger, seen = world.ledger, set[str]()
+    for manifest in sorted(ledger.manifests.list(), key=lambda it: it.record.time):
+        seen.update(manifest.value.own)
+        if manifest.value.cause != "marker":
+            continue
+        for mark in manifest.value.marks:
+            claim = ledger.claims.get(f"{mark[:2]}/{mark}")
+            assert claim is not None
+            text = world.scene.objects[claim.value.event["object"]["name"]][1].decode()
+            names = [uri.removeprefix("gs://landing/") for uri in text.split()]
+            for name in names:
+                subject = keys.digest(world.scene.trigger.name, landed_identity(world, name))
+                bad = world.scene.objects[name][1] == BAD
+                _require(bad or subject in seen, f"LAUNCHED WITHOUT WHAT WAS LISTED: {name}")
+
+
+def landed_identity(world: World, name: str) -> str:
+    """The identity of an object's event."""
+    events = (event for _, event in world.scene.deliveries if isinstance(event.payload, Object))
+    return next(event.identity for event in events if event.payload.name == name)  # type: ignore[union-attr]
+
+
+def assert_counted_by_who_joined(world: World) -> None:
+    """Where nobody dies, a window that is complete by its members does not wait for a tick to find out."""
+    for manifest in world.ledger.manifests.list():
+        waited_ms = to_ms(manifest.record.time) - manifest.value.last_ms
+        alone = manifest.value.cause == "count" and not manifest.value.until and waited_ms > 20_000
+        _require(not alone, "COUNTED BY TIME ALONE")
 
 
 def assert_all_succeeded(world: World) -> None:
@@ -495,10 +706,13 @@ def assert_all_succeeded(world: World) -> None:
 
 def _closed_for_a_reason(manifest: Manifest, trigger: Trigger) -> None:
     """A window's cause agrees with what it says of its marker and with the trigger's rule."""
-    _require(not (manifest.cause == "reject" and manifest.until), "REJECTED WITH ITS MARKER")
+    lists = trigger.window.until_lists
+    _require(not (manifest.cause == "reject" and manifest.until and not lists), "REJECTED WITH ITS MARKER")
     _require(not (manifest.cause == "marker" and not manifest.entries), "A MARKER SPENT ON NOTHING")
     _require(not (manifest.cause in {"marker", "settle", "idle"} and not manifest.until), "LAUNCHED WITHOUT ITS MARKER")
-    forbidden = trigger.window.until is not None and trigger.window.at_max_wait == "reject"
+    few = trigger.window.until_count
+    _require(not (manifest.cause == "count" and len(manifest.own) < (few or 0)), "TOO FEW TO BE COMPLETE")
+    forbidden = (trigger.window.until is not None or few is not None) and trigger.window.at_max_wait == "reject"
     _require(not (manifest.cause == "max_wait" and forbidden), "LAUNCHED AGAINST at_max_wait")
 
 
@@ -508,7 +722,7 @@ def _subjects(world: World, run: Run) -> list[str]:
         return [run.claim.rsplit("/", 1)[1]]
     manifest = world.ledger.manifests.get(run.window)
     assert manifest is not None
-    return manifest.value.chunks()[run.chunk] if run.outcome != "empty" else []
+    return list(manifest.value.of(run)) if run.outcome != "empty" else []
 
 
 def _dead(world: World) -> set[str]:
@@ -519,6 +733,13 @@ def _dead(world: World) -> set[str]:
         if what.startswith("run:") and (run := world.ledger.runs.get(what.removeprefix("run:"))):
             subjects.update(_subjects(world, run.value))
     return subjects
+
+
+def _spent(world: World) -> set[str]:
+    """Members that are dead letters because their run failed, once too often."""
+    bodies = [record.body for entry in world.plain.list("d/") if (record := world.plain.get(entry.key))]
+    spent = [str(body["what"]) for body in bodies if str(body["reason"]).startswith("its run")]
+    return {what.rsplit(":", 1)[1] for what in spent}
 
 
 def _expected(world: World) -> dict[str, str]:

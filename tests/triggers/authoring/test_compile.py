@@ -100,11 +100,11 @@ def test_an_environment_that_is_not_there_is_told() -> None:
     assert told == [(3, 1, "unknown_environment")]
 
 
-def test_the_emulator_is_not_like_azure_yet() -> None:
-    with pytest.raises(ProjectError) as caught:
-        compiling.local_environment(load_project(SECTION_6), like="prod", ledger="sqlite:x", services={})
-    told = [(problem.line, problem.column, problem.code) for problem in caught.value.problems]
-    assert told == [(14, 3, "not_supported_yet")]
+def test_the_emulator_may_be_like_an_environment_on_azure() -> None:
+    project = load_project(SECTION_6)
+    services = {"blob": "http://127.0.0.1:1"}
+    local = compiling.local_environment(project, like="prod", ledger="sqlite:x", services=services)
+    assert local == replace(project.environments["prod"], name="local", ledger="sqlite:x", services=services)
 
 
 def test_a_project_that_breaks_a_rule_is_not_compiled(write: Write) -> None:
@@ -114,9 +114,10 @@ def test_a_project_that_breaks_a_rule_is_not_compiled(write: Write) -> None:
     assert [problem.code for problem in caught.value.problems] == ["unknown_store", "unknown_pipeline"]
 
 
-def test_a_project_on_azure_alone_has_nothing_to_be_like() -> None:
+def test_the_emulator_of_a_project_on_azure_alone_is_like_that() -> None:
     project = load_project(SECTION_6)
-    project = replace(project, environments={"prod": project.environments["prod"]})
-    with pytest.raises(ProjectError) as caught:
-        compiling.local_environment(project, like=None, ledger="", services={})
-    assert [problem.code for problem in caught.value.problems] == ["no_environment"]
+    prod = project.environments["prod"]
+    local = compiling.local_environment(
+        replace(project, environments={"prod": prod}), like=None, ledger="sqlite:x", services={}
+    )
+    assert local == replace(prod, name="local", ledger="sqlite:x")

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BeforeValidator, Field, create_model
 
-from retrigger.triggers.authoring.fields import Later, Name, NotYet, Period
+from retrigger.triggers.authoring.fields import Name, Period
 from retrigger.triggers.authoring.kinds import Kinds
 from retrigger.triggers.authoring.model import Model
 from retrigger.triggers.authoring.reference import BLOCK, filled, keys, sections
@@ -76,10 +76,8 @@ def test_every_link_leads_to_a_heading(page: str) -> None:
         (dict[Name, object], "mapping of name to any value"),
         (Annotated[dict[str, str], Field(max_length=9)], "mapping of text to text (at most 9 of them)"),
         (Literal["a", "b", "c"], "`a`, `b` or `c`"),
-        (Annotated[Literal["a"], NotYet(("b",))], "`a`"),
         (Annotated[int, BeforeValidator(int, json_schema_input_type=int | str)], "whole number, or text"),
         (Period, "period"),
-        (Later, "-"),
     ],
 )
 def test_what_a_key_takes_is_told_in_words(annotation: object, told: str) -> None:

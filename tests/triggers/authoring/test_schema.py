@@ -53,8 +53,8 @@ def test_every_file_that_check_finds_right_is_right(project: Path) -> None:
         {"filter": None},
         {"source": [{"lifecycle": {"from": "ml"}}]},
         {"admit": {"window": {"quiet": "10 minutes"}}},
-        {"admit": {"window": {"until": {"count": 3}}}},  # not yet
-        {"admit": {"concurrency": {"when_busy": "queue"}}},  # not yet
+        {"admit": {"window": {"until": {"count": 0}}}},
+        {"admit": {"concurrency": {"when_busy": "sort"}}},
         {"validate": {"object": {"columns": {"Age": "integer"}}}},
         {"launch": {"pipeline": {"by": "event.id"}}},
     ],

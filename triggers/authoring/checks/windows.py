@@ -36,8 +36,8 @@ def check(project: Project) -> Iterator[Problem]:
 def _closing(one: Authored) -> Iterator[Problem]:
     rule, document = one.trigger.window, one.document
     quiet: At = (*_WINDOW, "quiet")
-    if rule.until is not None and quiet in document.values:
-        told = "A window with `until` is completed by its marker: leave `quiet` out."
+    if (rule.until is not None or rule.until_count is not None) and quiet in document.values:
+        told = "A window with `until` is completed by that: leave `quiet` out."
         yield document.problem(quiet, "quiet_with_until", told, on="key")
     elif rule.quiet > rule.max_wait:
         told = f"`quiet` ({rule.quiet}) is longer than `max_wait` ({rule.max_wait}): it would never be waited for."
@@ -45,15 +45,16 @@ def _closing(one: Authored) -> Iterator[Problem]:
     settle: At = (*_WINDOW, "settle")
     if settle not in document.values:
         return
-    if rule.until is None:
-        yield document.problem(settle, "unused_key", "`settle` is for a window with `until`: leave it out.", on="key")
+    if rule.until is None or rule.until_lists:
+        told = "`settle` is for a window with `until: {object}`: leave it out."
+        yield document.problem(settle, "unused_key", told, on="key")
     elif rule.settle > rule.max_wait:
         told = f"`settle` ({rule.settle}) is longer than `max_wait` ({rule.max_wait}): shorten it, or wait longer."
         yield document.problem(settle, "settle_beyond_max_wait", told)
 
 
 def _one_uri(one: Authored) -> Iterator[Problem]:
-    if one.trigger.window.max_members == 1:
+    if one.trigger.window.max_members == 1 or one.trigger.concurrency.when_busy == "queue":
         return
     asked: list[tuple[At, Json]] = [(one.asked_at(name), value) for name, value in one.trigger.launch.values.items()]
     for at, source in one.sources:
@@ -61,7 +62,8 @@ def _one_uri(one: Authored) -> Iterator[Problem]:
             asked += [((*at, "parameters", name), value) for name, value in source.parameters.items()]
     for at, value in asked:
         if _uses_one_uri(value):
-            told = "`window.uri` is for a window of one: set `max_members: 1`, or use `window.folder`."
+            told = "`window.uri` is for a run of one object: set `max_members: 1` or `when_busy: queue`, "
+            told += "or use `window.folder`."
             yield one.document.problem(at, "many_members", told)
 
 

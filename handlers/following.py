@@ -1,0 +1,114 @@
+"""Following a launched run: what the platform says of it, and what that makes of its record. Anyone may ask."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from retrigger.handlers.launch import dead, job_of
+from retrigger.handlers.ledger import to_ms
+from retrigger.handlers.outcome import Verdict
+from retrigger.handlers.windows import on_grid
+
+if TYPE_CHECKING:
+    from retrigger.handlers.carrying import Carrying
+    from retrigger.handlers.ledger import Run, Stored
+    from retrigger.handlers.ports import JobStatus, Launcher
+    from retrigger.handlers.slots import Slots
+
+FIRST_POLL_MS: Final = 60_000
+LONGEST_POLL_MS: Final = 600_000
+_SENT_WITHIN_MS: Final = 600_000  # no function lives longer: what it was sending has arrived by then, or never will
+
+
+class Following:
+    """Brings runs on by what one platform says of them, and frees the slots of those that have ended."""
+
+    def __init__(self, launcher: Launcher, carrying: Carrying, slots: Slots) -> None:
+        self.launcher = launcher
+        self.carrying = carrying
+        self.slots = slots
+        self.ledger = slots.ledger
+
+    def follow_up(self, name: str) -> int | Stored[Run]:
+        """Bring a run on. -> when to look again in ms; or the run, that has ended."""
+        run = self.ledger.runs.get(name)
+        now = self.ledger.now_ms()
+        if run is None or run.value.state == "ready":
+            return on_grid(now, FIRST_POLL_MS)  # waits for a slot, or was changed a moment ago
+        if run.value.state == "wait":
+            return max(run.value.not_before_ms, now + 1)
+        asked = self._ask(name, run)
+        if asked is not None and asked.value.state == "ended":
+            return asked
+        age = now - (run.value.launched_ms or now)
+        return on_grid(now, min(max(age, FIRST_POLL_MS), LONGEST_POLL_MS))
+
+    def has_ended(self, name: str) -> bool:
+        """Ask the platform whether a run that holds a slot has ended: the slot is free then.
+
+        Of what was granted and not launched yet the platform knows nothing: it is on its way.
+        """
+        while True:
+            run = self.ledger.runs.get(name)
+            if run is None or run.value.state in {"ready", "wait"}:
+                return False
+            asked = self._ask(name, run)
+            if asked is not None:
+                return asked.value.state == "ended"
+
+    def stop(self, name: str, run: Stored[Run]) -> None:
+        """Ask the platform to stop a run for something newer. It keeps its slot until it has ended."""
+        verdict = Verdict("slot", "stop", "replaced", "something newer came, and `when_busy` is `replace`")
+        verdicts = [*run.value.verdicts, verdict.to_json()]
+        if self.ledger.runs.swap(run, replace(run.value, state="cancelling", replaced=True, verdicts=verdicts)):
+            self.launcher.cancel(job_of(name, run.value).id)
+
+    def _ask(self, name: str, run: Stored[Run]) -> Stored[Run] | None:
+        """What became of a run that was launched; None: another worker changed it. Frees the slots of what ended."""
+        asked: Stored[Run] | None = run
+        if run.value.state in {"launched", "cancelling"}:
+            asked = self._apply(name, run, self.launcher.status(job_of(name, run.value).id))
+        elif run.value.state == "carrying":
+            asked = self.carrying.carry(name, run)
+        if asked is not None and asked.value.state == "ended":
+            self.slots.free(asked.value.gates, name)
+        return asked
+
+    def _apply(self, name: str, run: Stored[Run], status: JobStatus) -> Stored[Run] | None:
+        """The record after what the platform says; None: another worker changed it."""
+        seen = replace(run.value, error=status.error, metrics=dict(status.metrics), tasks=dict(status.tasks))
+        now = self.ledger.now_ms()
+        match status.state:
+            case "running":
+                if run.value.state == "cancelling":  # whoever asked may have died before the platform heard of it
+                    self.launcher.cancel(job_of(name, run.value).id)
+                return run if seen == run.value else self.ledger.runs.swap(run, seen)
+            case "cancelled" | "failed" if run.value.replaced and run.value.window is not None:
+                return self._carried(name, run, seen)
+            case "succeeded" | "cancelled":
+                return self.ledger.runs.swap(run, replace(seen, state="ended", outcome=status.state, ended_ms=now))
+            case "lost" if run.value.state == "cancelling":
+                if now < to_ms(run.time) + _SENT_WITHIN_MS:
+                    return run  # somebody may be sending it at this moment
+                return self.ledger.runs.swap(run, replace(seen, state="ended", outcome="cancelled", ended_ms=now))
+            case "lost":
+                buried = dead(self.ledger, name, seen, "the platform does not know it any more", "lost")
+                return self.ledger.runs.swap(run, replace(buried, outcome="lost"))
+            case "failed" if run.value.state == "cancelling":  # nobody wants it tried again, or its members carried
+                return self.ledger.runs.swap(run, replace(seen, state="ended", outcome="cancelled", ended_ms=now))
+            case "failed":
+                return self._failed(name, run, seen)
+
+    def _carried(self, name: str, run: Stored[Run], seen: Run) -> Stored[Run] | None:
+        known = self.ledger.runs.swap(run, seen)
+        return None if known is None else self.carrying.carry(name, known)
+
+    def _failed(self, name: str, run: Stored[Run], seen: Run) -> Stored[Run] | None:
+        if run.value.epoch < run.value.retry:
+            return self.ledger.runs.swap(run, replace(seen, state="ready", epoch=run.value.epoch + 1, tries=0))
+        if run.value.window is not None:
+            return self._carried(name, run, seen)
+        reason = f"the run failed: {seen.error or 'the platform gave no reason'}"
+        buried = dead(self.ledger, name, seen, reason, "run_failed")
+        return self.ledger.runs.swap(run, replace(buried, outcome="failed"))

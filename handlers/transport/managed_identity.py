@@ -1,0 +1,74 @@
+"""Access tokens of Microsoft Entra, from the managed identity that the platform gives to a function or a machine.
+
+Sources: https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference, for Functions
+too, and https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token (IMDS).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode
+
+from retrigger.handlers.transport.credentials import KeptToken
+from retrigger.triggers.errors import Refused, Unavailable
+from retrigger.triggers.frozen import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from retrigger.handlers.transport.http import Http
+
+STORAGE: Final = "https://storage.azure.com/"
+IMDS_PATH: Final = "/metadata/identity/oauth2/token"
+_IMDS: Final = "http://169.254.169.254"
+_PATIENCE: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentitySettings:
+    """`endpoint` is asked with `headers` for `version` of its API; `client_id` names one of several identities."""
+
+    endpoint: str
+    version: str
+    headers: Mapping[str, str]
+    client_id: str | None = None
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str], endpoint: str | None = None) -> IdentitySettings:
+        """`endpoint` (the emulator's metadata server) goes before everything that the machine offers."""
+        client_id = environ.get("AZURE_CLIENT_ID")
+        functions, secret = environ.get("IDENTITY_ENDPOINT"), environ.get("IDENTITY_HEADER")
+        if endpoint is None and functions and secret:
+            headers = {"X-IDENTITY-HEADER": secret}
+            return cls(endpoint=functions, version="2019-08-01", headers=headers, client_id=client_id)
+        server = (endpoint or _IMDS) + IMDS_PATH
+        return cls(endpoint=server, version="2018-02-01", headers={"Metadata": "true"}, client_id=client_id)
+
+
+class ManagedIdentityTokens(KeptToken):
+    """For one resource, such as STORAGE."""
+
+    def __init__(
+        self, http: Http, settings: IdentitySettings, resource: str, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        super().__init__(self._ask, clock)
+        self._http = http
+        self._settings = settings
+        self._resource = resource
+
+    def _ask(self) -> tuple[str, float]:
+        it = self._settings
+        query = {"api-version": it.version, "resource": self._resource}
+        query |= {"client_id": it.client_id} if it.client_id is not None else {}
+        url = f"{it.endpoint}?{urlencode(query)}"
+        response = self._http.request("GET", url, headers=it.headers, timeout=_PATIENCE, write=False)
+        if response.status in {400, 403}:
+            message = "there is no managed identity here; give the function one, and check AZURE_CLIENT_ID"
+            raise Refused(message, code="no_managed_identity")
+        if response.status != 200:
+            raise Unavailable(f"the identity endpoint answered {response.status}; try again", code="no_token")
+        match response.json():
+            case {"access_token": str(token), "expires_on": str() | int() as until} if token and str(until).isdigit():
+                return token, float(until) - self._clock()
+        raise Unavailable("the identity endpoint gave no token; check IDENTITY_ENDPOINT", code="no_token")

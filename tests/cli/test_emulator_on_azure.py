@@ -1,0 +1,139 @@
+"""The emulator of an environment on Azure, as its user drives it: Microsoft's worker library runs the functions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from azure.storage.blob import BlobServiceClient
+
+from tests.cli.conftest import REQUESTS, TABLES, retrigger, write_project
+from tests.cli.test_emulator import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.cli.conftest import Called
+
+pytest.importorskip("azure_functions_runtime", reason="Microsoft's worker library is not installed")
+pytestmark = pytest.mark.xdist_group("emulator of the command line")
+
+LANDING = "https://acmeprod.blob.core.windows.net/landing"
+UPLOADS = "https://acmeprod.queue.core.windows.net/uploads"
+BUS = "sb://acme.servicebus.windows.net/requests"
+PROJECT = f"""\
+environments:
+  prod:
+    cloud: azure
+    workspace: /subscriptions/1/resourceGroups/ml/providers/Microsoft.MachineLearningServices/workspaces/ml
+    ledger: https://acmeprod.blob.core.windows.net/retrigger
+    stores: {{landing: "{LANDING}"}}
+    channels: {{requests: "{BUS}", uploads: "{UPLOADS}"}}
+    pipelines: {{train: {{template: pipelines/train.yaml}}}}
+"""
+PIPELINE = """\
+$schema: https://azuremlschemas.azureedge.net/latest/pipelineJob.schema.json
+type: pipeline
+inputs:
+  data: {type: string}
+  seconds: {type: string, optional: true, default: "0"}
+jobs:
+  rest:
+    type: command
+    component: azureml:rest:1
+    inputs: {data: "${{parent.inputs.data}}", seconds: "${{parent.inputs.seconds}}"}
+"""
+GATED = TABLES + "validate: {object: {format: csv, columns: {x: int, y: int}}}\n"
+
+
+@pytest.fixture(scope="module")
+def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The state folder of a running emulator."""
+    files = {"retrigger.yaml": PROJECT, "pipelines/train.yaml": PIPELINE, "triggers/tables.yaml": GATED}
+    project = write_project(tmp_path_factory.mktemp("azure") / "project", {**files, "triggers/requests.yaml": REQUESTS})
+    called = retrigger("up", "--project", project, "--detach")
+    assert called.code == 0, called.err
+    yield project / ".retrigger"
+    assert retrigger("down", "--state", project / ".retrigger").code == 0
+
+
+def on(laptop: Path, *arguments: str | Path) -> Called:
+    return retrigger(*arguments, "--state", laptop)
+
+
+def listed(laptop: Path, command: str, **fields: str) -> list[Any]:
+    lines = on(laptop, command, "--format", "json").lines
+    return [line for line in lines if fields.items() <= line.items()]
+
+
+def deliveries(laptop: Path) -> dict[str, Any]:
+    told: dict[str, Any] = on(laptop, "status", "--format", "json").lines[0]["deliveries"]
+    return told
+
+
+def test_an_upload_comes_through_the_queue_and_its_content_is_looked_at(laptop: Path, tmp_path: Path) -> None:
+    for name, content in (("good file.csv", "x,y\n1,2\n"), ("bad.csv", "x,y\n1,two\n")):
+        (tmp_path / name).write_text(content)
+        called = on(laptop, "drop", tmp_path / name, f"{LANDING}/churn/dt=2026-11-20/", "--format", "json")
+        assert (called.code, called.lines[0]["size"]) == (0, len(content)), called.err
+    day = f"{LANDING}/churn/dt=2026-11-20"
+    until(lambda: listed(laptop, "events", subject=f"{day}/bad.csv", result="rejected"))
+    until(lambda: listed(laptop, "events", subject=f"{day}/good%20file.csv", result="deferred"))
+    until(lambda: deliveries(laptop)[UPLOADS] == {"accepted": 2, "delivered": 2})
+    called = on(laptop, "why", f"{day}/bad.csv")
+    assert (called.code, "bad_data: row 2, column y: no int" in called.out) == (0, True), called.err
+
+
+def test_what_no_trigger_claimed_is_explained(laptop: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("12")
+    assert on(laptop, "drop", tmp_path / "x.csv", f"{LANDING}/churn/dt=1/").code == 0
+    called = on(laptop, "why", f"{LANDING}/churn/dt=1/x.csv")
+    assert (called.code, "filter_false: event.object.size > 3 is not true" in called.out) == (1, True), called.out
+    missing = on(laptop, "why", f"{LANDING}/nothing.csv")
+    assert (missing.code, "is not in the emulator" in missing.err) == (1, True)
+
+
+def test_what_the_real_client_uploads_is_announced_too(laptop: Path) -> None:
+    exports = retrigger("up", "--project", laptop.parent, "--state", laptop, "--print-env").out.splitlines()
+    (line,) = [line for line in exports if line.startswith("export AZURE_STORAGE_CONNECTION_STRING=")]
+    with BlobServiceClient.from_connection_string(line.partition("=")[2].strip("'")) as client:
+        client.get_blob_client("landing", "churn/dt=2026-11-21/a.csv").upload_blob(b"x,y\n1,2\n")
+    until(lambda: listed(laptop, "events", subject=f"{LANDING}/churn/dt=2026-11-21/a.csv"))
+
+
+def test_a_message_is_decided_on_and_its_launch_is_kept_for_later(laptop: Path) -> None:
+    called = on(laptop, "publish", "requests", '{"id": "r1", "data": "d", "seconds": "0"}', "--format", "json")
+    assert (called.code, called.lines[0]["topic"]) == (0, BUS)
+    (event,) = until(lambda: listed(laptop, "events", id=called.lines[0]["id"]))
+    (run,) = listed(laptop, "runs", id=event["run"])
+    assert (run["state"], run["parameters"]["data"]) == ("failed", "d")
+    assert "not launchable yet" in run["error"]
+
+
+def test_a_schedule_is_found_by_the_timer(laptop: Path) -> None:
+    assert on(laptop, "fire", "requests").code == 0
+    until(lambda: listed(laptop, "events", kind="schedule"))
+    before = len(listed(laptop, "runs", trigger="requests"))
+    assert on(laptop, "clock", "advance", "366d").code == 0  # over the first of January
+    until(lambda: len(listed(laptop, "runs", trigger="requests")) > before)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("drop", __file__, "https://acmeprod.blob.core.windows.net/nope/x"), 1, "containers of acmeprod are landing"),
+        (("drop", __file__, "https://example.com/nope/x"), 2, "is no place"),
+        (("publish", "sb://elsewhere/x", "{}"), 1, "No queue or topic at sb://elsewhere/x"),
+        (("publish", "uploads", "{}", "--attribute", "k=v"), 1, "has no attributes"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_message(
+    laptop: Path, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    called = on(laptop, *arguments)
+    assert (called.code, said in called.err) == (code, True), called.err
+
+
+def test_it_says_at_its_start_what_is_not_run_yet(laptop: Path) -> None:
+    assert "Pipelines of Azure ML are not run yet" in (laptop / "logs" / "emulator.log").read_text()

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from retrigger.handlers.transport.managed_identity import STORAGE, IdentitySettings, ManagedIdentityTokens
+from retrigger.local_emulator import metadata
+from retrigger.local_emulator.http import Server
+from retrigger.triggers.errors import Refused, Unavailable
+
+if TYPE_CHECKING:
+    from retrigger.handlers.transport.http import Http
+    from retrigger.triggers.errors import RetriggerError
+    from tests.handlers.conftest import Loopback
+
+FUNCTIONS = {"IDENTITY_ENDPOINT": "http://127.0.0.1:1/msi/token", "IDENTITY_HEADER": "secret"}
+
+
+def tokens(http: Http, settings: IdentitySettings) -> ManagedIdentityTokens:
+    return ManagedIdentityTokens(http, settings, STORAGE, clock=lambda: 1_000.0)
+
+
+def test_a_function_asks_its_own_endpoint(http: Http, loopback: Loopback) -> None:
+    loopback.reply(200, {"access_token": "t", "expires_on": "4600", "resource": STORAGE})
+    environ = {"IDENTITY_ENDPOINT": f"{loopback.url}/msi", "IDENTITY_HEADER": "secret", "AZURE_CLIENT_ID": "mine"}
+    asked = tokens(http, IdentitySettings.from_environment(environ))
+    assert [asked.token(), asked.token()] == ["t", "t"]
+    (seen,) = loopback.requests
+    assert (seen.path, seen.headers["x-identity-header"]) == (
+        "/msi?api-version=2019-08-01&resource=https%3A%2F%2Fstorage.azure.com%2F&client_id=mine",
+        "secret",
+    )
+
+
+@pytest.mark.parametrize(
+    ("environ", "endpoint", "expected"),
+    [
+        ({}, None, "http://169.254.169.254/metadata/identity/oauth2/token"),
+        ({"IDENTITY_ENDPOINT": "http://127.0.0.1:1/"}, None, "http://169.254.169.254/metadata/identity/oauth2/token"),
+        (FUNCTIONS, None, "http://127.0.0.1:1/msi/token"),
+        (FUNCTIONS, "http://127.0.0.1:2", "http://127.0.0.1:2/metadata/identity/oauth2/token"),
+    ],
+)
+def test_who_is_asked(environ: dict[str, str], endpoint: str | None, expected: str) -> None:
+    assert IdentitySettings.from_environment(environ, endpoint).endpoint == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error", "code"),
+    [
+        (400, b'{"error": "invalid_request"}', Refused, "no_managed_identity"),
+        (403, b"", Refused, "no_managed_identity"),
+        (429, b"", Unavailable, "no_token"),
+        (500, b"", Unavailable, "no_token"),
+        (200, b"{}", Unavailable, "no_token"),
+        (200, b'{"access_token": "", "expires_on": "1"}', Unavailable, "no_token"),
+        (200, b'{"access_token": "t", "expires_on": "soon"}', Unavailable, "no_token"),
+        (200, b"<html>", Unavailable, "not_json"),
+    ],
+)
+def test_what_is_no_token_is_told(  # noqa: PLR0917 - a table
+    http: Http, loopback: Loopback, status: int, body: bytes, error: type[RetriggerError], code: str
+) -> None:
+    loopback.reply(status, body)
+    with pytest.raises(error) as caught:
+        tokens(http, IdentitySettings.from_environment({}, loopback.url)).token()
+    assert caught.value.code == code
+
+
+def test_the_emulators_metadata_server_gives_one(http: Http) -> None:
+    server = Server(metadata.routes(metadata.Identity("p", "l")))
+    server.start()
+    try:
+        settings = IdentitySettings.from_environment({}, server.url)
+        assert ManagedIdentityTokens(http, settings, STORAGE).token() == "retrigger-emulator"
+        with pytest.raises(Refused):
+            ManagedIdentityTokens(http, settings, "").token()
+    finally:
+        server.stop()

@@ -1,0 +1,147 @@
+"""The ways into functions on Azure, with an endpoint in place of the Functions host."""
+
+from __future__ import annotations
+
+import base64
+import json
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from retrigger.local_emulator.azure import AzureSettings, AzureWays, connection_string, strike
+from retrigger.local_emulator.clock import WoundClock
+from retrigger.local_emulator.delivery import Delivery
+from retrigger.local_emulator.messaging.messages import InvalidArgument, NotFound
+from retrigger.local_emulator.stores.resource import ObjectChange
+from tests.local_emulator.endpoint import Endpoint, Request, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SOON = timedelta(seconds=10)
+QUEUE = "https://acme.queue.core.windows.net/asks"
+UPLOADS = "https://acme.queue.core.windows.net/uploads"
+BUS = "sb://acme.servicebus.windows.net/orders"
+TOPIC = "sb://acme.servicebus.windows.net/news"
+HEARD = f"{TOPIC}/subscriptions/train"
+GRID = "/subscriptions/1/providers/Microsoft.EventGrid/topics/t"
+SETTINGS = AzureSettings(
+    watched=("acme/landing", "other/landing"),
+    channels={QUEUE: QUEUE, UPLOADS: UPLOADS, BUS: BUS, TOPIC: HEARD, GRID: GRID},
+    uploads={"acme": UPLOADS},
+)
+
+
+@contextmanager
+def ways(folder: Path, endpoint: Endpoint, copies: int = 1) -> Iterator[tuple[AzureWays, Delivery, WoundClock]]:
+    clock = WoundClock(folder / "clock.json")
+    delivery = Delivery(folder / "queues.sqlite3", clock)
+    made = AzureWays(SETTINGS, endpoint.url, delivery=delivery, now=clock.now, copies=copies)
+    delivery.start()
+    try:
+        yield made, delivery, clock
+    finally:
+        delivery.stop(timedelta(0))
+
+
+def uploaded(bucket: str) -> ObjectChange:
+    resource: dict[str, object] = {
+        "bucket": bucket, "name": "a.csv", "generation": "17", "metageneration": "1", "size": "5",
+        "contentType": "text/csv",
+    }  # fmt: skip
+    return ObjectChange("finalized", resource, {"api": "PutBlob"}, datetime(2026, 11, 20, tzinfo=UTC))
+
+
+def given(request: Request) -> tuple[dict[str, Any], bytes]:
+    """A message as the Functions host is handed it: what its queue tells, and its body."""
+    told = json.loads(request.body)
+    return told["metadata"], base64.b64decode(told["body"])
+
+
+def test_an_upload_comes_through_the_queue_of_its_account(tmp_path: Path) -> None:
+    with Endpoint() as endpoint, ways(tmp_path, endpoint) as (azure, delivery, _):
+        azure.announce(uploaded("acme/landing"))
+        assert delivery.wait_idle(SOON)
+        (request,) = endpoint.requests
+    metadata, body = given(request)
+    assert (request.path, metadata["DequeueCount"]) == ("/queue/uploads", 1)
+    assert json.loads(base64.b64decode(body))["eventType"] == "Microsoft.Storage.BlobCreated"
+
+
+def test_an_upload_to_another_account_is_pushed_by_event_grid(tmp_path: Path) -> None:
+    with Endpoint() as endpoint, ways(tmp_path, endpoint, copies=2) as (azure, delivery, _):
+        azure.announce(uploaded("other/landing"))
+        azure.announce(uploaded("other/unwatched"))
+        assert delivery.wait_idle(SOON)
+        first, again = endpoint.requests
+    assert (first.path, first.headers["aeg-event-type"], first.body) == ("/eventgrid", "Notification", again.body)
+    (event,) = json.loads(first.body)
+    assert event["topic"].endswith("/providers/Microsoft.Storage/storageAccounts/other")
+
+
+@pytest.mark.parametrize(
+    ("address", "path", "told"),
+    [
+        (QUEUE, "/queue/asks", {"DequeueCount": 1}),
+        (BUS, "/servicebus/orders", {"DeliveryCount": 1, "ApplicationProperties": {"k": "v"}}),
+        (TOPIC, "/servicebus/news/subscriptions/train", {"DeliveryCount": 1, "UserProperties": {"k": "v"}}),
+    ],
+)
+def test_a_message_reaches_who_hears_its_channel(tmp_path: Path, address: str, path: str, told: dict[str, Any]) -> None:
+    with Endpoint() as endpoint, ways(tmp_path, endpoint) as (azure, delivery, _):
+        identity = azure.send(address, b"{}", {} if address == QUEUE else {"k": "v"})
+        assert delivery.wait_idle(SOON)
+        (request,) = endpoint.requests
+    metadata, body = given(request)
+    assert (request.path, body, metadata.get("Id") or metadata["MessageId"]) == (path, b"{}", identity)
+    assert told.items() <= metadata.items()
+
+
+def test_event_grid_waits_and_tries_again(tmp_path: Path) -> None:
+    answers = iter((Response(500), Response(202)))
+    with Endpoint(lambda _: next(answers)) as endpoint, ways(tmp_path, endpoint) as (azure, delivery, clock):
+        azure.announce(uploaded("other/landing"))
+        assert delivery.wait_idle(SOON)
+        clock.advance(timedelta(seconds=10))
+        assert delivery.wait_idle(SOON)
+        assert [it.status for it in delivery.attempts()] == [500, 202]
+
+
+def test_service_bus_gives_up_after_ten_deliveries_and_counts_them(tmp_path: Path) -> None:
+    refused = Response(503, headers=(("Retry-After", "0"),))
+    with Endpoint(lambda _: refused) as endpoint, ways(tmp_path, endpoint) as (azure, delivery, _):
+        azure.send(BUS, b"{}", {})
+        assert delivery.wait_idle(SOON)
+        assert [given(request)[0]["DeliveryCount"] for request in endpoint.requests] == list(range(1, 11))
+        assert [letter.item.subscription for letter in delivery.dead()] == [BUS]
+
+
+def test_what_cannot_be_sent_is_refused(tmp_path: Path) -> None:
+    with Endpoint() as endpoint, ways(tmp_path, endpoint) as (azure, delivery, _):
+        for address in ("sb://nowhere/x", GRID):
+            with pytest.raises(NotFound, match="No queue or topic"):
+                azure.send(address, b"", {})
+        for address, body, attributes in (
+            (QUEUE, b"x" * 65_537, {}),
+            (QUEUE, b"", {"k": "v"}),
+            (BUS, b"x" * 300_000, {}),
+        ):
+            with pytest.raises(InvalidArgument):
+                azure.send(address, body, attributes)
+        assert delivery.tallies() == {}
+
+
+def test_a_timer_is_told_when_it_struck_before() -> None:
+    assert json.loads(strike(None))["ScheduleStatus"]["Last"].startswith("0001-01-01")
+    last = datetime(2026, 11, 20, 3, tzinfo=UTC)
+    assert datetime.fromisoformat(json.loads(strike(last))["ScheduleStatus"]["Last"]) == last
+
+
+def test_a_connection_string_names_the_account_in_the_path() -> None:
+    parts = dict(
+        part.partition("=")[::2] for part in connection_string("http://127.0.0.1:1", "acme").split(";") if part
+    )
+    assert (parts["AccountName"], parts["BlobEndpoint"]) == ("acme", "http://127.0.0.1:1/acme")
