@@ -23,7 +23,6 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.handlers.claims import Claims, outcome, recorded, undecided
-from retrigger.handlers.ledger import to_ms
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.handlers.validate.checks import check_message
 from retrigger.handlers.windows import WindowId
@@ -84,7 +83,7 @@ class Joining:
             return conflict
         if stored.value.state != "open" or stored.value.joins is None:
             return recorded(arrival, stored, "duplicate")
-        self.ledger.note("claim", name, arrival.trigger.name, to_ms(stored.record.time) - 1)  # a window's is later
+        self.ledger.note("claim", name, arrival.trigger.name, self.ledger.now_ms() - 1)  # a window's is later
         return self.go_on(arrival, name, stored)
 
     def go_on(self, arrival: Arrival, name: str, stored: Stored[Claim]) -> Outcome:
