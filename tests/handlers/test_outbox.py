@@ -146,3 +146,17 @@ def test_of_a_message_that_names_objects_its_own_outcome_leaves_and_that_of_each
     assert told(sandbox) == [("retrigger.outcome", "deferred")] * 2 + [("retrigger.outcome", "launched")]
     sandbox.publish("requests", named, message_id="7")  # whoever sent it may have died before it told
     assert told(sandbox)[3:] == [("retrigger.outcome", "deferred")]
+
+
+def test_a_window_that_closes_without_a_run_is_told_as_a_run_that_never_was(tmp_path: Path) -> None:
+    """Nobody sends the marker: the members' events were deferred, and this is the end of it."""
+    trigger = TRIGGER.replace(
+        "admit: {window: {max_members: 1}}", "admit: {window: {until: {object: DONE}, max_wait: 1h}}"
+    )
+    trigger = trigger.replace("window.uri }", "window.folder }")
+    train = template("train", data="STRING")
+    write_files(tmp_path, {"retrigger.yaml": PROJECT, "triggers/churn.yaml": trigger, "pipelines/train.json": train})
+    sandbox = Sandbox(tmp_path, "dev")
+    sandbox.drop("gs://landing/a.csv", b"x")
+    sandbox.advance(timedelta(hours=2))
+    assert told(sandbox) == [("retrigger.outcome", "deferred"), ("retrigger.run.ended", "rejected")]
