@@ -34,6 +34,10 @@ class Media(Response):
         """Give up the file unsent."""
         self._file.close()
 
+    def __del__(self) -> None:
+        """A server that stops drops answers that it has not begun to send."""
+        self._file.close()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the ASGI signature
         with self._file as file:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})

@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -37,6 +39,17 @@ def call(method: str, url: str, body: Any = None, **headers: str) -> tuple[int, 
 def upload(emulator: Emulator, name: str, body: bytes = b"x", bucket: str = "landing") -> None:
     status, _ = call("POST", f"{emulator.url}/upload/storage/v1/b/{bucket}/o?uploadType=media&name={name}", body)
     assert status == 200
+
+
+def listening_after_a_free_port() -> socket.socket:
+    while True:
+        taken = socket.create_server(("127.0.0.1", 0))
+        try:
+            socket.create_server(("127.0.0.1", taken.getsockname()[1] - 1)).close()
+        except OSError:
+            taken.close()
+        else:
+            return taken
 
 
 def group_of(leader: int) -> list[int]:
@@ -159,11 +172,12 @@ class TestClaim:
             Claim.take(other, port)
         Claim.take(other).release()
 
-    def test_the_port_after_it_is_for_blob(self, tmp_path: Path, laptop: Laptop, emulator: Emulator) -> None:
-        blob = int(emulator.blob_url.rpartition(":")[2])
-        other = type(laptop)(tmp_path / "other").state
-        with pytest.raises(InUse, match=f"port {blob} cannot be opened"):
-            Claim.take(other, blob - 1)
+    def test_the_port_after_it_is_for_blob(self, laptop: Laptop) -> None:
+        other = laptop.state
+        with closing(listening_after_a_free_port()) as taken:
+            blob = taken.getsockname()[1]
+            with pytest.raises(InUse, match=f"port {blob} cannot be opened"):
+                Claim.take(other, blob - 1)
         with pytest.raises(InUse, match="after port 65535 there is none"):
             Claim.take(other, 65535)
         Claim.take(other).release()
