@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -15,7 +15,7 @@ from retrigger.handlers.replay import Plan, Replay
 from retrigger.triggers.errors import Refused, Unavailable
 from retrigger.triggers.spec import Column, Concurrency, MessageSource, ObjectCheck, ObjectSource, OnFailure, WindowRule
 from tests.handlers.protocol.bench import BAD, MINUTE, Bench
-from tests.handlers.protocol.scenes import trigger
+from tests.handlers.protocol.scenes import JUDGE, trigger
 
 if TYPE_CHECKING:
     from retrigger.triggers.event import Json
@@ -58,6 +58,30 @@ def test_hole_05_a_failed_direct_run_is_done_once_more_under_an_id_of_its_own() 
     assert (old.phase, new.id, new.phase, new.parameters) == ("failed", plan.run, "launched", old.parameters)
     assert (new.labels["retrigger-run"], new.replay_of) == (new.id, old.id)
     assert list(bench.platform.jobs) == [old.id, new.id]
+
+
+@pytest.mark.parametrize("when_busy", ["skip", "replace"])
+def test_a_replay_waits_where_its_trigger_would_skip_or_replace(when_busy: Literal["skip", "replace"]) -> None:
+    """An operator asked for it: it is not let go, and it stops nothing."""
+    bench = Bench(trigger(AT_ONCE, on_failure=DEAD, concurrency=Concurrency(when_busy=when_busy)))
+    bench.publish("first")
+    bench.finish("failed")
+    bench.publish("second")
+    replay(bench, bench.runs()[0].id)
+    bench.advance(5 * MINUTE)
+    assert outcomes(bench) == ["failed", "launched"]
+    bench.finish()
+    bench.advance(2 * MINUTE)
+    assert outcomes(bench) == ["failed", "succeeded", "launched"]
+
+
+def test_a_rejected_message_passes_its_validators_when_it_is_replayed() -> None:
+    bench = Bench(trigger(AT_ONCE, validators=(JUDGE,)))
+    assert bench.publish("bad1") == "rejected"
+    [event] = bench.journal.events()
+    assert told(replay(bench, event.id))[0][0] == "decide"
+    bench.advance(2 * MINUTE)
+    assert ([it.result for it in bench.journal.events()], bench.runs()) == (["rejected"], [])
 
 
 def test_an_event_shows_the_run_that_did_it_last() -> None:
