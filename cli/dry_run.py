@@ -34,9 +34,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from retrigger.handlers.arrivals import Arrival
-    from retrigger.handlers.ledger import Run, Stored
+    from retrigger.handlers.ledger import Stored
     from retrigger.handlers.outcome import Outcome, Result
     from retrigger.handlers.ports import Job, Launcher, Record, Request
+    from retrigger.handlers.records import Run
     from retrigger.triggers.compiled import Compiled
     from retrigger.triggers.event import Event, Json, Object
     from retrigger.triggers.match import Match

@@ -22,7 +22,7 @@ from retrigger.cli.render import examples, note, say, time_of, visible
 from retrigger.handlers.control import pause as hold
 from retrigger.handlers.control import resume as let_go
 from retrigger.handlers.journal import Journal
-from retrigger.handlers.ledger import ALL_TRIGGERS
+from retrigger.handlers.records import ALL_TRIGGERS
 from retrigger.triggers.authoring.wording import closest
 
 if TYPE_CHECKING:

@@ -17,9 +17,10 @@ from retrigger.handlers.freezing import Freezing
 from retrigger.handlers.granting import Granting, direct_order, window_order
 from retrigger.handlers.judging import Judging
 from retrigger.handlers.launch import send
-from retrigger.handlers.ledger import Claim, Head, Ledger, Manifest, Run, Stored, to_ms
+from retrigger.handlers.ledger import Ledger, Stored, to_ms
 from retrigger.handlers.listing import Listing
 from retrigger.handlers.outcome import Verdict
+from retrigger.handlers.records import Claim, Head, Manifest, Run
 from retrigger.handlers.requests import same_job
 from retrigger.handlers.slots import Bid, GateRule, Order, Slots, gates_of
 from retrigger.handlers.unlaunched import by_window, observed, skipped
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from retrigger.handlers.granting import Grant
-    from retrigger.handlers.ledger import Cause
     from retrigger.handlers.ports import Catalog, Launcher, Objects
+    from retrigger.handlers.records import Cause
     from retrigger.triggers.event import Json
     from retrigger.triggers.spec import Trigger
 

@@ -12,9 +12,9 @@ from retrigger.triggers.frozen import dataclass
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from retrigger.handlers.ledger import Head
     from retrigger.handlers.listing import Listing
     from retrigger.handlers.ports import Objects
+    from retrigger.handlers.records import Head
     from retrigger.triggers.spec import Trigger
 
 BYTES_AT_MOST: Final = 16 << 20

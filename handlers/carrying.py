@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from retrigger.handlers.ledger import MAX_CARRIES, Note, Run, Stored
+from retrigger.handlers.records import MAX_CARRIES, Note, Run
 from retrigger.handlers.windows import WindowId, Windows, is_own, millis, ms_of
 
 if TYPE_CHECKING:
-    from retrigger.handlers.ledger import RunOutcome
+    from retrigger.handlers.ledger import Stored
+    from retrigger.handlers.records import RunOutcome
     from retrigger.triggers.event import Json
     from retrigger.triggers.spec import WindowRule
 

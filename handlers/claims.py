@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from retrigger.handlers.ledger import Claim, Stored
 from retrigger.handlers.outbox import STORED
 from retrigger.handlers.outcome import Outcome, Verdict
+from retrigger.handlers.records import Claim
 from retrigger.triggers import keys
 
 if TYPE_CHECKING:
     from retrigger.handlers.arrivals import Arrival
-    from retrigger.handlers.ledger import Ledger
+    from retrigger.handlers.ledger import Ledger, Stored
     from retrigger.handlers.outcome import Result
 
 

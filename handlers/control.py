@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from retrigger.handlers.launch import job_of
-from retrigger.handlers.ledger import Pause, Run
 from retrigger.handlers.outcome import Verdict
+from retrigger.handlers.records import Pause, Run
 from retrigger.handlers.slots import Slots
 from retrigger.triggers import keys
 

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from retrigger.handlers.admit import Admission
-    from retrigger.handlers.ledger import Claim, Stored
+    from retrigger.handlers.ledger import Stored
     from retrigger.handlers.ports import Publisher
+    from retrigger.handlers.records import Claim
     from retrigger.triggers.match import Index
 
 _NO_MATCH = Verdict("match", "stop", "no_match", "no trigger listens to this")

@@ -12,8 +12,9 @@ from retrigger.handlers.windows import on_grid
 
 if TYPE_CHECKING:
     from retrigger.handlers.carrying import Carrying
-    from retrigger.handlers.ledger import Run, Stored
+    from retrigger.handlers.ledger import Stored
     from retrigger.handlers.ports import JobStatus, Launcher
+    from retrigger.handlers.records import Run
     from retrigger.handlers.slots import Slots
 
 FIRST_POLL_MS: Final = 60_000

@@ -17,7 +17,8 @@ from retrigger.triggers.frozen import dataclass
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from retrigger.handlers.ledger import Claim, Ledger, Run, Stored
+    from retrigger.handlers.ledger import Ledger, Stored
+    from retrigger.handlers.records import Claim, Run
     from retrigger.triggers.event import Json
 
 

@@ -20,9 +20,10 @@ from retrigger.triggers.spec import ObjectSource, Store
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from retrigger.handlers.ledger import Ledger, Manifest, Run, RunOutcome
+    from retrigger.handlers.ledger import Ledger
     from retrigger.handlers.listing import Listing
     from retrigger.handlers.ports import Catalog, Objects
+    from retrigger.handlers.records import Manifest, Run, RunOutcome
     from retrigger.triggers.event import Json
     from retrigger.triggers.launches import Parameters
     from retrigger.triggers.spec import Trigger

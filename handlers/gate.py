@@ -10,8 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.claims import outcome
-from retrigger.handlers.ledger import MAX_TRIES
 from retrigger.handlers.outcome import Verdict
+from retrigger.handlers.records import MAX_TRIES
 from retrigger.handlers.windows import on_grid
 from retrigger.triggers.errors import RetriggerError, Unavailable
 from retrigger.triggers.event import Object
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from retrigger.handlers.admit import Admission
     from retrigger.handlers.arrivals import Arrival
     from retrigger.handlers.claims import Claims
-    from retrigger.handlers.ledger import Claim, ClaimState, Stored
+    from retrigger.handlers.ledger import Stored
     from retrigger.handlers.outcome import Outcome
+    from retrigger.handlers.records import Claim, ClaimState
 
 _PATIENCE_S: Final = (0.05, 0.1, 0.2, 0.4, 0.6, 0.6)  # about two seconds for another delivery's gate to finish
 _SOON_MS: Final = 60_000

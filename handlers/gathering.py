@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from retrigger.handlers.admit import Admission
     from retrigger.handlers.arrivals import Arrival
     from retrigger.handlers.gate import Gate
-    from retrigger.handlers.ledger import Claim, ClaimState, Stored
+    from retrigger.handlers.ledger import Stored
+    from retrigger.handlers.records import Claim, ClaimState
     from retrigger.triggers.spec import Trigger
 
 _LOG = logging.getLogger(__name__)

@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 
     from retrigger.handlers.arrivals import Arrival
     from retrigger.handlers.gathering import Gathering
-    from retrigger.handlers.ledger import Claim, Stored
+    from retrigger.handlers.ledger import Stored
     from retrigger.handlers.named import Named
+    from retrigger.handlers.records import Claim
 
 _STEP: Final = 50
 _ADVANCED_AT_ONCE: Final = 10

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from retrigger.handlers.launch import job_of
-from retrigger.handlers.ledger import ALL_TRIGGERS, from_ms
+from retrigger.handlers.ledger import from_ms
+from retrigger.handlers.records import ALL_TRIGGERS
 from retrigger.triggers.event import rfc3339
 from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from retrigger.handlers.ledger import Claim, Ledger, Manifest, Pause, Run, Stored
+    from retrigger.handlers.ledger import Ledger, Stored
+    from retrigger.handlers.records import Claim, Manifest, Pause, Run
     from retrigger.triggers.event import Json
 
 RunStateName = Literal["running", "succeeded", "failed", "cancelled", "lost"]

@@ -9,8 +9,8 @@ from retrigger.handlers.windows import WindowId, Windows, claim_of, flat, is_own
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from retrigger.handlers.ledger import Cause, Head
     from retrigger.handlers.ports import Entry
+    from retrigger.handlers.records import Cause, Head
     from retrigger.triggers.spec import Trigger, WindowRule
 
 _LOOK_AGAIN_MS: Final = 60_000

@@ -10,8 +10,9 @@ from retrigger.handlers.ports import Job
 from retrigger.triggers.errors import Refused, Unavailable
 
 if TYPE_CHECKING:
-    from retrigger.handlers.ledger import Ledger, Run, Stored
+    from retrigger.handlers.ledger import Ledger, Stored
     from retrigger.handlers.ports import Launcher
+    from retrigger.handlers.records import Run
 
 _TRIES_AT_MOST = 150  # with these pauses: 24 hours
 _FIRST_PAUSE_MS = 60_000

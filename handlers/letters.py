@@ -18,7 +18,8 @@ from retrigger.triggers.frozen import dataclass
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from retrigger.handlers.ledger import Ledger, Run
+    from retrigger.handlers.ledger import Ledger
+    from retrigger.handlers.records import Run
     from retrigger.triggers.event import Json
 
 

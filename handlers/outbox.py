@@ -22,9 +22,10 @@ from retrigger.triggers.event import rfc3339
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from retrigger.handlers.ledger import Claim, Ledger, Run, Stored
+    from retrigger.handlers.ledger import Ledger, Stored
     from retrigger.handlers.outcome import Result
     from retrigger.handlers.ports import Publisher
+    from retrigger.handlers.records import Claim, Run
     from retrigger.triggers.event import Json
 
 OUTCOME: Final = "retrigger.outcome"

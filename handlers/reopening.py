@@ -9,7 +9,8 @@ from retrigger.handlers.requests import same_job
 from retrigger.triggers import keys
 
 if TYPE_CHECKING:
-    from retrigger.handlers.ledger import Claim, Ledger, Note
+    from retrigger.handlers.ledger import Ledger
+    from retrigger.handlers.records import Claim, Note
 
 
 def ask_to_reopen(ledger: Ledger, name: str, epoch: int, trigger: str) -> None:

@@ -17,8 +17,9 @@ from retrigger.triggers.frozen import dataclass
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from retrigger.handlers.ledger import Claim, Ledger, Manifest, Run, RunOutcome, Stored
+    from retrigger.handlers.ledger import Ledger, Stored
     from retrigger.handlers.letters import Letter
+    from retrigger.handlers.records import Claim, Manifest, Run, RunOutcome
 
 _DONE: frozenset[RunOutcome | None] = frozenset({"succeeded", "observed"})
 _FAILED: frozenset[RunOutcome | None] = frozenset({"failed", "dead", "lost"})

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.arrivals import Arrival
 from retrigger.handlers.claims import outcome
-from retrigger.handlers.ledger import Cursor, from_ms, to_ms
+from retrigger.handlers.ledger import from_ms, to_ms
 from retrigger.handlers.outcome import Outcome, Verdict
+from retrigger.handlers.records import Cursor
 from retrigger.triggers import keys
 from retrigger.triggers.event import FIRED, Event, Schedule
 from retrigger.triggers.spec import ScheduleSource

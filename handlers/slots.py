@@ -6,13 +6,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from retrigger.handlers.ledger import Gate, Grants, Ledger
+from retrigger.handlers.records import Gate, Grants
 from retrigger.triggers import keys
 from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from retrigger.handlers.ledger import Ledger
     from retrigger.triggers.spec import Environment, Trigger
 
 Order: TypeAlias = Literal["anyone", "oldest", "newest"]

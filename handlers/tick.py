@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.following import FIRST_POLL_MS, LONGEST_POLL_MS
-from retrigger.handlers.ledger import Note, to_ms
+from retrigger.handlers.ledger import to_ms
 from retrigger.handlers.reopening import reopen
 from retrigger.handlers.schedules import name_of
 from retrigger.handlers.windows import WindowId, on_grid
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from retrigger.handlers.core import Core
-    from retrigger.handlers.ledger import Manifest
+    from retrigger.handlers.records import Manifest, Note
     from retrigger.triggers.spec import Trigger
 
 _LOG = logging.getLogger(__name__)

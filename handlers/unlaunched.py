@@ -10,7 +10,7 @@ from retrigger.handlers.outcome import Verdict
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from retrigger.handlers.ledger import Manifest, Run, RunOutcome
+    from retrigger.handlers.records import Manifest, Run, RunOutcome
     from retrigger.triggers.spec import Trigger
 
 _WINDOW_ENDED: Mapping[str, tuple[RunOutcome, str]] = {

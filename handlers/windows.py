@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from retrigger.handlers.ledger import MAX_CARRIES, Cause, Claim, Head, Ledger, Manifest, Run, Stored, to_ms
+from retrigger.handlers.ledger import Ledger, Stored, to_ms
+from retrigger.handlers.records import MAX_CARRIES, Cause, Claim, Head, Manifest, Run
 from retrigger.triggers import keys
 from retrigger.triggers.errors import Unavailable
 from retrigger.triggers.frozen import dataclass

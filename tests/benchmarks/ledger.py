@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.adapters.memory import MemoryRecords
 from retrigger.handlers.adapters.sqlite import SqliteRecords
-from retrigger.handlers.ledger import Claim, Ledger
+from retrigger.handlers.ledger import Ledger
+from retrigger.handlers.records import Claim
 from tests.benchmarks.measure import CountingRecords, in_turns
 from tests.benchmarks.report import Benchmark, Report, Target
 from tests.benchmarks.scenes import DIRECT, NOW, WINDOWED, Scene, dropped, published

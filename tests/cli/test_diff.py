@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from retrigger.handlers.adapters.sqlite import SqliteRecords
-from retrigger.handlers.ledger import Claim, Ledger
+from retrigger.handlers.ledger import Ledger
+from retrigger.handlers.records import Claim
 from retrigger.triggers.event import FIRED, Event, Object, Schedule
 from tests.cli.conftest import PROJECT, REQUESTS, TABLES, TEMPLATE, retrigger, uploaded, write_project
 from tests.cli.test_explain import ANNOUNCED, BLOB, SECTION_6, message

@@ -8,7 +8,8 @@ import pytest
 
 from retrigger.cli.watch import Watch
 from retrigger.handlers.adapters.memory import MemoryRecords
-from retrigger.handlers.ledger import Ledger, Run, to_ms
+from retrigger.handlers.ledger import Ledger, to_ms
+from retrigger.handlers.records import Run
 from retrigger.local_emulator.backlog import Attempt
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from retrigger.handlers.control import pause, resume
-from retrigger.handlers.ledger import ALL_TRIGGERS
+from retrigger.handlers.records import ALL_TRIGGERS
 from retrigger.triggers.event import Event, Schedule
 from retrigger.triggers.spec import Concurrency, ScheduleSource, WindowRule
 from tests.handlers.protocol.bench import MINUTE, Bench

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from retrigger.handlers.ledger import MAX_TRIES
 from retrigger.handlers.outcome import Outcome, Verdict
+from retrigger.handlers.records import MAX_TRIES
 from retrigger.triggers.errors import Unavailable
 from retrigger.triggers.event import Event, Schedule
 from retrigger.triggers.launches import PipelineLaunch

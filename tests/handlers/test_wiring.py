@@ -12,7 +12,7 @@ import pytest
 
 from retrigger.handlers.adapters.later import LaterLauncher
 from retrigger.handlers.journal import Journal
-from retrigger.handlers.ledger import FORMAT
+from retrigger.handlers.records import FORMAT
 from retrigger.handlers.wiring import App, Settings, build, records_of
 from retrigger.local_emulator import metadata
 from retrigger.local_emulator.http import Server

@@ -13,8 +13,9 @@ from retrigger.handlers.adapters.memory import MemoryLauncher, MemoryObjects, Me
 from retrigger.handlers.admit import Admission
 from retrigger.handlers.core import Core
 from retrigger.handlers.journal import Journal, RunView
-from retrigger.handlers.ledger import Ledger, Pause
+from retrigger.handlers.ledger import Ledger
 from retrigger.handlers.ports import JobStatus
+from retrigger.handlers.records import Pause
 from retrigger.handlers.tick import Report, Tick
 from retrigger.triggers.event import Event, Message, Object
 from retrigger.triggers.match import Index

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from retrigger.handlers.control import cancel
-from retrigger.handlers.ledger import MAX_TRIES
 from retrigger.handlers.ports import JobStatus
+from retrigger.handlers.records import MAX_TRIES
 from retrigger.triggers.errors import Refused, Unavailable, Unknown
 from retrigger.triggers.spec import Concurrency, OnFailure, WindowRule
 from tests.handlers.protocol.bench import MINUTE, Bench

@@ -22,7 +22,7 @@ from retrigger.handlers.gathering import Gathering
 from retrigger.handlers.granting import Granting
 from retrigger.handlers.joining import Joining
 from retrigger.handlers.judging import Judging
-from retrigger.handlers.ledger import Claim, Ledger, Stored
+from retrigger.handlers.records import Claim
 from retrigger.handlers.slots import Slots
 from retrigger.handlers.windows import Joined, WindowId, Windows, first_look
 from retrigger.triggers.errors import RetriggerError
@@ -34,10 +34,11 @@ if TYPE_CHECKING:
 
     from retrigger.handlers.arrivals import Arrival
     from retrigger.handlers.granting import Grant
-    from retrigger.handlers.ledger import Cause, Head, Manifest, Note, NoteKind, Run
     from retrigger.handlers.ledger import Gate as GateRecord
+    from retrigger.handlers.ledger import Ledger, Stored
     from retrigger.handlers.outcome import Outcome
     from retrigger.handlers.ports import JobStatus, Records
+    from retrigger.handlers.records import Cause, Head, Manifest, Note, NoteKind, Run
     from retrigger.handlers.slots import Bid
     from retrigger.triggers.spec import Trigger, WindowRule
     from tests.handlers.protocol.scenes import Style

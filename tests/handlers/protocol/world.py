@@ -28,8 +28,9 @@ from retrigger.handlers.gathering import Gathering
 from retrigger.handlers.granting import Granting
 from retrigger.handlers.joining import Joining
 from retrigger.handlers.judging import Judging
-from retrigger.handlers.ledger import ALL_TRIGGERS, MAX_CARRIES, Ledger, Pause, to_ms
+from retrigger.handlers.ledger import Ledger, to_ms
 from retrigger.handlers.ports import JobStatus, ObjectStat, Request
+from retrigger.handlers.records import ALL_TRIGGERS, MAX_CARRIES, Pause
 from retrigger.handlers.replay import Replay
 from retrigger.handlers.slots import Slots, gates_of
 from retrigger.handlers.tick import Tick
@@ -42,8 +43,8 @@ from retrigger.triggers.match import Index
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from retrigger.handlers.ledger import Manifest, Note, Run
     from retrigger.handlers.ports import Entry, Job, Record
+    from retrigger.handlers.records import Manifest, Note, Run
     from retrigger.triggers.event import Json
     from retrigger.triggers.spec import Environment, Trigger
 
