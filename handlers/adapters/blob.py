@@ -91,9 +91,16 @@ class BlobObjects:
 
         Raises Unknown if the answer was lost: writing again then finds the same bytes, and is content.
         """
-        headers = {"x-ms-blob-type": "BlockBlob", "If-None-Match": "*", "Content-Type": "application/octet-stream"}
         url = self._blob(bucket, name)
-        answer = self._api.call("PUT", url, headers=headers, body=data, write=True, accept=frozenset({409, 412}))
+        answer = self._api.call(
+            "PUT",
+            url,
+            headers={"x-ms-blob-type": "BlockBlob", "If-None-Match": "*"},
+            body=data,
+            content_type="application/octet-stream",
+            write=True,
+            accept=frozenset({409, 412}),
+        )
         if answer.status == 409 and answer.headers.get("x-ms-error-code") != "BlobAlreadyExists":
             raise failure(answer, urlsplit(url).netloc)
         if answer.status in {409, 412} and b"".join(self.read(bucket, name, limit=len(data) + 1)) != data:

@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.handlers.ports import JobState, JobStatus
-from retrigger.handlers.transport.google import first_line
+from retrigger.handlers.transport.api import first_line
 from retrigger.triggers.errors import Unavailable
 from retrigger.triggers.frozen import dataclass
 

@@ -1,0 +1,111 @@
+"""What the platforms' REST APIs have in common: a bearer token, and errors that say whether to try again."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from retrigger.handlers.transport.http import Response
+from retrigger.triggers.errors import Refused, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from retrigger.handlers.transport.credentials import KeptToken
+    from retrigger.handlers.transport.http import Http, Stream
+
+_TRANSIENT: Final = frozenset({401, 408, 429})
+_LINE: Final = 300
+_ERROR_BODY: Final = 64 * 1024
+
+
+class Api:
+    """Calls with the caller's token. A status that is neither 2xx nor in `accept` is raised as an error.
+
+    `failure` makes the error of an answer, given the host that answered. `headers` go with every call.
+    """
+
+    def __init__(
+        self,
+        http: Http,
+        tokens: KeptToken,
+        failure: Callable[[Response, str], Refused | Unavailable],
+        headers: Mapping[str, str],
+    ) -> None:
+        self._http = http
+        self._tokens = tokens
+        self._failure = failure
+        self._headers = headers
+
+    def call(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+        write: bool = False,
+        accept: frozenset[int] = frozenset(),
+    ) -> Response:
+        """Raises Refused (for good), Unavailable (try again) or Unknown (the answer to a write was lost)."""
+        sent = self._with_token(headers or {})
+        if body is not None:
+            sent["Content-Type"] = content_type
+        response = self._http.request(method, url, headers=sent, body=body, write=write)
+        if not _fine(response.status, accept):
+            raise self._refusal(response, url)
+        return response
+
+    @contextmanager
+    def stream(self, url: str, *, headers: Mapping[str, str], accept: frozenset[int] = frozenset()) -> Iterator[Stream]:
+        """GET with the body left on the wire. Raises Refused or Unavailable."""
+        with self._http.stream(url, headers=self._with_token(headers)) as stream:
+            if not _fine(stream.status, accept):
+                raise self._refusal(Response(stream.status, stream.headers, _beginning(stream)), url)
+            yield stream
+
+    def _with_token(self, headers: Mapping[str, str]) -> dict[str, str]:
+        return {**headers, **self._headers, "Authorization": f"Bearer {self._tokens.token()}"}
+
+    def _refusal(self, response: Response, url: str) -> Refused | Unavailable:
+        if response.status == 401:
+            self._tokens.forget()
+        return self._failure(response, urlsplit(url).netloc)
+
+
+def failed(response: Response, host: str, code: str, line: str, steps: Mapping[int, str]) -> Refused | Unavailable:
+    """The platform's own code and first line, and the next step. Permanent unless trying again may help."""
+    code = code or f"http_{response.status}"
+    step = steps.get(response.status, "try again" if response.status >= 500 else "check the endpoint")
+    message = f"{host} answered {response.status} {code}: {line or 'no reason given'}; {step}"
+    if response.status in _TRANSIENT or response.status >= 500:
+        return Unavailable(message, code=code, retry_after=_seconds(response.headers.get("retry-after")))
+    return Refused(message, code=code)
+
+
+def first_line(text: str) -> str:
+    """A platform's text as one bounded, printable line."""
+    line = next(iter(text.strip().splitlines()), "")[:_LINE]
+    return "".join(char if char.isprintable() else " " for char in line)
+
+
+def _fine(status: int, accept: frozenset[int]) -> bool:
+    """Whether a status is an answer that the caller wants."""
+    return 200 <= status < 300 or status in accept
+
+
+def _beginning(stream: Stream) -> bytes:
+    """As much of an error's body as anybody reads."""
+    body = b""
+    for chunk in stream.chunks:
+        body += chunk
+        if len(body) > _ERROR_BODY:
+            break
+    return body
+
+
+def _seconds(text: str | None) -> float | None:
+    """`Retry-After` in seconds. Its other form, a date, is left to the caller's own backoff."""
+    return float(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 8 else None
