@@ -10,6 +10,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, cast
 
+from retrigger.handlers import new_runs
 from retrigger.handlers.announced import Announced
 from retrigger.handlers.carrying import Carrying
 from retrigger.handlers.following import Following
@@ -20,7 +21,6 @@ from retrigger.handlers.launch import send
 from retrigger.handlers.ledger import Ledger, Stored, to_ms
 from retrigger.handlers.listing import Listing
 from retrigger.handlers.outcome import Verdict
-from retrigger.handlers.records import Claim, Head, Manifest, Run
 from retrigger.handlers.requests import same_job
 from retrigger.handlers.slots import Bid, GateRule, Order, Slots, gates_of
 from retrigger.handlers.unlaunched import by_window, observed, skipped
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from retrigger.handlers.granting import Grant
     from retrigger.handlers.ports import Catalog, Launcher, Objects
-    from retrigger.handlers.records import Cause
+    from retrigger.handlers.records import Cause, Claim, Head, Manifest, Run
     from retrigger.triggers.event import Json
     from retrigger.triggers.spec import Trigger
 
@@ -191,7 +191,7 @@ class Admission:
             answer = self._ask(trigger, gates, self._chunk_bid(trigger, name, manifest, chunk))
             if answer not in ("granted", "over"):
                 return "waits"  # what was granted was granted to the whole window: later chunks wait for their slots
-            first = self._new_run(window, trigger, manifest, chunk, gates)
+            first = new_runs.of_window(window, chunk, trigger, manifest, gates, now_ms=self.ledger.now_ms())
             if answer == "granted":
                 first = self._frozen(name, first, trigger, manifest)
             else:
@@ -223,21 +223,6 @@ class Admission:
             self.slots.free(sent.value.gates, name)
         return sent is not None and sent.value.state == "launched"
 
-    def _new_run(
-        self, window: WindowId, trigger: Trigger, manifest: Manifest, chunk: int, gates: tuple[GateRule, ...]
-    ) -> Run:
-        return Run(
-            state="ready",
-            trigger=trigger.name,
-            window=str(window),
-            chunk=chunk,
-            gates=[gate.name for gate in gates],
-            retry=trigger.on_failure.retry,
-            then=trigger.on_failure.then,
-            since_ms=manifest.last_ms,
-            created_ms=self.ledger.now_ms(),
-        )
-
     def _frozen(self, name: str, run: Run, trigger: Trigger, manifest: Manifest) -> Run:
         frozen = self.freezing.window_run(name, run, trigger, manifest)
         if frozen.job is not None:
@@ -247,7 +232,7 @@ class Admission:
     def _end(self, trigger: Trigger, window: WindowId, manifest: Manifest, gates: tuple[GateRule, ...]) -> None:
         """The record of a window that closed without a run."""
         name = self.run_of(trigger.name, window, 0)
-        run = self._new_run(window, trigger, manifest, 0, gates)
+        run = new_runs.of_window(window, 0, trigger, manifest, gates, now_ms=self.ledger.now_ms())
         self.ledger.runs.create(name, by_window(run, manifest, run.created_ms))
         self.slots.free(run.gates, name)
 
@@ -267,7 +252,8 @@ class Admission:
             gates = self._gates(trigger, manifest.captures)
             if self.ledger.paused(trigger.name)[0] or not self._admitted(trigger, gates, Bid(name, "replay")):
                 return name
-            again = self._again(old, before.value, trigger, gates, rest=not whole and before.value.carried is not None)
+            rest = not whole and before.value.carried is not None
+            again = new_runs.of_replay(old, before.value, trigger, gates, rest=rest, now_ms=self.ledger.now_ms())
             self.ledger.runs.create(name, self._frozen_again(name, again, before.value, trigger, manifest))
             run = self.ledger.runs.get(name)
             assert run is not None
@@ -275,21 +261,6 @@ class Admission:
             self.slots.free(run.value.gates, name)
         self._send(name, run, trigger, timed=True)
         return name
-
-    def _again(self, old: str, before: Run, trigger: Trigger, gates: tuple[GateRule, ...], *, rest: bool) -> Run:
-        """Where it fails, its members become dead letters: an operator asked for it, no later window waits for it."""
-        return Run(
-            state="ready",
-            trigger=trigger.name,
-            window=before.window,
-            chunk=before.chunk,
-            gates=[gate.name for gate in gates],
-            retry=trigger.on_failure.retry,
-            then="dead",
-            replay_of=old,
-            rest=rest or before.rest,
-            created_ms=self.ledger.now_ms(),
-        )
 
     def _frozen_again(self, name: str, run: Run, before: Run, trigger: Trigger, manifest: Manifest) -> Run:
         """With the same request where there was one, and its members are the same; else frozen by today's trigger."""
@@ -323,7 +294,11 @@ class Admission:
                 answer = "granted" if self._admitted(trigger, gates, replace(bid, first=first)) else "waits"
             if answer == "waits":
                 return False
-            asked = replace(self._direct(name, claim.value, trigger, gates), since_ms=bid.since_ms)
+            assert claim.value.job is not None
+            self._keep_template(claim.value.job["template"])
+            asked = new_runs.of_event(
+                name, claim.value, trigger, gates, since_ms=bid.since_ms, now_ms=self.ledger.now_ms()
+            )
             if answer != "granted":
                 asked = skipped(asked, answer, trigger, self.ledger.now_ms())
             self.ledger.runs.create(run_name, asked)
@@ -341,21 +316,6 @@ class Admission:
         scope = {"event": claim.event, "match": {}, "vars": self.catalog.environment.vars}
         key = "" if rule is None else _text(load_expression(rule).evaluate(scope))
         return gates_of(trigger, self.catalog.environment, key)
-
-    def _direct(self, name: str, claim: Claim, trigger: Trigger, gates: tuple[GateRule, ...]) -> Run:
-        assert claim.job is not None
-        self._keep_template(claim.job["template"])
-        return Run(
-            state="ready",
-            trigger=trigger.name,
-            job=claim.job,
-            claim=name,
-            replay_of=claim.replays[-1]["run"] if claim.replays else None,
-            gates=[gate.name for gate in gates],
-            retry=trigger.on_failure.retry,
-            then="dead",
-            created_ms=self.ledger.now_ms(),
-        )
 
     def _keep_template(self, sha256: str) -> None:
         """The template goes into the ledger before the run that refers to it; once a process is enough."""

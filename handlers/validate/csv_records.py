@@ -7,7 +7,7 @@ import io
 from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.validate.report import Unreadable
-from retrigger.handlers.validate.stream import Stream, refuse_other_formats
+from retrigger.handlers.validate.stream import Reading, refuse_other_formats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -16,34 +16,19 @@ if TYPE_CHECKING:
 RECORD_LIMIT: Final = 1024 * 1024
 
 
-class Records:
+class Records(Reading):
     """The records of a file, with their numbers: the header is row 1, as a spreadsheet counts.
 
-    At most `limit` bytes are read, and nothing more once `deadline()` is true. `size` is what was announced.
-    `cut` says that the file goes on after what was read; a record that was cut off is not given out. `late`: for lack
-    of time.
+    A record that was cut off is not given out.
     """
 
     def __init__(self, chunks: Iterator[bytes], *, size: int | None, limit: int, deadline: Callable[[], bool]) -> None:
-        self._raw = Stream(chunks, size=size, limit=limit, deadline=deadline)
+        super().__init__(chunks, size=size, limit=limit, deadline=deadline)
         # Bytes that are no UTF-8 become lone surrogates and are found line by line: so the row can be named.
         self._text = io.TextIOWrapper(self._raw.buffered(), encoding="utf-8-sig", errors="surrogateescape", newline="")
         self._row = 0
         self._held = 0
         self._exhausted = False
-
-    @property
-    def read(self) -> int:
-        """Bytes so far."""
-        return self._raw.total
-
-    @property
-    def cut(self) -> bool:
-        return self._raw.cut
-
-    @property
-    def late(self) -> bool:
-        return self._raw.late
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
         """Raises Unreadable where the bytes are no CSV. Blank lines count as rows and are not given out."""

@@ -6,10 +6,10 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.validate.report import Unreadable
-from retrigger.handlers.validate.stream import Stream, refuse_other_formats
+from retrigger.handlers.validate.stream import Reading, refuse_other_formats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Never
 
     from retrigger.triggers.event import Json
@@ -29,29 +29,11 @@ class BadLine(Exception):
         self.rule = rule
 
 
-class Lines:
+class Lines(Reading):
     """The lines of a file, with their numbers: the first is row 1. Blank lines count, and are not given out.
 
-    At most `limit` bytes are read, and nothing more once `deadline()` is true. `size` is what was announced.
-    `cut` says that the file goes on after what was read; a line that was cut off is not given out. `late`: for lack of
-    time.
+    A line that was cut off is not given out either.
     """
-
-    def __init__(self, chunks: Iterator[bytes], *, size: int | None, limit: int, deadline: Callable[[], bool]) -> None:
-        self._raw = Stream(chunks, size=size, limit=limit, deadline=deadline)
-
-    @property
-    def read(self) -> int:
-        """Bytes so far."""
-        return self._raw.total
-
-    @property
-    def cut(self) -> bool:
-        return self._raw.cut
-
-    @property
-    def late(self) -> bool:
-        return self._raw.late
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         """Raises Unreadable where a line is too long, or the file is of another format."""

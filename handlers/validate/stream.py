@@ -81,6 +81,31 @@ class Stream(io.RawIOBase):
         return False
 
 
+class Reading:
+    """A text file as it is being read: at most `limit` bytes, and nothing more once `deadline()` is true.
+
+    `size` is what was announced.
+    """
+
+    def __init__(self, chunks: Iterator[bytes], *, size: int | None, limit: int, deadline: Callable[[], bool]) -> None:
+        self._raw = Stream(chunks, size=size, limit=limit, deadline=deadline)
+
+    @property
+    def read(self) -> int:
+        """Bytes so far."""
+        return self._raw.total
+
+    @property
+    def cut(self) -> bool:
+        """Whether the file goes on after what was read."""
+        return self._raw.cut
+
+    @property
+    def late(self) -> bool:
+        """Whether it was the time that ended the reading."""
+        return self._raw.late
+
+
 def refuse_other_formats(start: bytes, *, expected: str) -> None:
     """Raises Unreadable where the first bytes of a text file are those of another well-known format."""
     for magic, reason in _MAGIC.items():
