@@ -334,6 +334,11 @@ class TestForeground:
         assert retrigger("status", "--state", state).code == 1
 
 
+def judged(state: Path, kind: str) -> list[dict[str, Any]]:
+    """Events of the trigger that have verdicts: a message is claimed first, and its objects are judged then."""
+    return [event for event in listed(state, "events", trigger="announced", kind=kind) if event["verdicts"]]
+
+
 def test_what_a_message_names_is_looked_up_in_the_store_and_is_what_the_store_announced(tmp_path: Path) -> None:
     project = write_project(tmp_path / "project", {"triggers/tables.yaml": ANNOUNCED})
     laptop = project / ".retrigger"
@@ -347,7 +352,7 @@ def test_what_a_message_names_is_looked_up_in_the_store_and_is_what_the_store_an
         uris = [f"{DAY}/{file.name}" for file in files]
         until(lambda: len(listed(laptop, "events", trigger="announced", kind="object")) == 2)
         (sent,) = on(laptop, "publish", "requests", json.dumps({"files": uris}), "--format", "json").lines
-        (message,) = until(lambda: listed(laptop, "events", trigger="announced", kind="message"))
+        (message,) = until(lambda: judged(laptop, kind="message"))
         assert (message["id"], message["verdicts"][0]["reason"]) == (sent["id"], "of its objects: 2 taken")
         assert on(laptop, "publish", "requests", json.dumps({"files": [f"{DAY}/missing.csv"]})).code == 0
         (missing,) = until(lambda: listed(laptop, "events", trigger="announced", result="rejected"))

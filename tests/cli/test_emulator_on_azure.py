@@ -106,8 +106,8 @@ def test_a_message_is_decided_on_and_its_launch_is_kept_for_later(laptop: Path) 
     called = on(laptop, "publish", "requests", '{"id": "r1", "data": "d", "seconds": "0"}', "--format", "json")
     assert (called.code, called.lines[0]["topic"]) == (0, BUS)
     (event,) = until(lambda: listed(laptop, "events", id=called.lines[0]["id"]))
-    (run,) = listed(laptop, "runs", id=event["run"])
-    assert (run["state"], run["parameters"]["data"]) == ("failed", "d")
+    (run,) = until(lambda: listed(laptop, "runs", id=event["run"], state="failed"))
+    assert run["parameters"]["data"] == "d"
     assert "not launchable yet" in run["error"]
 
 
