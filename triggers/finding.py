@@ -36,7 +36,7 @@ class Files:
 class _Table:
     """A table in use: `filing` tells what it holds. Leaves that were asked for stay read; no name adds any."""
 
-    __slots__ = ("_common", "_parts", "leaves", "length", "offered", "where")
+    __slots__ = ("_common", "_cut", "leaves", "length", "offered", "where")
 
     def __init__(
         self, heading: filing.Heading, at: int | None, length: int, heads: dict[str, str], common: str
@@ -46,24 +46,19 @@ class _Table:
         self.length = length
         self.leaves: dict[str, str | _Branch | tuple[filing.Entry, ...]] = {**heads}
         self._common = common
-        self._parts = itemgetter(*(slice(at, at + length) for at in range(_AT_ONCE)))
+        self._cut = itemgetter(*(slice(at, at + length) for at in range(_AT_ONCE)))
 
     def starts(self, text: str) -> list[int]:
-        """Where in it heads begin."""
-        leaves, length, common = self.leaves, self.length, self._common
-        found: list[int] = []
-        if common:
-            at = text.find(common)
-            while at >= 0:
-                if text[at : at + length] in leaves:
-                    found.append(at)
-                at = text.find(common, at + 1)
-            return found
-        for first in range(0, len(text) - length + 1, _AT_ONCE):
-            parts = self._parts(text[first : first + _AT_ONCE + length - 1])
-            if not leaves.keys().isdisjoint(parts):
-                found += [first + at for at, part in enumerate(parts) if part in leaves]
-        return found
+        """Where in it heads begin: nowhere else."""
+        if self._common:
+            return _places(text, self._common)
+        return [at for head in self.leaves.keys() & self._parts(text) for at in _places(text, head)]
+
+    def _parts(self, text: str) -> Collection[str]:
+        """Every part of a text that is as long as heads are."""
+        if len(text) <= self.length + _AT_ONCE - 1:
+            return self._cut(text)
+        return [text[at : at + self.length] for at in range(len(text) - self.length + 1)]
 
 
 class _Branch:
@@ -91,7 +86,17 @@ class _Branch:
 
 
 _AT_ONCE: Final = 16
-"""Parts of a text that are cut by one call, and asked for by another: most texts have no more of a head's length."""
+"""Parts that are cut off a text by one call: few segments of a name have more, and what is past an end is no head."""
+
+
+def _places(text: str, part: str) -> list[int]:
+    """Where in a text a part of it stands."""
+    places = []
+    at = text.find(part)
+    while at >= 0:
+        places.append(at)
+        at = text.find(part, at + 1)
+    return places
 
 
 def _opened(tables: Iterable[Any]) -> tuple[_Table, ...]:
