@@ -9,12 +9,30 @@ import json
 from bisect import bisect_right
 from operator import itemgetter
 from sys import intern
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from retrigger.triggers import filing
+from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """`trigger` listens to the event with its source number `source`; -1 where the event is its window's marker."""
+
+    trigger: str
+    role: Literal["source", "marker"]
+    source: int
+    captures: Mapping[str, str]
+
+
+Entry: TypeAlias = tuple[str, str, str, tuple[Match, ...]]
+"""An entry of `filing`, read: each listener is what it matches if its glob captures nothing.
+
+Most globs do not, and then nothing is made for the event. A marker's number is negative, as it was filed.
+"""
 
 
 class Files:
@@ -27,7 +45,7 @@ class Files:
         self._any_depth = opened.pop(filing.ANY_DEPTH, ())
         self._by_depth = {depth: tables + self._any_depth for depth, tables in opened.items()}
 
-    def candidates(self, name: str) -> list[filing.Entry]:
+    def candidates(self, name: str) -> Collection[Entry]:
         """Every entry filed under what `name` offers: more than those that fit, never fewer, none twice."""
         segments = name.split("/")
         return _collected(self._by_depth.get(len(segments) - 1, self._any_depth), name, segments)
@@ -44,7 +62,7 @@ class _Table:
         self.offered = _OFFERED[heading]
         self.where = slice(None) if at is None else slice(at, at + 1 or None)
         self.length = length
-        self.leaves: dict[str, str | _Branch | tuple[filing.Entry, ...]] = {**heads}
+        self.leaves: dict[str, str | _Branch | tuple[Entry, ...]] = {**heads}
         self._common = common
         self._cut = itemgetter(*(slice(at, at + length) for at in range(_AT_ONCE)))
 
@@ -73,10 +91,10 @@ class _Branch:
         self.rests = tuple(rest for rest, _, _, _ in rows)
         self.rows = tuple((parent, _entries(entries), _opened(below)) for _, parent, entries, below in rows)
 
-    def entries(self, rest: str, name: str, segments: list[str]) -> list[filing.Entry]:
+    def entries(self, rest: str, name: str, segments: list[str]) -> list[Entry]:
         """What `name` finds under the texts whose rest is what `rest` begins with."""
         at = bisect_right(self.rests, rest) - 1
-        found: list[filing.Entry] = []
+        found: list[Entry] = []
         while at >= 0:
             parent, entries, below = self.rows[at]
             if rest.startswith(self.rests[at]):
@@ -103,22 +121,24 @@ def _opened(tables: Iterable[Any]) -> tuple[_Table, ...]:
     return tuple(_Table(*table) for table in tables)
 
 
-def _entries(written: Iterable[Any]) -> tuple[filing.Entry, ...]:
+def _entries(written: Iterable[Any]) -> tuple[Entry, ...]:
     """What many entries hold is held once: at thousands of triggers, an event costs what it must fetch from memory."""
     return tuple(
-        (start, intern(core), intern(end), tuple((intern(trigger), source) for trigger, source in listeners))
+        (start, intern(core), intern(end), tuple(Match(intern(trigger), "source", at, {}) for trigger, at in listeners))
         for start, core, end, listeners in written
     )
 
 
-def _collected(tables: tuple[_Table, ...], name: str, segments: list[str]) -> list[filing.Entry]:
-    found: list[filing.Entry] = []
+def _collected(tables: tuple[_Table, ...], name: str, segments: list[str]) -> Collection[Entry]:
+    if len(tables) == 1:
+        return tables[0].offered(tables[0], name, segments)
+    found: list[Entry] = []
     for table in tables:
         found += table.offered(table, name, segments)
     return found
 
 
-def _under(table: _Table, head: str, rest: str, name: str, segments: list[str]) -> Sequence[filing.Entry]:
+def _under(table: _Table, head: str, rest: str, name: str, segments: list[str]) -> Sequence[Entry]:
     """What stands under a head, other than plain entries that are read already."""
     leaf = table.leaves[head]
     if isinstance(leaf, str):
@@ -127,64 +147,64 @@ def _under(table: _Table, head: str, rest: str, name: str, segments: list[str]) 
     return leaf.entries(rest, name, segments) if isinstance(leaf, _Branch) else leaf
 
 
-def _beginning(table: _Table, text: str, name: str, segments: list[str]) -> Sequence[filing.Entry]:
+def _beginning(table: _Table, text: str, name: str, segments: list[str]) -> Sequence[Entry]:
     """What is filed under the texts that `text` begins with. The one text of a head is not compared: `match` does."""
     length = table.length
     leaf = table.leaves.get(text[:length], ())
     return leaf if type(leaf) is tuple else _under(table, text[:length], text[length:], name, segments)
 
 
-def _prefix(table: _Table, name: str, segments: list[str]) -> Sequence[filing.Entry]:
+def _prefix(table: _Table, name: str, segments: list[str]) -> Sequence[Entry]:
     return _beginning(table, name, name, segments)
 
 
-def _suffix(table: _Table, name: str, segments: list[str]) -> Sequence[filing.Entry]:
+def _suffix(table: _Table, name: str, segments: list[str]) -> Sequence[Entry]:
     return _beginning(table, name[::-1], name, segments)
 
 
-def _segment(table: _Table, name: str, segments: list[str]) -> Sequence[filing.Entry]:
+def _segment(table: _Table, name: str, segments: list[str]) -> Sequence[Entry]:
     texts: Collection[str] = segments[table.where]
     if len(texts) > 1:
         texts = table.leaves.keys() & texts
-    found: list[filing.Entry] = []
+    found: list[Entry] = []
     for text in texts:
         leaf = table.leaves.get(text, ())
         found += leaf if type(leaf) is tuple else _under(table, text, "", name, segments)
     return found
 
 
-def _segment_prefix(table: _Table, name: str, segments: list[str]) -> Collection[filing.Entry]:
-    found: list[filing.Entry] = []
+def _segment_prefix(table: _Table, name: str, segments: list[str]) -> Collection[Entry]:
+    found: list[Entry] = []
     for segment in segments[table.where]:
         found += _beginning(table, segment, name, segments)
     return _once(found)
 
 
-def _segment_suffix(table: _Table, name: str, segments: list[str]) -> Collection[filing.Entry]:
-    found: list[filing.Entry] = []
+def _segment_suffix(table: _Table, name: str, segments: list[str]) -> Collection[Entry]:
+    found: list[Entry] = []
     for segment in segments[table.where]:
         found += _beginning(table, segment[::-1], name, segments)
     return _once(found)
 
 
-def _inside(table: _Table, name: str, segments: list[str]) -> Collection[filing.Entry]:
-    found: list[filing.Entry] = []
+def _inside(table: _Table, name: str, segments: list[str]) -> Collection[Entry]:
+    found: list[Entry] = []
     for segment in segments[table.where]:
         for at in table.starts(segment):
             found += _beginning(table, segment[at:], name, segments)
     return _once(found)
 
 
-def _any(table: _Table, name: str, segments: list[str]) -> Sequence[filing.Entry]:
+def _any(table: _Table, name: str, segments: list[str]) -> Sequence[Entry]:
     return _beginning(table, "", name, segments)
 
 
-def _once(found: list[filing.Entry]) -> Collection[filing.Entry]:
+def _once(found: list[Entry]) -> Collection[Entry]:
     """Each entry once, though several texts of a name may begin with its text."""
     return {id(entry): entry for entry in found}.values() if len(found) > 1 else found
 
 
-_OFFERED: Final[Mapping[filing.Heading, Callable[[_Table, str, list[str]], Collection[filing.Entry]]]] = {
+_OFFERED: Final[Mapping[filing.Heading, Callable[[_Table, str, list[str]], Collection[Entry]]]] = {
     "prefix": _prefix,
     "suffix": _suffix,
     "segment": _segment,
