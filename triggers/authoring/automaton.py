@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from retrigger.triggers import glob
@@ -46,10 +47,10 @@ class Effort:
 
 @dataclass(frozen=True, slots=True)
 class Automaton:
-    """The places of a glob by what they take, each a bit.
+    """The places of a glob by what they take, each a bit of the first `size`; the last of these is the end.
 
     `texts` are one character; `segment` is any but a slash; `any` is any. Those of `again` take any number of them.
-    `folder` stands before any number of folders; the place behind it is the `inside` of one. `end` is behind all.
+    `folder` stands before any number of folders; the place behind it is the `inside` of one.
     """
 
     texts: Mapping[str, int]
@@ -58,20 +59,19 @@ class Automaton:
     again: int
     folder: int
     inside: int
-    end: int
-
-    def start(self) -> int:
-        return self._closed(1)
+    size: int
 
     def step(self, state: int, char: str) -> int:
         """Where the rest of a name may begin, after `char`."""
         slash = char == "/"
         taken = state & (self.texts.get(char, 0) | self.any | (0 if slash else self.segment))
         after = taken & self.again | (taken & ~self.again) << 1
-        folder, inside = state & self.folder, state & self.inside
-        return self._closed(after | (folder | inside >> 1 if slash else folder << 1 | inside))
+        if places := state & (self.folder | self.inside):
+            folder, inside = places & self.folder, places & self.inside
+            after |= folder | inside >> 1 if slash else folder << 1 | inside
+        return self.closed(after)
 
-    def _closed(self, state: int) -> int:
+    def closed(self, state: int) -> int:
         """With the places behind those that may be left out."""
         while (wider := state | (state & self.again) << 1 | (state & self.folder) << 2) != state:
             state = wider
@@ -80,18 +80,21 @@ class Automaton:
 
 def walk(inside: Sequence[Automaton], outside: Sequence[Automaton], effort: Effort) -> str | None:
     """A shortest name that all of `inside` hold and none of `outside`. Raise TooMuchWork."""
-    rows, least = [*inside, *outside], len(inside)
-    start = tuple(row.start() for row in rows)
+    rows = _side_by_side([*inside, *outside])
+    ends = [1 << at - 1 for at in accumulate(row.size for row in (*inside, *outside))]
+    wanted, unwanted = sum(ends[: len(inside)]), sum(ends[len(inside) :])
+    starts = [0, *(end.bit_length() for end in ends[:-1])]
+    alive = [(1 << row.size) - 1 << start for row, start in zip(inside, starts, strict=False)]
+    start = rows.closed(sum(1 << at for at in starts))
     seen, waiting = {start}, deque([(start, "")])
     while waiting:
-        states, name = waiting.popleft()
-        ends = [state & row.end for row, state in zip(rows, states, strict=True)]
-        if all(ends[:least]) and not any(ends[least:]):
+        state, name = waiting.popleft()
+        if state & wanted == wanted and not state & unwanted:
             return name
-        for char in _alphabet(rows, states):
+        for char in _alphabet(rows, state):
             effort.steps -= 1
-            after = tuple(row.step(state, char) for row, state in zip(rows, states, strict=True))
-            if all(after[:least]) and after not in seen:
+            after = rows.step(state, char)
+            if after not in seen and all(after & places for places in alive):
                 seen.add(after)
                 waiting.append((after, name + char))
         if len(seen) > MAX_STATES or effort.steps < 0:
@@ -99,11 +102,32 @@ def walk(inside: Sequence[Automaton], outside: Sequence[Automaton], effort: Effo
     return None
 
 
-def _alphabet(rows: Sequence[Automaton], states: Sequence[int]) -> Iterator[str]:
+def _side_by_side(rows: Sequence[Automaton]) -> Automaton:
+    """One whose state is those of all: the first has the lowest bits."""
+    first, *rest = rows
+    for row in rest:
+        at, texts = first.size, dict(first.texts)
+        for char, places in row.texts.items():
+            texts[char] = texts.get(char, 0) | places << at
+        first = Automaton(
+            texts=texts,
+            segment=first.segment | row.segment << at,
+            any=first.any | row.any << at,
+            again=first.again | row.again << at,
+            folder=first.folder | row.folder << at,
+            inside=first.inside | row.inside << at,
+            size=at + row.size,
+        )
+    return first
+
+
+def _alphabet(rows: Automaton, state: int) -> Iterator[str]:
     """One of those characters that nothing tells apart here, and every one that something does."""
-    told = {char for row, state in zip(rows, states, strict=True) for char, places in row.texts.items() if places & state}
-    yield next(char for char in _OTHERS if char not in told)
-    yield from sorted({*told, "/"})
+    told = {char for char, places in rows.texts.items() if places & state}
+    if state & (rows.segment | rows.any | rows.folder | rows.inside):
+        yield next(char for char in _OTHERS if char not in told)
+        told.add("/")
+    yield from sorted(told)
 
 
 @lru_cache(maxsize=8192)
@@ -121,7 +145,7 @@ def of(prefix: str, match: str, least: int) -> Automaton:
         again=_bits(places, "segments", "anys"),
         folder=_bits(places, "folders"),
         inside=_bits(places, "inside"),
-        end=1 << len(places),
+        size=len(places) + 1,
     )
 
 

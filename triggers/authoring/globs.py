@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from retrigger.triggers.authoring.automaton import Automaton
 
+
 @dataclass(frozen=True, slots=True)
 class Names:
     """The names that begin with `prefix`, and go on as `match` says."""
