@@ -86,6 +86,7 @@ def _uncollected() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.freeze()  # or the first look after this one would go through all of it
         gc.enable()
 
 

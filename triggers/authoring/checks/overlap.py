@@ -52,12 +52,13 @@ def check(project: Project, environment: Environment) -> Iterator[Problem]:
     for one in project.authored:
         if one.trigger.mode != "launch":
             continue
+        launched, conditions = _launched(one.trigger.launch), _conditions(one)
         for at, source in one.launching:
-            heard = _heard(environment, one, at, source)
+            heard = _heard(environment, one, at, source, conditions)
             if heard:
                 place, listener = heard
-                launched = {name: value for name, (_, value) in one.asked(at, source).items()}
-                same = (place, _launched(one.trigger.launch), json.dumps(launched, sort_keys=True))
+                given = {name: value for name, (_, value) in one.asked(at, source).items()}
+                same = (place, launched, json.dumps(given, sort_keys=True))
                 groups.setdefault(same, []).append(listener)
     pairs = islice((pair for group in groups.values() for pair in _pairs(group)), _MOST_PAIRS)
     near = ((first, second) for first, second in pairs if _may_meet(first, second))
@@ -71,10 +72,17 @@ def check(project: Project, environment: Environment) -> Iterator[Problem]:
             yield _problem(first if later is second else second, later, name)
 
 
-def _heard(environment: Environment, one: Authored, at: At, source: Source) -> tuple[Hashable, _Listener] | None:
+def _conditions(one: Authored) -> frozenset[str]:
+    """What every event of the trigger must fulfil."""
+    conditions = (one.trigger.filter, one.trigger.object_check, *one.trigger.validators)
+    return frozenset(str(it) for it in conditions if it is not None)
+
+
+def _heard(
+    environment: Environment, one: Authored, at: At, source: Source, conditions: frozenset[str]
+) -> tuple[Hashable, _Listener] | None:
     """Where the source listens, and to what; None for schedules, and for names that the environment lacks."""
-    conditions = (source.filter, one.trigger.filter, one.trigger.object_check, *one.trigger.validators)
-    filters = frozenset(str(it) for it in conditions if it is not None)
+    filters = conditions if source.filter is None else conditions | {source.filter}
     match source:
         case ObjectSource() if source.store in environment.stores:
             store, until = environment.stores[source.store], one.trigger.window.until
