@@ -44,6 +44,8 @@ POLICIES: Final = {
     "median_stopping": "MedianStopping",
     "truncation_selection": "TruncationSelection",
 }
+BATCH_SIZE: Final = re.compile(r"(\d{1,15})([kKmMgG][bB])?")
+"""Of a parallel step: a number of files, or of bytes with its unit."""
 
 _NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}"
 _PINNED: Final = re.compile(
@@ -100,6 +102,7 @@ def faults(pipeline: Mapping[str, Json]) -> Iterator[Fault]:
     yield from _compute(("settings",), pipeline.get("settings"), "default_compute")
     yield from _compute(("settings",), pipeline.get("settings"), "default_datastore")
     yield from _identity((), pipeline)
+    yield from _texts((), pipeline)
     yield from _ports((), pipeline, _INPUT)
     for name, step in _items(pipeline.get("jobs")):
         yield from _step(("jobs", name), step)
@@ -147,9 +150,21 @@ def _step(at: At, step: Json) -> Iterator[Fault]:
     yield from _compute(at, step, "compute")
     yield from _identity(at, step)
     yield from _ports(at, step, _STEP_INPUT)
-    policy = step.get("early_termination")
-    if policy is not None and (not isinstance(policy, dict) or policy.get("type") not in POLICIES):
-        yield Fault((*at, "early_termination"), "not_launchable", f"its `type` is one of {', '.join(POLICIES)}")
+    yield from _texts(at, step)
+    yield from _numbers(at, step, kind)
+    if kind == "sweep":
+        yield from _typed(at, step, "early_termination", POLICIES)
+
+
+def _numbers(at: At, step: Mapping[str, Json], kind: str) -> Iterator[Fault]:
+    limits = step.get("limits")
+    if kind == "command" and limits is not None:
+        timeout = _mapping(limits).get("timeout")
+        if set(_mapping(limits)) != {"timeout"} or not isinstance(timeout, int) or timeout < 1:
+            yield Fault((*at, "limits"), "not_launchable", "write the limit of a command as `{timeout: SECONDS}`")
+    if kind == "parallel" and not BATCH_SIZE.fullmatch(str(step.get("mini_batch_size", 1))):
+        told = "so many files, or so many bytes: write it as `10` or `10kb`"
+        yield Fault((*at, "mini_batch_size"), "not_launchable", told)
 
 
 def _ports(at: At, holder: Mapping[str, Json], known: Collection[str]) -> Iterator[Fault]:
@@ -190,10 +205,21 @@ def _path(at: At, path: Json, *, required: bool) -> Iterator[Fault]:
 
 
 def _identity(at: At, holder: Mapping[str, Json]) -> Iterator[Fault]:
-    if "identity" in holder:
-        identity, here = holder["identity"], (*at, "identity")
-        yield from _unknown(here, identity, _IDENTITY)
-        yield from _word(here, identity if isinstance(identity, dict) else {"type": None}, "type", IDENTITIES)
+    yield from _typed(at, holder, "identity", IDENTITIES)
+    yield from _unknown((*at, "identity"), _mapping(holder.get("identity")), _IDENTITY)
+
+
+def _typed(at: At, holder: Mapping[str, Json], key: str, known: Collection[str]) -> Iterator[Fault]:
+    """A mapping that names what it is."""
+    if key in holder and not _is_one_of(_mapping(holder[key]).get("type"), known):
+        yield Fault((*at, key), "not_launchable", f"this is a mapping whose `type` is one of {', '.join(known)}")
+
+
+def _texts(at: At, holder: Mapping[str, Json]) -> Iterator[Fault]:
+    for key in ("tags", "properties"):
+        value = holder.get(key, {})
+        if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+            yield Fault((*at, key), "not_launchable", "this is a mapping of names to texts")
 
 
 def _compute(at: At, holder: Json | Mapping[str, Json], key: str) -> Iterator[Fault]:
@@ -219,12 +245,20 @@ def _unknown(at: At, holder: Json | Mapping[str, Json], known: Collection[str]) 
 
 
 def _word(at: At, holder: Mapping[str, Json], key: str, known: Collection[str]) -> Iterator[Fault]:
-    if key in holder and (not isinstance(holder[key], str) or holder[key] not in known):
+    if key in holder and not _is_one_of(holder[key], known):
         yield Fault((*at, key), "not_launchable", f"this is one of {', '.join(known)}")
 
 
+def _is_one_of(value: Json, known: Collection[str]) -> bool:
+    return isinstance(value, str) and value in known
+
+
+def _mapping(value: Json | Mapping[str, Json]) -> Mapping[str, Json]:
+    return value if isinstance(value, dict) else {}
+
+
 def _items(holder: Json | Mapping[str, Json]) -> Iterator[tuple[str, Json]]:
-    yield from holder.items() if isinstance(holder, dict) else ()
+    yield from _mapping(holder).items()
 
 
 def _advice(reference: str) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.adapters.azureml.resources import asset_id, place_id
 from retrigger.handlers.adapters.azureml.values import data, identity, literal, output
-from retrigger.triggers.azure_jobs import POLICIES
-from retrigger.triggers.errors import Refused
+from retrigger.triggers.azure_jobs import BATCH_SIZE, POLICIES
 
 if TYPE_CHECKING:
     from retrigger.handlers.adapters.azureml.values import Document
@@ -20,8 +18,7 @@ _AS_WRITTEN: Final = (
     "error_threshold", "logging_level", "max_concurrency_per_instance", "retry_settings", "sampling_algorithm",
     "search_space", "objective",
 )  # fmt: skip
-_BATCH: Final = re.compile(r"(\d+)([kmg]b)?")
-_UNITS: Final = {None: 1, "kb": 1024, "mb": 1024**2, "gb": 1024**3}
+_UNITS: Final = {"": 1, "kb": 1024, "mb": 1024**2, "gb": 1024**3}
 
 
 def step(name: str, declared: Document, workspace: str, omitted: frozenset[str]) -> Document:
@@ -41,7 +38,7 @@ def step(name: str, declared: Document, workspace: str, omitted: frozenset[str])
     if "early_termination" in declared:
         sent["early_termination"] = _policy(declared["early_termination"])
     if "mini_batch_size" in declared:
-        sent["mini_batch_size"] = _batch(name, declared["mini_batch_size"])
+        sent["mini_batch_size"] = _batch(declared["mini_batch_size"])
     inputs = {key: _input(value, workspace) for key, value in (declared.get("inputs") or {}).items()}
     outputs = {
         key: output(value, "step") for key, value in (declared.get("outputs") or {}).items() if value is not None
@@ -73,12 +70,8 @@ def _policy(policy: Document) -> Document:
     return {"delay_evaluation": 0, "evaluation_interval": 0, **told, "policy_type": POLICIES[policy["type"]]}
 
 
-def _batch(step: str, size: Json) -> int:
+def _batch(size: Json) -> int:
     """So many files, or so many bytes: `10kb`."""
-    found = _BATCH.fullmatch(str(size).lower())
-    if found is None:
-        raise Refused(
-            f"mini_batch_size of the step {step} is no number of files or bytes; write it as 10 or 10kb",
-            code="not_launchable",
-        )
-    return int(found[1]) * _UNITS[found[2]]
+    found = BATCH_SIZE.fullmatch(str(size))
+    assert found is not None, "azure_jobs.faults has looked at it"
+    return int(found[1]) * _UNITS[(found[2] or "").lower()]
