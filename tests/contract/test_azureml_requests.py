@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from retrigger.handlers.adapters.azureml.request import job_request
-from retrigger.handlers.ports import Job
+from retrigger.handlers.ports import PipelineJob
 from tests.contract.azureml_sdk import SUBSCRIPTION, WORKSPACE, Credential, Recorder
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def a_parallel(**changes: Any) -> dict[str, Any]:
     return a_pipeline(jobs={"score": {"type": "parallel", "component": "azureml:score:1", **changes}})
 
 
-def a_job(**changes: Any) -> Job:
+def a_job(**changes: Any) -> PipelineJob:
     usual: dict[str, Any] = {
         "id": "churn-retrain-0a1b",
         "display_name": "churn-retrain",
@@ -90,7 +90,7 @@ def a_job(**changes: Any) -> Job:
         "labels": {"team": "growth", "retrigger-run": "churn-retrain-0a1b"},
         "fingerprint": "f00d",
     }
-    return Job(**{**usual, **changes})
+    return PipelineJob(**{**usual, **changes})
 
 
 MIXED = {
@@ -102,7 +102,7 @@ MIXED = {
     "balanced": {"type": "boolean", "default": True},
 }
 
-CASES: Mapping[str, tuple[dict[str, Any], Job]] = {
+CASES: Mapping[str, tuple[dict[str, Any], PipelineJob]] = {
     "the least": (a_pipeline(), a_job()),
     "no settings": (a_pipeline(settings={"default_compute": "serverless"}), a_job()),
     "the project's experiment": (a_pipeline(), a_job(experiment="weekly")),
@@ -333,7 +333,7 @@ CASES: Mapping[str, tuple[dict[str, Any], Job]] = {
 }
 
 
-def as_written_by_hand(template: Mapping[str, Any], job: Job) -> dict[str, Any]:
+def as_written_by_hand(template: Mapping[str, Any], job: PipelineJob) -> dict[str, Any]:
     """The YAML of one job: the template, filled in."""
     document = copy.deepcopy(dict(template))
     for name, declared in document.get("inputs", {}).items():

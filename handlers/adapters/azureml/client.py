@@ -40,11 +40,12 @@ class AzureMlLauncher:
         self._workspace = workspace
         self._endpoint = endpoint
 
-    def request(self, job: Job, template: Mapping[str, Json]) -> Request:
+    def request(self, job: Job, template: Mapping[str, Json] | None) -> Request:
         """Pure: what `submit` would send. Raises Refused where it is more than one request could launch."""
+        assert template is not None  # a pipeline has one
         return job_request(job, template, workspace=self._workspace, endpoint=self._endpoint)
 
-    def submit(self, job: Job, template: Mapping[str, Json]) -> Literal["created", "adopted", "conflict"]:
+    def submit(self, job: Job, template: Mapping[str, Json] | None) -> Literal["created", "adopted", "conflict"]:
         """One PUT. Only if it is refused, one GET that tells our own earlier launch from somebody else's job."""
         request = self.request(job, template)
         body = json.dumps(request.body, separators=(",", ":"), allow_nan=False).encode()
@@ -58,22 +59,22 @@ class AzureMlLauncher:
         )
         if answer.status not in _PERHAPS_THERE:
             return "created" if answer.status == 201 else "adopted"
-        existing = self._get(job.id)
+        existing = self._get(job)
         if existing is None:
             raise self._not_launched(job, answer)
         tags = (existing.get("properties") or {}).get("tags") or {}
         return "adopted" if tags.get(FINGERPRINT) == job.fingerprint else "conflict"
 
-    def status(self, job_id: str) -> JobStatus:
+    def status(self, job: Job) -> JobStatus:
         """`lost` if the platform knows no such job."""
-        found = self._get(job_id)
+        found = self._get(job)
         return JobStatus(state="lost") if found is None else job_status(found)
 
-    def cancel(self, job_id: str) -> None:
+    def cancel(self, job: Job) -> None:
         """A job that has ended, or is not there, is as good as cancelled."""
-        url = f"{self._url(job_id)}/cancel?api-version={_CANCEL_VERSION}"
+        url = f"{self._url(job)}/cancel?api-version={_CANCEL_VERSION}"
         answer = self._api.call("POST", url, body=b"", write=True, accept=_GONE | _PERHAPS_THERE)
-        if answer.status in _PERHAPS_THERE and self.status(job_id).state == "running":
+        if answer.status in _PERHAPS_THERE and self.status(job).state == "running":
             raise self._api.refusal(answer, url)
 
     def _not_launched(self, job: Job, answer: Response) -> Refused | Unavailable:
@@ -81,11 +82,11 @@ class AzureMlLauncher:
         if answer.status == 409:
             told = f"job {job.id} is being made and cannot be read yet; it is looked at again later"
             return Unavailable(told, code="job_not_readable")
-        return self._api.refusal(answer, self._url(job.id))
+        return self._api.refusal(answer, self._url(job))
 
-    def _get(self, job_id: str) -> dict[str, Any] | None:
-        answer = self._api.call("GET", f"{self._url(job_id)}?api-version={API_VERSION}", accept=_GONE)
+    def _get(self, job: Job) -> dict[str, Any] | None:
+        answer = self._api.call("GET", f"{self._url(job)}?api-version={API_VERSION}", accept=_GONE)
         return None if answer.status in _GONE else answer.json()
 
-    def _url(self, job_id: str) -> str:
-        return job_url(self._workspace, job_id, self._endpoint)
+    def _url(self, job: Job) -> str:
+        return job_url(self._workspace, job.id, self._endpoint)

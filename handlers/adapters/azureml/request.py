@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from retrigger.handlers.adapters.azureml.values import Document
-    from retrigger.handlers.ports import Job
+    from retrigger.handlers.ports import PipelineJob
     from retrigger.triggers.event import Json
 
 FINGERPRINT: Final = "retrigger-fingerprint"
@@ -32,7 +32,7 @@ API_VERSION: Final = "2024-01-01-preview"
 _JOB_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")
 
 
-def job_request(job: Job, template: Mapping[str, Json], *, workspace: str, endpoint: str | None = None) -> Request:
+def job_request(job: PipelineJob, template: Mapping[str, Json], *, workspace: str, endpoint: str | None = None) -> Request:
     """`template` is a pipeline job as its author wrote it; `workspace` is a resource id.
 
     `endpoint` replaces Resource Manager's public address. Raises Refused for what one request cannot launch.
@@ -53,7 +53,7 @@ def job_url(workspace: str, name: str, endpoint: str | None = None) -> str:
     return f"{(endpoint or PUBLIC).rstrip('/')}{quote(workspace)}/jobs/{quote(name)}"
 
 
-def _properties(job: Job, document: Document, workspace: str) -> Document:
+def _properties(job: PipelineJob, document: Document, workspace: str) -> Document:
     declared: Document = document.get("inputs") or {}
     inputs = _inputs(job, declared, workspace)
     omitted = frozenset(declared) - inputs.keys()
@@ -81,7 +81,7 @@ def _properties(job: Job, document: Document, workspace: str) -> Document:
     return sent
 
 
-def _settings(job: Job, declared: Document, workspace: str) -> Document:
+def _settings(job: PipelineJob, declared: Document, workspace: str) -> Document:
     """The environment's compute and caching go before the template's."""
     sent = {**declared, "_source": "YAML.JOB"}
     if job.compute is not None:
@@ -94,7 +94,7 @@ def _settings(job: Job, declared: Document, workspace: str) -> Document:
     return sent
 
 
-def _inputs(job: Job, declared: Document, workspace: str) -> Document:
+def _inputs(job: PipelineJob, declared: Document, workspace: str) -> Document:
     """Every input that has a value: a parameter, or the author's own. An optional one without is left out."""
     unknown = next((name for name in job.parameters if name not in declared), None)
     if unknown is not None:
