@@ -40,10 +40,10 @@ Document = dict[str, Any]
 def job_status(job: Document) -> JobStatus:
     """Raises Unavailable for a state that is not known here: neither running nor ended may be claimed of it."""
     properties: Document = job.get("properties") or {}
-    name = properties.get("status", "Unknown")
+    name = str(properties.get("status", "Unknown"))
     state = _STATES.get(name)
     if state is None:
-        told = f"Azure ML reports the state {first_line(str(name))!r}; a newer retrigger may know it"
+        told = f"Azure ML reports the state {first_line(name)!r}; a newer retrigger may know it"
         raise Unavailable(told, code="unknown_state")
     return JobStatus(state=state, error=_error(properties) if state == "failed" else None)
 
