@@ -327,8 +327,9 @@ class Environment:
     `endpoints`: the platform's names of batch and online endpoints.
     `callers`: "platform" has checked them already, or any of these may call; of none, only programs on loopback may.
     `outbox` is the channel (its name) on which outcomes and the ends of runs leave; None: they do not.
-    `services` replaces a service's public address ("storage", "blob", "queue", "servicebus", "vertex", "pubsub",
-    "metadata"): the emulator's way in. The addresses of issuers' public keys are "google_certs" and "entra_certs".
+    `services` replaces a service's public address ("storage", "blob", "queue", "servicebus", "vertex", "azureml",
+    "pubsub", "metadata"): the emulator's way in. "azureml" is Azure's Resource Manager; tokens are for its cloud.
+    The addresses of issuers' public keys are "google_certs" and "entra_certs".
     `launcher` stands in for the cloud's own; `formats` are the project's, by the route that each one reads.
     """
 
