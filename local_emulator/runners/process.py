@@ -71,6 +71,10 @@ class JobProcesses:
                 case state if not state.terminal and not _lives(folder):
                     self._settle(folder, JobState.FAILED, ORPHANED)
 
+    def folder(self, key: str) -> Path:
+        """Where a job's request, state and logs are."""
+        return self._folder / key
+
     def knows(self, key: str) -> bool:
         return is_in(self._folder / key)
 
