@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
     from retrigger.functions.azure.channels import Binding
     from retrigger.local_emulator.delivery import Delivery
+    from retrigger.local_emulator.planes.azureml.plane import Furniture
     from retrigger.local_emulator.stores.resource import ObjectChange
+    from retrigger.triggers.event import Json
 
 EVENT_GRID = "event-grid"
 _EVENT_GRID = Policy(max_backoff=timedelta(hours=1), max_attempts=30, ack_deadline=timedelta(seconds=30))
@@ -57,13 +59,16 @@ class AzureSettings:
     """What an environment on Azure needs. Containers are ACCOUNT/CONTAINER; changes in `watched` ones are announced.
 
     `channels`: where a message is sent, to where functions hear it. `uploads`: a storage account to the queue through
-    which its events come; those of other accounts are pushed by Event Grid.
+    which its events come; those of other accounts are pushed by Event Grid. `azureml`: what its workspace holds, and
+    `unfit` the reasons why other files of the project could not be registered there.
     """
 
     containers: tuple[str, ...] = ()
     watched: tuple[str, ...] = ()
     channels: Mapping[str, str] = field(default_factory=dict)
     uploads: Mapping[str, str] = field(default_factory=dict)
+    azureml: Furniture | None = None
+    unfit: tuple[str, ...] = ()
 
 
 class AzureWays:
@@ -96,6 +101,10 @@ class AzureWays:
         if (queue := self._settings.uploads.get(bucket.partition("/")[0])) is not None:
             self._submit(queue, base64.b64encode(json.dumps(event).encode()), {})
             return
+        self.tell(event)
+
+    def tell(self, event: Mapping[str, Json]) -> None:
+        """Push an event to the functions, as Event Grid would."""
         headers = {"content-type": "application/json", "aeg-event-type": "Notification"}
         self._delivery.submit(EVENT_GRID, headers, json.dumps([event]).encode(), now=self._now())
 

@@ -12,6 +12,8 @@ from retrigger.functions.azure.channels import StorageQueue, binding
 from retrigger.functions.gcp import SOURCE
 from retrigger.local_emulator.app import Emulator, Settings
 from retrigger.local_emulator.azure import AzureSettings
+from retrigger.local_emulator.azureml_project import read_assets, references
+from retrigger.local_emulator.planes.azureml.plane import Furniture
 from retrigger.local_emulator.scheduler import TriggerSchedule
 from retrigger.local_emulator.state import write_atomically
 from retrigger.triggers.authoring.compile import compile_project, local_environment
@@ -51,7 +53,7 @@ def emulator_for(project: Project, claim: Claim, options: Options, environ: Mapp
     Raises ProjectError if the project has mistakes.
     """
     state = claim.state
-    google = dict.fromkeys(("storage", "vertex", "pubsub", "metadata"), claim.url)
+    google = dict.fromkeys(("storage", "vertex", "azureml", "pubsub", "metadata"), claim.url)
     services = {**google, "blob": claim.blob_url}
     ledger = f"sqlite:{state.ledger}" if options.ledger == "file" else _LEDGER
     local = local_environment(project, like=options.like, ledger=ledger, services=services)
@@ -77,7 +79,7 @@ def emulator_for(project: Project, claim: Claim, options: Options, environ: Mapp
         tick_every=options.tick_every,
         copies=options.copies,
         jobs_at_once=options.jobs_at_once,
-        azure=_azure(local, watched, heard) if on_azure else None,
+        azure=_azure(project, local, watched, heard) if on_azure else None,
     )
     return Emulator(claim, settings)
 
@@ -105,12 +107,22 @@ def _ledgers(local: Environment) -> set[str]:
     return {Store.at(local.ledger).place} if local.ledger.startswith("gs://") else set()
 
 
-def _azure(local: Environment, watched: tuple[str, ...], heard: tuple[str, ...]) -> AzureSettings:
+def _azure(project: Project, local: Environment, watched: tuple[str, ...], heard: tuple[str, ...]) -> AzureSettings:
+    templates = [project.templates[pipeline.template] for pipeline in local.pipelines.values()]
+    folders = {(project.root / template.document.path).parent for template in templates}
+    found = read_assets(project.root, folders)
     return AzureSettings(
         containers=tuple(sorted(_places(local))),
         watched=watched,
         channels={channel.address: channel.heard_at for channel in local.channels.values()},
         uploads=_uploads(local, heard),
+        azureml=Furniture(
+            workspace=local.workspace,
+            assets=found.assets,
+            components=tuple(sorted({name for template in templates for name in references(template.document.data)})),
+            datastores={name: (str(it.account), it.bucket) for name, it in local.stores.items()},
+        ),
+        unfit=found.unfit,
     )
 
 

@@ -6,15 +6,16 @@ Every workspace is there, and so is every compute; of registries and endpoints t
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from retrigger.local_emulator.planes.azureml.addresses import Addresses
-from retrigger.local_emulator.planes.azureml.arm import Answer, parted, route
+from retrigger.local_emulator.planes.azureml.arm import Answer, Workspace, parted, route
 from retrigger.local_emulator.planes.azureml.assets import KINDS, Assets
 from retrigger.local_emulator.planes.azureml.jobs import Jobs
 from retrigger.local_emulator.planes.azureml.lifecycle import Endings, model_registered
@@ -39,6 +40,35 @@ if TYPE_CHECKING:
 
 RUNNER = "retrigger.local_emulator.runners.azureml"
 _CONTAINER = "azureml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asset:
+    """One version of a component or environment: `properties` are those of its resource."""
+
+    kind: Literal["components", "environments"]
+    name: str
+    version: str
+    properties: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Furniture:
+    """What a project's workspace, a resource's id, is furnished with.
+
+    `datastores` are accounts and containers by name; `components` are those that its pipelines refer to.
+    """
+
+    workspace: str
+    assets: tuple[Asset, ...] = ()
+    components: tuple[str, ...] = ()
+    datastores: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def place(self) -> Workspace:
+        found = parted(self.workspace)
+        assert found is not None, self.workspace
+        return found[0]
 
 
 class AzureMl:
@@ -72,11 +102,12 @@ class AzureMl:
             registered=lambda *model: tell(model_registered(*model)),
         )
         self.places = Places(resources, now, addresses)
+        self._resolver = partial(Resolver, resources, addresses)
         self.jobs = Jobs(
             resources,
             processes,
             now,
-            resolver=partial(Resolver, resources, addresses),
+            resolver=self._resolver,
             ended=Endings(self.assets, tell).ended,
             clock=clock,
         )
@@ -85,6 +116,20 @@ class AzureMl:
         """After a start of the emulator."""
         self._container(_CONTAINER)
         self.jobs.recover()
+
+    def furnish(self, furniture: Furniture) -> None:
+        """Register what a project brings along."""
+        workspace = furniture.place
+        for name, (account, container) in furniture.datastores.items():
+            properties = {"datastoreType": "AzureBlob", "accountName": account, "containerName": container}
+            self.places.register(workspace, name, properties)
+        for one in furniture.assets:
+            self.assets.register(workspace, one.kind, one.name, one.version, one.properties)
+
+    def missing(self, furniture: Furniture) -> list[str]:
+        """Those of a project's components that nobody has registered."""
+        resolver = self._resolver(furniture.place)
+        return [name for name in furniture.components if not resolver.has_component(name)]
 
     def routes(self) -> list[Route]:
         return [

@@ -66,6 +66,10 @@ class Resolver:
             goes_on=settings.get("continue_on_step_failure") is not False,
         )
 
+    def has_component(self, reference: str) -> bool:
+        """Tell whether a component is registered."""
+        return self._registered("components", reference) is not None
+
     def given(self, inputs: Any) -> dict[str, Given]:
         return {name: self._given(name, item) for name, item in _mapping(inputs, "inputs").items()}
 

@@ -10,14 +10,12 @@ from retrigger.local_emulator.runners import job
 from retrigger.local_emulator.runners.azureml.blobs import Mount
 from retrigger.local_emulator.runners.azureml.commands import Job
 from retrigger.local_emulator.runners.azureml.graph import Graph
-from retrigger.local_emulator.runners.azureml.pipelines import PipelineRequest
+from retrigger.local_emulator.runners.azureml.pipelines import BLOB_ENDPOINT, PipelineRequest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from retrigger.local_emulator.runners.record import Finished, Record
-
-BLOB_ENDPOINT = "RETRIGGER_BLOB_ENDPOINT"
 
 
 def read(folder: Path) -> job.Work:

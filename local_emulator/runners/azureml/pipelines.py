@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from retrigger.local_emulator.runners.request import FILE
 from retrigger.local_emulator.state import write_atomically
@@ -16,6 +16,9 @@ from retrigger.local_emulator.state import write_atomically
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+BLOB_ENDPOINT: Final = "RETRIGGER_BLOB_ENDPOINT"
+"""The variable that tells a job's process where the emulator serves Blob."""
 
 
 @dataclass(frozen=True, slots=True)
