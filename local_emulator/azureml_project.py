@@ -8,19 +8,22 @@ https://learn.microsoft.com/azure/machine-learning/reference-yaml-component-comm
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import yaml
 
-from retrigger.local_emulator.planes.azureml.plane import Asset
+from retrigger.local_emulator.planes.azureml.arm import parted
+from retrigger.local_emulator.planes.azureml.plane import Asset, Furniture
 from retrigger.triggers.authoring.files import MAX_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from retrigger.triggers.authoring.project import Project
     from retrigger.triggers.event import Json
+    from retrigger.triggers.spec import Environment
 
 _FOLDERS: Final = ("components", "environments")
 _SUFFIXES: Final = frozenset({".yaml", ".yml"})
@@ -31,30 +34,28 @@ class Unfit(Exception):
     """Why a file cannot be registered; the message says what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What was found, and of what could not be used the reasons, each a sentence with its file."""
+def furniture_of(project: Project, environment: Environment) -> tuple[Furniture | None, tuple[str, ...]]:
+    """What the environment's workspace is to hold, and a sentence for each file that cannot be registered there.
 
-    assets: tuple[Asset, ...] = ()
-    unfit: tuple[str, ...] = ()
-
-
-def read_assets(root: Path, beside: Iterable[Path]) -> Found:
-    """Those of the project at `root`; `beside` are the folders of its pipelines."""
-    found: dict[tuple[str, str, str], Asset] = {}
-    unfit: list[str] = []
-    for path in _files(root, beside):
-        try:
-            one = _read(path)
-            if one is not None:
-                found.setdefault((one.kind, one.name.lower(), one.version), one)
-        except (Unfit, OSError, UnicodeDecodeError) as error:
-            unfit.append(f"{path.relative_to(root) if path.is_relative_to(root) else path}: {error}")
-    return Found(tuple(found.values()), tuple(unfit))
+    Its stores are datastores of the same names.
+    """
+    found = parted(environment.workspace)
+    if found is None:
+        return None, (f"the workspace {environment.workspace} is no resource id: its pipelines cannot run here",)
+    templates = [project.templates[pipeline.template].document for pipeline in environment.pipelines.values()]
+    folders = {(project.root / template.path).parent for template in templates}
+    assets, unfit = _read_assets(project.root, folders)
+    furniture = Furniture(
+        workspace=found[0],
+        assets=assets,
+        components=tuple(sorted({name for template in templates for name in _references(template.data)})),
+        datastores={name: (str(store.account), store.bucket) for name, store in environment.stores.items()},
+    )
+    return furniture, unfit
 
 
-def references(pipeline: Json) -> Iterator[str]:
-    """The components that the steps of a pipeline's YAML name, as they are written there."""
+def _references(pipeline: Json) -> Iterator[str]:
+    """The components that the steps of a pipeline name, as they are written there."""
     jobs = pipeline.get("jobs") if isinstance(pipeline, dict) else None
     for step in jobs.values() if isinstance(jobs, dict) else ():
         component = step.get("component") if isinstance(step, dict) else None
@@ -62,10 +63,26 @@ def references(pipeline: Json) -> Iterator[str]:
             yield component
 
 
+def _read_assets(root: Path, beside: Iterable[Path]) -> tuple[tuple[Asset, ...], tuple[str, ...]]:
+    """Those of the project at `root`, and why others are none; `beside` are the folders of its pipelines."""
+    found: dict[tuple[str, str, str], Asset] = {}
+    unfit: list[str] = []
+    for path in _files(root.resolve(), beside):
+        try:
+            one = _read(path)
+        except (Unfit, OSError, UnicodeDecodeError) as error:
+            unfit.append(f"{path.relative_to(root.resolve())}: {error}")
+        else:
+            if one is not None:
+                found.setdefault((one.kind, one.name.lower(), one.version), one)
+    return tuple(found.values()), tuple(unfit)
+
+
 def _files(root: Path, beside: Iterable[Path]) -> list[Path]:
     below = [path for folder in _FOLDERS for path in (root / folder).rglob("*")]
     near = [path for folder in beside for path in folder.iterdir()]
-    return sorted({path.resolve() for path in (*below, *near) if path.suffix in _SUFFIXES and path.is_file()})
+    files = {path.resolve() for path in (*below, *near) if path.suffix in _SUFFIXES and path.is_file()}
+    return sorted(path for path in files if path.is_relative_to(root))
 
 
 def _read(path: Path) -> Asset | None:

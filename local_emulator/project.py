@@ -12,8 +12,7 @@ from retrigger.functions.azure.channels import StorageQueue, binding
 from retrigger.functions.gcp import SOURCE
 from retrigger.local_emulator.app import Emulator, Settings
 from retrigger.local_emulator.azure import AzureSettings
-from retrigger.local_emulator.azureml_project import read_assets, references
-from retrigger.local_emulator.planes.azureml.plane import Furniture
+from retrigger.local_emulator.azureml_project import furniture_of
 from retrigger.local_emulator.scheduler import TriggerSchedule
 from retrigger.local_emulator.state import write_atomically
 from retrigger.triggers.authoring.compile import compile_project, local_environment
@@ -108,21 +107,14 @@ def _ledgers(local: Environment) -> set[str]:
 
 
 def _azure(project: Project, local: Environment, watched: tuple[str, ...], heard: tuple[str, ...]) -> AzureSettings:
-    templates = [project.templates[pipeline.template] for pipeline in local.pipelines.values()]
-    folders = {(project.root / template.document.path).parent for template in templates}
-    found = read_assets(project.root, folders)
+    furniture, unfit = furniture_of(project, local)
     return AzureSettings(
         containers=tuple(sorted(_places(local))),
         watched=watched,
         channels={channel.address: channel.heard_at for channel in local.channels.values()},
         uploads=_uploads(local, heard),
-        azureml=Furniture(
-            workspace=local.workspace,
-            assets=found.assets,
-            components=tuple(sorted({name for template in templates for name in references(template.document.data)})),
-            datastores={name: (str(it.account), it.bucket) for name, it in local.stores.items()},
-        ),
-        unfit=found.unfit,
+        azureml=furniture,
+        unfit=unfit,
     )
 
 

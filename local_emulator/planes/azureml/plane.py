@@ -54,21 +54,15 @@ class Asset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Furniture:
-    """What a project's workspace, a resource's id, is furnished with.
+    """What a project's workspace is furnished with.
 
     `datastores` are accounts and containers by name; `components` are those that its pipelines refer to.
     """
 
-    workspace: str
+    workspace: Workspace
     assets: tuple[Asset, ...] = ()
     components: tuple[str, ...] = ()
     datastores: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-
-    @property
-    def place(self) -> Workspace:
-        found = parted(self.workspace)
-        assert found is not None, self.workspace
-        return found[0]
 
 
 class AzureMl:
@@ -119,7 +113,7 @@ class AzureMl:
 
     def furnish(self, furniture: Furniture) -> None:
         """Register what a project brings along."""
-        workspace = furniture.place
+        workspace = furniture.workspace
         for name, (account, container) in furniture.datastores.items():
             properties = {"datastoreType": "AzureBlob", "accountName": account, "containerName": container}
             self.places.register(workspace, name, properties)
@@ -128,7 +122,7 @@ class AzureMl:
 
     def missing(self, furniture: Furniture) -> list[str]:
         """Those of a project's components that nobody has registered."""
-        resolver = self._resolver(furniture.place)
+        resolver = self._resolver(furniture.workspace)
         return [name for name in furniture.components if not resolver.has_component(name)]
 
     def routes(self) -> list[Route]:
