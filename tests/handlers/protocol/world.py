@@ -32,7 +32,7 @@ from retrigger.handlers.ledger import Ledger, to_ms
 from retrigger.handlers.ports import JobStatus, ObjectStat, Request
 from retrigger.handlers.records import ALL_TRIGGERS, MAX_CARRIES, Pause
 from retrigger.handlers.replay import Replay
-from retrigger.handlers.slots import Slots, gates_of
+from retrigger.handlers.slots import Slots, own_gate
 from retrigger.handlers.tick import Tick
 from retrigger.handlers.windows import Windows
 from retrigger.triggers import keys
@@ -440,9 +440,9 @@ class HostileRecords:
         worker = self._world.worker
         assert worker is not None
         new = [holder for holder in after if holder not in before]
-        own = gates_of(self._world.scene.trigger, self._world.scene.environment, "")[0]
+        own = own_gate(self._world.scene.trigger.name, "")
         paused = pause is not None and pause.value.paused and worker.began_ms + to_ms(START) > to_ms(pause.time)
-        if new and old.key == f"g/{own.name}" and paused:
+        if new and old.key == f"g/{own}" and paused:
             raise Violation("GRANTED WHILE PAUSED")  # the environment's gate comes after: that is rolling forward
 
     def _sealed_in_order(self, old: Record, body: Mapping[str, Any]) -> None:
@@ -456,7 +456,7 @@ class HostileRecords:
             assert world.worker is not None
             self._really_busy(world.worker)
         elif cause not in {"reject", "empty", "expired"}:
-            own = world.ledger.gates.get(gates_of(trigger, world.scene.environment, "")[0].name)
+            own = world.ledger.gates.get(own_gate(trigger.name, ""))
             run = keys.run_id(world.scene.environment.name, trigger.name, window, "0")
             _require(own is not None and run in own.value.holds, "SEALED WITHOUT A SLOT")
         wait = {"quiet": min(rule.quiet, rule.max_wait), "max_wait": rule.max_wait, "reject": rule.max_wait}.get(cause)
