@@ -137,7 +137,7 @@ def _bury(app: Callable[[], App], raw: bytes, name: str, malformed: Mapping[int,
     """
     digest = hashlib.sha256(raw).hexdigest()
     first = next(iter(malformed.values()))
-    archive = app().core.catalog.environment.archive
+    archive = app().archive
     told = {index: _told(error) if archive != "none" else {"code": error.code} for index, error in malformed.items()}
     members: list[Json] = [{"member": index, **error} for index, error in [*told.items()][:_MEMBERS_KEPT]]
     body: dict[str, Json] = {"code": first.code, "size": len(raw), "malformed": len(malformed), "members": members}

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from retrigger.handlers.outcome import Outcome
     from retrigger.handlers.ports import Launcher, Objects, Publisher, Records
     from retrigger.handlers.tick import Tick
+    from retrigger.triggers.archive import Archive
     from retrigger.triggers.compiled import Compiled
     from retrigger.triggers.event import Event
     from retrigger.triggers.formats import Parsed
@@ -55,10 +56,11 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """What an entry point needs."""
+    """What an entry point needs. `archive`: what is kept of a request that was no event."""
 
     core: Core
     ledger: Ledger
+    archive: Archive = "full"
 
     def parse(self, headers: Mapping[str, str], body: bytes, route: str) -> Parsed:
         """The events of a request that came now, also in the project's own formats. Errors: as `formats.parse`."""
@@ -120,7 +122,7 @@ def assemble(
     ledger = Ledger(records, compiled.environment.name)
     admission = Admission(ledger, compiled, launcher, objects)
     core = Core(admission, Index.from_json(compiled.index), time.sleep, publisher)
-    return App(core, ledger)
+    return App(core, ledger, compiled.environment.archive)
 
 
 def records_of(address: str, environ: Mapping[str, str], services: Mapping[str, str]) -> Records:

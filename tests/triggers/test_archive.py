@@ -36,9 +36,7 @@ def body_of(left: dict[str, Any]) -> bytes:
     return base64.b64decode(left["message"]["body"])
 
 
-OBJECT = event(
-    Object(store="gcs", account=None, bucket="b", name=SECRET, version="1", size=3, uri=f"gs://b/{SECRET}")
-)
+OBJECT = event(Object(store="gcs", account=None, bucket="b", name=SECRET, version="1", size=3, uri=f"gs://b/{SECRET}"))
 SCHEDULE = event(Schedule(name="t", scheduled_for=TIME))
 LIFECYCLE = event(
     Lifecycle(platform="azureml", resource="/w", name="run", tags={"by": SECRET}, properties={"of": {"x": SECRET}})

@@ -465,7 +465,10 @@ class HostileRecords:
             _require(world.plain.now() >= oldest + wait, f"SEALED BEFORE ITS TIME: {cause}")
 
     def _claim_goes_on(self, old: Record, body: Mapping[str, Any]) -> None:
-        """A claim that was settled stays settled; a member moves only out of a window that is closed without it."""
+        """A claim that was settled stays settled; a member moves only out of a window that is closed without it.
+
+        Where it is, it may let go of its event, once it is on record there.
+        """
         before, after = old.body["state"], body["state"]
         if len(body["replays"]) > len(old.body["replays"]):  # type: ignore[arg-type]
             _require((before in {"rejected", "dead", "run", "open"}, after) == (True, "open"), "NOT TO BE OPENED AGAIN")
@@ -475,8 +478,11 @@ class HostileRecords:
         _require(not back, f"A CLAIM WENT BACK: {before} -> {after}")
         if before == after == "member":
             manifest = self._world.ledger.manifests.get(str(old.body["window"]))
-            moves = manifest is not None and old.key.rsplit("/", 1)[1] not in manifest.value.own
-            _require(moves, "A CLAIM WENT BACK: member -> member")
+            flat = old.key.rsplit("/", 1)[1]
+            moves = manifest is not None and flat not in manifest.value.own
+            lets_go = {name for name, value in body.items() if value != old.body.get(name)} == {"event", "content"}
+            joined = manifest is not None or self._world.plain.get(f"m/{old.body['window']}/e.{flat}") is not None
+            _require(moves or (lets_go and joined), "A CLAIM WENT BACK: member -> member")
 
     def _few_notes(self, key: str) -> None:
         """Notes of one piece of work converge: ticks that overlap do not breed them."""
@@ -616,6 +622,7 @@ def assert_nothing_lost_or_doubled(world: World) -> None:
         most = (MAX_CARRIES + 1 + len(world.scene.operators)) * (trigger.on_failure.retry + 1)
         _require(tried[subject] <= most, f"ENDLESS CARRY: {subject}")
     for claim in ledger.claims.list():
+        _require(claim.value.archived() is claim.value, f"KEPT TOO LONG: {claim.value.state}")
         if claim.value.joins is not None:
             settled = claim.value.state in {"joined", "rejected"} and not claim.value.joins["left"]
             _require(settled, f"A MESSAGE JOINED BY HALVES: {claim.value.state}")
