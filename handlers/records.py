@@ -10,7 +10,7 @@ from retrigger.triggers.archive import kept
 from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
-    from retrigger.triggers.archive import Archive
+    from retrigger.triggers.spec import Archive
 
 FORMAT: Final = 1
 """Of the records below. A higher one says that an older version must not touch them."""

@@ -29,11 +29,10 @@ if TYPE_CHECKING:
     from retrigger.handlers.outcome import Outcome
     from retrigger.handlers.ports import Launcher, Objects, Publisher, Records
     from retrigger.handlers.tick import Tick
-    from retrigger.triggers.archive import Archive
     from retrigger.triggers.compiled import Compiled
     from retrigger.triggers.event import Event
     from retrigger.triggers.formats import Parsed
-    from retrigger.triggers.spec import Environment
+    from retrigger.triggers.spec import Archive, Environment
 
 _TICK_S = 45.0  # a tick every minute: one that has much to do ends before the next begins
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.triggers import keys
 
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from retrigger.triggers.event import Json
-
-Archive: TypeAlias = Literal["full", "metadata", "none"]
+    from retrigger.triggers.spec import Archive
 
 REDACTED: Final = "[redacted]"
 _CALLED_BY: Final = {"object": "uri", "message": "channel"}

@@ -12,10 +12,10 @@ from retrigger.triggers.frozen import dataclass
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from retrigger.triggers.archive import Archive
     from retrigger.triggers.event import Change, Json
     from retrigger.triggers.launches import Launch, Parameters
 
+Archive: TypeAlias = Literal["full", "metadata", "none"]
 ManifestFormat: TypeAlias = Literal["json", "uris", "mltable"]
 
 

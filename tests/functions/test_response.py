@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from retrigger.functions.response import Answer
     from retrigger.handlers.core import Core
-    from retrigger.triggers.archive import Archive
     from retrigger.triggers.formats import Parsed
+    from retrigger.triggers.spec import Archive
 
 JSON = {"Content-Type": "application/json"}
 

@@ -13,10 +13,9 @@ from retrigger.handlers.forget import forget
 from retrigger.handlers.letters import letters
 from retrigger.handlers.replay import Replay
 from retrigger.handlers.slots import own_gate
-from retrigger.triggers.archive import Archive
 from retrigger.triggers.errors import Unavailable
 from retrigger.triggers.launches import PipelineLaunch
-from retrigger.triggers.spec import Concurrency, MessageSource, ObjectSource, WindowRule
+from retrigger.triggers.spec import Archive, Concurrency, MessageSource, ObjectSource, WindowRule
 from tests.handlers.protocol.bench import BAD, MINUTE, Bench
 from tests.handlers.protocol.scenes import JUDGE, trigger
 

@@ -16,8 +16,8 @@ from retrigger.triggers.archive import REDACTED, is_whole, kept, steps
 from retrigger.triggers.event import Event, Lifecycle, Message, Object, Schedule
 
 if TYPE_CHECKING:
-    from retrigger.triggers.archive import Archive
     from retrigger.triggers.event import Json, Payload
+    from retrigger.triggers.spec import Archive
 
 TIME = datetime(2026, 3, 1, tzinfo=UTC)
 SECRET = "ada@example.org"

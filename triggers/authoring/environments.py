@@ -18,7 +18,8 @@ from retrigger.triggers.authoring.fields import (
     TriggerName,
 )
 from retrigger.triggers.authoring.model import Model, form
-from retrigger.triggers.authoring.models import ARCHIVE, Archive, Concurrency, Deduplicate
+from retrigger.triggers.authoring.models import ARCHIVE, Concurrency, Deduplicate
+from retrigger.triggers.spec import Archive
 
 GcsAddress = Annotated[
     str,

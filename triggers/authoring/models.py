@@ -25,8 +25,8 @@ from retrigger.triggers.authoring.fields import (
 )
 from retrigger.triggers.authoring.launching import Launch
 from retrigger.triggers.authoring.model import Model, Parameters, form
+from retrigger.triggers.spec import Archive
 
-Archive = Literal["full", "metadata", "none"]
 ARCHIVE = (
     "What the ledger keeps of an event that is settled: `full`, `metadata` (nothing that its sender wrote in it), "
     "`none` (hashes)"
