@@ -104,8 +104,8 @@ def scene(seed: int, style: Style) -> Scene:
     message, and breaks on some. `skip`: what finds no slot, or no room under its throttle, is let go. `queue`: one run
     an event, and nobody dies in every other scene. `replace`: what is newer stops what runs. `count`: a few members
     complete a window. `listed`: markers list their batch, some before it has landed; some name what no source takes.
-    `operated`: operators replay and cancel, several at once. `archived`: as judged, with a ledger that is often away and
-    keeps little of events; operators replay what they can.
+    `operated`: operators replay and cancel, several at once. `archived`: as judged, with a ledger that is often away
+    and keeps little of events; operators replay what they can.
     """
     chance = random.Random(f"scene {seed}")
     rule = _rule(chance, style)
