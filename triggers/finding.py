@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_right
-from operator import itemgetter
 from sys import intern
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -54,29 +54,42 @@ class Files:
 class _Table:
     """A table in use: `filing` tells what it holds. Leaves that were asked for stay read; no name adds any."""
 
-    __slots__ = ("_common", "_cut", "leaves", "length", "offered", "where")
+    __slots__ = ("_common", "_spelled", "leaves", "length", "offered", "where")
 
-    def __init__(
-        self, heading: filing.Heading, at: int | None, length: int, heads: dict[str, str], common: str
+    def __init__(  # noqa: PLR0917  # as it is filed
+        self, heading: filing.Heading, at: int | None, length: int, heads: dict[str, str], common: str, letters: str
     ) -> None:
         self.offered = _OFFERED[heading]
         self.where = slice(None) if at is None else slice(at, at + 1 or None)
         self.length = length
         self.leaves: dict[str, str | _Branch | tuple[Entry, ...]] = {**heads}
         self._common = common
-        self._cut = itemgetter(*(slice(at, at + length) for at in range(_AT_ONCE)))
+        self._spelled = re.compile(f"[{re.escape(letters)}]{{{length},}}") if letters else None
 
-    def starts(self, text: str) -> list[int]:
-        """Where in it heads begin: nowhere else."""
+    def starts(self, text: str) -> Iterable[int]:
+        """Where in it heads may begin: nowhere else.
+
+        All begin with what they have in common. If that is nothing: they stand where enough letters of theirs do.
+        """
+        leaves, length = self.leaves, self.length
         if self._common:
-            return _places(text, self._common)
-        return [at for head in self.leaves.keys() & self._parts(text) for at in _places(text, head)]
+            return _places(self._common, text)
+        if length == 1:
+            return [at for at, letter in enumerate(text) if letter in leaves]
+        runs = [run.span() for run in self._spelled.finditer(text)] if self._spelled else [(0, len(text))]
+        return [
+            at for first, end in runs for at in range(first, end - length + 1) if text[at : at + length] in leaves
+        ]
 
-    def _parts(self, text: str) -> Collection[str]:
-        """Every part of a text that is as long as heads are."""
-        if len(text) <= self.length + _AT_ONCE - 1:
-            return self._cut(text)
-        return [text[at : at + self.length] for at in range(len(text) - self.length + 1)]
+
+def _places(part: str, text: str) -> list[int]:
+    """Where a part of a text stands in it."""
+    places = []
+    at = text.find(part)
+    while at >= 0:
+        places.append(at)
+        at = text.find(part, at + 1)
+    return places
 
 
 class _Branch:
@@ -101,20 +114,6 @@ class _Branch:
                 found += _collected(below, name, segments) if below else entries
             at = parent
         return found
-
-
-_AT_ONCE: Final = 16
-"""Parts that are cut off a text by one call: few segments of a name have more, and what is past an end is no head."""
-
-
-def _places(text: str, part: str) -> list[int]:
-    """Where in a text a part of it stands."""
-    places = []
-    at = text.find(part)
-    while at >= 0:
-        places.append(at)
-        at = text.find(part, at + 1)
-    return places
 
 
 def _opened(tables: Iterable[Any]) -> tuple[_Table, ...]:
