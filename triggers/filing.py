@@ -84,7 +84,8 @@ class _Glob(NamedTuple):
 ANY_DEPTH: Final = -1
 """Among depths: of names of globs with `**`."""
 _ANY: Final = _Key("any", None, "")
-_WHOLE: Final = ("segment", "any")
+WHOLE: Final = ("segment", "any")
+"""Headings under which a whole text is asked for, or none."""
 _HEADINGS: Final[tuple[Heading, ...]] = get_args(Heading)
 _LETTERS: Final = 64
 """Beyond, heads are spelled with so many letters that most of a name could be one."""
@@ -161,7 +162,7 @@ def _along(shared: Mapping[_Key, int]) -> dict[_Key, int]:
     for key in sorted(shared, key=_order):
         while above and not (key[:2] == above[-1][:2] and key.text.startswith(above[-1].text)):
             above.pop()
-        along[key] = shared[key] + (along[above[-1]] if above and key.heading not in _WHOLE else 0)
+        along[key] = shared[key] + (along[above[-1]] if above and key.heading not in WHOLE else 0)
         above.append(key)
     return along
 
@@ -178,7 +179,7 @@ def _table(heading: Heading, at: int | None, rows: dict[str, _Row]) -> _Table:
     length = min(map(len, rows))
     heads: dict[str, list[_Row]] = {}
     for text in sorted(rows):
-        head = text if heading in _WHOLE else text[:length]
+        head = text if heading in WHOLE else text[:length]
         others, rest = heads.setdefault(head, []), text[len(head) :]
         parent = len(others) - 1
         while parent >= 0 and not rest.startswith(others[parent].rest):

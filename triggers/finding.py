@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from sys import intern
+from sys import intern, maxsize
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from retrigger.triggers import filing
@@ -61,10 +61,16 @@ class _Table:
     ) -> None:
         self.offered = _OFFERED[heading]
         self.where = slice(None) if at is None else slice(at, at + 1 or None)
-        self.length = length
+        self.length = maxsize if heading in filing.WHOLE else length  # a text has no more letters
         self.leaves: dict[str, str | _Branch | tuple[Entry, ...]] = {**heads}
         self._common = common
         self._spelled = re.compile(f"[{re.escape(letters)}]{{{length},}}") if letters else None
+
+    def read(self, head: str, written: str) -> _Branch | tuple[Entry, ...]:
+        """What stands under a head, when it is first asked for: until then it is as it was written."""
+        rows = json.loads(written)
+        leaf = self.leaves[head] = _Branch(rows) if len(rows) > 1 or rows[0][3] else _entries(rows[0][2])
+        return leaf
 
     def starts(self, text: str) -> Iterable[int]:
         """Where in it heads may begin: nowhere else.
@@ -137,20 +143,15 @@ def _collected(tables: tuple[_Table, ...], name: str, segments: list[str]) -> Co
     return found
 
 
-def _under(table: _Table, head: str, rest: str, name: str, segments: list[str]) -> Sequence[Entry]:
-    """What stands under a head, other than plain entries that are read already."""
-    leaf = table.leaves[head]
-    if isinstance(leaf, str):
-        rows = json.loads(leaf)
-        leaf = table.leaves[head] = _Branch(rows) if len(rows) > 1 or rows[0][3] else _entries(rows[0][2])
-    return leaf.entries(rest, name, segments) if isinstance(leaf, _Branch) else leaf
-
-
 def _beginning(table: _Table, text: str, name: str, segments: list[str]) -> Sequence[Entry]:
     """What is filed under the texts that `text` begins with. The one text of a head is not compared: `match` does."""
     length = table.length
-    leaf = table.leaves.get(text[:length], ())
-    return leaf if type(leaf) is tuple else _under(table, text[:length], text[length:], name, segments)
+    leaf = table.leaves.get(text[:length])
+    if leaf is None:
+        return ()
+    if isinstance(leaf, str):
+        leaf = table.read(text[:length], leaf)
+    return leaf.entries(text[length:], name, segments) if isinstance(leaf, _Branch) else leaf
 
 
 def _prefix(table: _Table, name: str, segments: list[str]) -> Sequence[Entry]:
@@ -162,13 +163,12 @@ def _suffix(table: _Table, name: str, segments: list[str]) -> Sequence[Entry]:
 
 
 def _segment(table: _Table, name: str, segments: list[str]) -> Sequence[Entry]:
-    texts: Collection[str] = segments[table.where]
-    if len(texts) > 1:
-        texts = table.leaves.keys() & texts
+    texts = segments[table.where]
+    if len(texts) == 1:
+        return _beginning(table, texts[0], name, segments)
     found: list[Entry] = []
-    for text in texts:
-        leaf = table.leaves.get(text, ())
-        found += leaf if type(leaf) is tuple else _under(table, text, "", name, segments)
+    for text in table.leaves.keys() & texts:
+        found += _beginning(table, text, name, segments)
     return found
 
 
