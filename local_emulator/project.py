@@ -51,7 +51,7 @@ def emulator_for(project: Project, claim: Claim, options: Options, environ: Mapp
     Raises ProjectError if the project has mistakes.
     """
     state = claim.state
-    google = dict.fromkeys(("storage", "vertex", "pubsub", "metadata"), claim.url)
+    google = dict.fromkeys(("storage", "vertex", "azureml", "pubsub", "metadata"), claim.url)
     services = {**google, "blob": claim.blob_url}
     ledger = f"sqlite:{state.ledger}" if options.ledger == "file" else _LEDGER
     local = local_environment(project, like=options.like, ledger=ledger, services=services)
