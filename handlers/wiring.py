@@ -168,11 +168,35 @@ def publisher_of(environment: Environment, environ: Mapping[str, str]) -> Publis
     """Where outcomes and the ends of runs leave; None if the environment names no channel for them."""
     if environment.outbox is None:
         return None
-    from retrigger.handlers.adapters.pubsub import PUBLIC, PubSubPublisher  # only who asks for it pays for it
+    channel = environment.channels[environment.outbox]
+    match channel.service:  # only who asks for an adapter pays for it
+        case "pubsub":
+            from retrigger.handlers.adapters.pubsub import PUBLIC, PubSubPublisher
 
-    topic = environment.channels[environment.outbox].address
-    endpoint = environment.services.get("pubsub", PUBLIC)
-    return PubSubPublisher(google_api(environment, environ), topic, endpoint=endpoint)
+            endpoint = environment.services.get("pubsub", PUBLIC)
+            return PubSubPublisher(google_api(environment, environ), channel.address, endpoint=endpoint)
+        case "servicebus":
+            from retrigger.handlers.adapters.service_bus import ServiceBusPublisher
+            from retrigger.handlers.transport.service_bus import AUDIENCE, ServiceBusApi
+
+            bus = ServiceBusApi(*entra(environment, environ, AUDIENCE))
+            return ServiceBusPublisher(bus, channel.address, endpoint=environment.services.get("servicebus"))
+        case "queue":
+            from retrigger.handlers.adapters.storage_queue import StorageQueuePublisher
+            from retrigger.handlers.transport.azure import QUEUE, AzureStorageApi
+            from retrigger.handlers.transport.managed_identity import STORAGE
+
+            storage = AzureStorageApi(*entra(environment, environ, STORAGE), QUEUE)
+            return StorageQueuePublisher(storage, channel.address, endpoint=environment.services.get("queue"))
+        case None:
+            message = f"nothing can be sent to the outbox {channel.address}: `retrigger check` says what it can be"
+            raise RetriggerError(message, code="bad_outbox")
+
+
+def entra(environment: Environment, environ: Mapping[str, str], resource: str) -> tuple[Http, KeptToken]:
+    """A way to the network, and tokens of Microsoft Entra for a resource."""
+    http = Http(HttpSettings.from_environment(environ))
+    return http, azure_tokens(environment, environ, http, resource)
 
 
 def google_api(environment: Environment, environ: Mapping[str, str]) -> GoogleApi:
@@ -191,8 +215,7 @@ def blobs_of(environment: Environment, environ: Mapping[str, str]) -> Objects:
     from retrigger.handlers.transport.azure import AzureStorageApi
     from retrigger.handlers.transport.managed_identity import STORAGE
 
-    http = Http(HttpSettings.from_environment(environ))
-    api = AzureStorageApi(http, azure_tokens(environment, environ, http, STORAGE))
+    api = AzureStorageApi(*entra(environment, environ, STORAGE))
     return BlobObjects(api, endpoint=environment.services.get("blob"))
 
 

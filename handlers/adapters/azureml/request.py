@@ -32,7 +32,9 @@ API_VERSION: Final = "2024-01-01-preview"
 _JOB_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")
 
 
-def job_request(job: PipelineJob, template: Mapping[str, Json], *, workspace: str, endpoint: str | None = None) -> Request:
+def job_request(
+    job: PipelineJob, template: Mapping[str, Json], *, workspace: str, endpoint: str | None = None
+) -> Request:
     """`template` is a pipeline job as its author wrote it; `workspace` is a resource id.
 
     `endpoint` replaces Resource Manager's public address. Raises Refused for what one request cannot launch.
