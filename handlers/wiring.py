@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.compiled import Compiled
     from retrigger.triggers.event import Event
     from retrigger.triggers.formats import Parsed
-    from retrigger.triggers.spec import Environment
+    from retrigger.triggers.spec import Archive, Environment
 
 _TICK_S = 45.0  # a tick every minute: one that has much to do ends before the next begins
 
@@ -56,10 +56,11 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """What an entry point needs."""
+    """What an entry point needs. `archive`: what is kept of a request that was no event."""
 
     core: Core
     ledger: Ledger
+    archive: Archive = "full"
 
     def parse(self, headers: Mapping[str, str], body: bytes, route: str) -> Parsed:
         """The events of a request that came now, also in the project's own formats. Errors: as `formats.parse`."""
@@ -121,7 +122,7 @@ def assemble(
     ledger = Ledger(records, compiled.environment.name)
     admission = Admission(ledger, compiled, launcher, objects)
     core = Core(admission, Index.from_json(compiled.index), time.sleep, publisher)
-    return App(core, ledger)
+    return App(core, ledger, compiled.environment.archive)
 
 
 def records_of(address: str, environ: Mapping[str, str], services: Mapping[str, str]) -> Records:

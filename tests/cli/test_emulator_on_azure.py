@@ -165,7 +165,11 @@ def test_a_schedule_is_found_by_the_timer(laptop: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("drop", __file__, "https://acmeprod.blob.core.windows.net/nope/x"), 1, "containers of acmeprod are landing"),
+        (
+            ("drop", __file__, "https://acmeprod.blob.core.windows.net/nope/x"),
+            1,
+            "containers of acmeprod are azureml, landing",
+        ),
         (("drop", __file__, "https://example.com/nope/x"), 2, "is no place"),
         (("publish", "sb://elsewhere/x", "{}"), 1, "No queue or topic at sb://elsewhere/x"),
         (("publish", "uploads", "{}", "--attribute", "k=v"), 1, "has no attributes"),
@@ -178,5 +182,8 @@ def test_what_cannot_be_done_is_said_in_one_message(
     assert (called.code, said in called.err) == (code, True), called.err
 
 
-def test_it_says_at_its_start_what_is_not_run_yet(laptop: Path) -> None:
-    assert "Pipelines of Azure ML are not run yet" in (laptop / "logs" / "emulator.log").read_text()
+def test_it_says_at_its_start_which_component_it_lacks(laptop: Path) -> None:
+    assert (
+        "azureml:rest:1 is not registered: put its YAML into components/"
+        in (laptop / "logs" / "emulator.log").read_text()
+    )

@@ -18,7 +18,8 @@ from retrigger.triggers.authoring.fields import (
     TriggerName,
 )
 from retrigger.triggers.authoring.model import Model, form
-from retrigger.triggers.authoring.models import Concurrency, Deduplicate
+from retrigger.triggers.authoring.models import ARCHIVE, Concurrency, Deduplicate
+from retrigger.triggers.spec import Archive
 
 GcsAddress = Annotated[
     str,
@@ -105,6 +106,7 @@ class Defaults(Model):
 
     concurrency: Concurrency = Field(default=Concurrency(), description="How many runs at once.")
     deduplicate: Deduplicate = Field(default=Deduplicate(), description="How long an occurrence is remembered.")
+    archive: Archive = Field(default="full", description=f"{ARCHIVE}.")
 
 
 class Pipeline(Model):
