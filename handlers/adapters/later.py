@@ -21,11 +21,11 @@ class LaterLauncher:
 
     def request(self, job: Job, template: Mapping[str, Json] | None) -> Request:
         del template
-        raise _refused(f"pipeline {job.pipeline} of Azure ML")
+        raise _refused(f"job {job.id} of Azure ML")
 
     def submit(self, job: Job, template: Mapping[str, Json] | None) -> Literal["created", "adopted", "conflict"]:
         del template
-        raise _refused(f"pipeline {job.pipeline} of Azure ML")
+        raise _refused(f"job {job.id} of Azure ML")
 
     def status(self, job: Job) -> JobStatus:
         raise _refused(f"job {job.id} of Azure ML")
