@@ -124,8 +124,9 @@ class Emulator:
         self.delivery.register(self._to_functions(_OBJECTS))
         self.queues = Queues(state.queues, self.delivery, self.clock.now)
         self.pulled = PullQueues(state.pulled, self.clock.now)
+        azure = settings.azure or AzureSettings()
         self.azure = AzureWays(
-            settings.azure or AzureSettings(),
+            azure,
             self.functions.url,
             delivery=self.delivery,
             queues=self.pulled,

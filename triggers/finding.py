@@ -83,9 +83,7 @@ class _Table:
         if length == 1:
             return [at for at, letter in enumerate(text) if letter in leaves]
         runs = [run.span() for run in self._spelled.finditer(text)] if self._spelled else [(0, len(text))]
-        return [
-            at for first, end in runs for at in range(first, end - length + 1) if text[at : at + length] in leaves
-        ]
+        return [at for first, end in runs for at in range(first, end - length + 1) if text[at : at + length] in leaves]
 
 
 def _places(part: str, text: str) -> list[int]:
