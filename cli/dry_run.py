@@ -146,19 +146,19 @@ class _TakesAll:
     def __init__(self, real: Launcher) -> None:
         self._real = real
 
-    def request(self, job: Job, template: Mapping[str, Json]) -> Request:
+    def request(self, job: Job, template: Mapping[str, Json] | None) -> Request:
         return self._real.request(job, template)
 
-    def submit(self, job: Job, template: Mapping[str, Json]) -> Literal["created", "adopted", "conflict"]:
+    def submit(self, job: Job, template: Mapping[str, Json] | None) -> Literal["created", "adopted", "conflict"]:
         self.request(job, template)
         return "created"
 
-    def status(self, job_id: str) -> JobStatus:
-        del job_id
+    def status(self, job: Job) -> JobStatus:
+        del job
         return JobStatus(state="running")
 
-    def cancel(self, job_id: str) -> None:
-        del job_id
+    def cancel(self, job: Job) -> None:
+        del job
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,6 +208,6 @@ def _print_environment(process: Process, state: State) -> None:
 
     environment = compiled_of(state).environment
     account = next((store.account for store in environment.stores.values()), None)
-    variables = environment_variables(process.url, process.blob_url, environment.project, account)
+    variables = environment_variables(process.url, process.blob_url, process.queue_url, environment.project, account)
     for name, value in variables.items():
         say(f"export {name}={shlex.quote(value)}")

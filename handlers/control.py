@@ -50,7 +50,7 @@ def cancel(ledger: Ledger, launcher: Launcher, name: str) -> Literal["cancelling
                 return cancel(ledger, launcher, name)
         case "cancelling":
             pass  # whoever asked before may have died before the platform heard of it
-    launcher.cancel(job_of(name, run.value).id)
+    launcher.cancel(job_of(name, run.value))
     return "cancelling"
 
 

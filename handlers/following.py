@@ -63,13 +63,13 @@ class Following:
         verdict = Verdict("slot", "stop", "replaced", "something newer came, and `when_busy` is `replace`")
         verdicts = [*run.value.verdicts, verdict.to_json()]
         if self.ledger.runs.swap(run, replace(run.value, state="cancelling", replaced=True, verdicts=verdicts)):
-            self.launcher.cancel(job_of(name, run.value).id)
+            self.launcher.cancel(job_of(name, run.value))
 
     def _ask(self, name: str, run: Stored[Run]) -> Stored[Run] | None:
         """What became of a run that was launched; None: another worker changed it. Frees the slots of what ended."""
         asked: Stored[Run] | None = run
         if run.value.state in {"launched", "cancelling"}:
-            asked = self._apply(name, run, self.launcher.status(job_of(name, run.value).id))
+            asked = self._apply(name, run, self.launcher.status(job_of(name, run.value)))
         elif run.value.state == "carrying":
             asked = self.carrying.carry(name, run)
         if asked is not None and asked.value.state == "ended":
@@ -83,7 +83,7 @@ class Following:
         match status.state:
             case "running":
                 if run.value.state == "cancelling":  # whoever asked may have died before the platform heard of it
-                    self.launcher.cancel(job_of(name, run.value).id)
+                    self.launcher.cancel(job_of(name, run.value))
                 return run if seen == run.value else self.ledger.runs.swap(run, seen)
             case "cancelled" | "failed" if run.value.replaced and run.value.window is not None:
                 return self._carried(name, run, seen)

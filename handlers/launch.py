@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.outcome import Verdict
-from retrigger.handlers.ports import Job
-from retrigger.triggers.errors import Refused, Unavailable
+from retrigger.handlers.ports import PipelineJob
+from retrigger.triggers.errors import Refused, RetriggerError, Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from retrigger.handlers.ledger import Ledger, Stored
-    from retrigger.handlers.ports import Launcher
+    from retrigger.handlers.ports import Job, Launcher
     from retrigger.handlers.records import Run
 
 _TRIES_AT_MOST = 150  # with these pauses: 24 hours
 _FIRST_PAUSE_MS = 60_000
 _LONGEST_PAUSE_MS = 600_000
+_KINDS: Final[Mapping[str, type[Job]]] = {"pipeline": PipelineJob}
+"""By the `kind` of a frozen request; one without it was frozen before there were kinds."""
 
 
 def job_of(name: str, run: Run) -> Job:
-    """The job that a run record holds. The platform's id includes the epoch: a retry is a job of its own."""
+    """The job that a run record holds. Raises RetriggerError `unknown_kind`: a newer version froze it."""
     assert run.job is not None
-    return Job(id=f"{name}-{run.epoch}" if run.epoch else name, **run.job)
+    kind = run.job.get("kind", "pipeline")
+    if kind not in _KINDS:
+        message = f"run {name} is to launch a {kind}, which this version does not know: use a newer retrigger"
+        raise RetriggerError(message, code="unknown_kind")
+    return _KINDS[kind](id=job_id(name, run), **{field: it for field, it in run.job.items() if field != "kind"})
+
+
+def job_id(name: str, run: Run) -> str:
+    """The job's id on the platform. It includes the epoch: a retry is a job of its own."""
+    return f"{name}-{run.epoch}" if run.epoch else name
 
 
 def send(ledger: Ledger, launcher: Launcher, name: str, run: Stored[Run]) -> Stored[Run] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from retrigger.triggers.frozen import dataclass
 
@@ -72,26 +72,38 @@ JobState = Literal["running", "succeeded", "failed", "cancelled", "lost"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class AnyJob:
     """What to launch, frozen in the run record before it is sent: names, values and hashes, no secrets.
 
-    `id` fits `[a-z][-a-z0-9]{0,126}`. `template` is the SHA-256 under which the ledger keeps the compiled pipeline.
-    `artifacts`: input name -> id in the platform's metadata store. `compute` and `experiment` are Azure ML's.
+    This is what a job of every kind has. `id` fits `[a-z][-a-z0-9]{0,126}`.
     """
 
     id: str
     display_name: str
+    labels: Mapping[str, str]
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineJob(AnyJob):
+    """A compiled pipeline, once. `template` is the SHA-256 under which the ledger keeps it.
+
+    `artifacts`: input name -> id in the platform's metadata store. `compute` and `experiment` are Azure ML's.
+    """
+
     pipeline: str
     template: str
     root: str
     service_account: str | None
     caching: bool | None
     parameters: Mapping[str, Json]
-    labels: Mapping[str, str]
-    fingerprint: str
     artifacts: Mapping[str, str] = field(default_factory=dict)
     compute: str | None = None
     experiment: str | None = None
+
+
+Job: TypeAlias = PipelineJob
+"""Of any kind that can be launched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,20 +126,24 @@ class Request:
 
 
 class Launcher(Protocol):
-    """A platform that accepts our id, so that a second submission of the same job changes nothing."""
+    """A platform that accepts our id, so that a second submission of the same job changes nothing.
 
-    def request(self, job: Job, template: Mapping[str, Json]) -> Request:
+    `template` is a pipeline's compiled form, None for a kind of job that has none.
+    """
+
+    def request(self, job: Job, template: Mapping[str, Json] | None) -> Request:
         """Pure: what `submit` would send."""
 
-    def submit(self, job: Job, template: Mapping[str, Json]) -> Literal["created", "adopted", "conflict"]:
+    def submit(self, job: Job, template: Mapping[str, Json] | None) -> Literal["created", "adopted", "conflict"]:
         """Launch. `adopted`: a job of this id and fingerprint exists; `conflict`: of this id, but another fingerprint.
 
         Raises Refused (permanent), Unavailable (it did not happen) or Unknown (the answer was lost).
         """
 
-    def status(self, job_id: str) -> JobStatus: ...
+    def status(self, job: Job) -> JobStatus:
+        """`lost` if the platform knows no such job."""
 
-    def cancel(self, job_id: str) -> None:
+    def cancel(self, job: Job) -> None:
         """Ask the platform to stop it; idempotent, and no promise that it has stopped."""
 
 

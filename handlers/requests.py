@@ -89,6 +89,7 @@ def _pipeline_job(
     except ValueError as error:
         raise Refused(f"the parameters of {name}: {error}", code="bad_parameters") from error
     job: dict[str, Any] = {
+        "kind": "pipeline",
         "display_name": trigger.name,
         "pipeline": name,
         "template": pipeline.template,

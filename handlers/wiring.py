@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from retrigger.handlers.outcome import Outcome
     from retrigger.handlers.ports import Launcher, Objects, Publisher, Records
     from retrigger.handlers.tick import Tick
+    from retrigger.handlers.transport.managed_identity import ManagedIdentityTokens
     from retrigger.triggers.compiled import Compiled
     from retrigger.triggers.event import Event
     from retrigger.triggers.formats import Parsed
@@ -169,11 +170,38 @@ def publisher_of(environment: Environment, environ: Mapping[str, str]) -> Publis
     """Where outcomes and the ends of runs leave; None if the environment names no channel for them."""
     if environment.outbox is None:
         return None
-    from retrigger.handlers.adapters.pubsub import PUBLIC, PubSubPublisher  # only who asks for it pays for it
+    channel = environment.channels[environment.outbox]
+    match channel.service:  # only who asks for an adapter pays for it
+        case "pubsub":
+            from retrigger.handlers.adapters.pubsub import PUBLIC, PubSubPublisher
 
-    topic = environment.channels[environment.outbox].address
-    endpoint = environment.services.get("pubsub", PUBLIC)
-    return PubSubPublisher(google_api(environment, environ), topic, endpoint=endpoint)
+            endpoint = environment.services.get("pubsub", PUBLIC)
+            return PubSubPublisher(google_api(environment, environ), channel.address, endpoint=endpoint)
+        case "servicebus":
+            from retrigger.handlers.adapters.service_bus import ServiceBusPublisher
+            from retrigger.handlers.transport.service_bus import AUDIENCE, ServiceBusApi
+
+            bus = ServiceBusApi(*entra(environment, environ, AUDIENCE))
+            return ServiceBusPublisher(bus, channel.address, endpoint=environment.services.get("servicebus"))
+        case "queue":
+            from retrigger.handlers.adapters.storage_queue import StorageQueuePublisher
+            from retrigger.handlers.transport.azure import QUEUE, AzureStorageApi
+            from retrigger.handlers.transport.managed_identity import STORAGE
+
+            storage = AzureStorageApi(*entra(environment, environ, STORAGE), QUEUE)
+            return StorageQueuePublisher(storage, channel.address, endpoint=environment.services.get("queue"))
+        case None:
+            message = f"nothing can be sent to the outbox {channel.address}: `retrigger check` says what it can be"
+            raise RetriggerError(message, code="bad_outbox")
+
+
+def entra(environment: Environment, environ: Mapping[str, str], resource: str) -> tuple[Http, ManagedIdentityTokens]:
+    """A way to the network, and tokens of Microsoft Entra for a resource."""
+    from retrigger.handlers.transport.managed_identity import IdentitySettings, ManagedIdentityTokens
+
+    http = Http(HttpSettings.from_environment(environ))
+    identity = IdentitySettings.from_environment(environ, endpoint=environment.services.get("metadata"))
+    return http, ManagedIdentityTokens(http, identity, resource)
 
 
 def google_api(environment: Environment, environ: Mapping[str, str]) -> GoogleApi:
@@ -190,11 +218,9 @@ def objects_of(environment: Environment, api: GoogleApi) -> Objects:
 def blobs_of(environment: Environment, environ: Mapping[str, str]) -> Objects:
     from retrigger.handlers.adapters.blob import BlobObjects
     from retrigger.handlers.transport.azure import AzureStorageApi
-    from retrigger.handlers.transport.managed_identity import STORAGE, IdentitySettings, ManagedIdentityTokens
+    from retrigger.handlers.transport.managed_identity import STORAGE
 
-    http = Http(HttpSettings.from_environment(environ))
-    identity = IdentitySettings.from_environment(environ, endpoint=environment.services.get("metadata"))
-    api = AzureStorageApi(http, ManagedIdentityTokens(http, identity, STORAGE))
+    api = AzureStorageApi(*entra(environment, environ, STORAGE))
     return BlobObjects(api, endpoint=environment.services.get("blob"))
 
 

@@ -19,7 +19,8 @@ from retrigger.local_emulator.delivery import Delivery, Policy, Subscription
 from retrigger.local_emulator.eventarc import object_event
 from retrigger.local_emulator.hosts.azure_worker import AzureApp
 from retrigger.local_emulator.hosts.functions_framework import Function, FunctionsHost
-from retrigger.local_emulator.messaging import pubsub
+from retrigger.local_emulator.messaging import pubsub, service_bus, storage_queue
+from retrigger.local_emulator.messaging.pull_queues import PullQueues
 from retrigger.local_emulator.messaging.queues import PushSubscription, Queues
 from retrigger.local_emulator.planes import vertex
 from retrigger.local_emulator.planes.azureml.plane import RUNNER, AzureMl
@@ -82,7 +83,9 @@ class Settings:
     azure: AzureSettings | None = None
 
 
-def environment_variables(url: str, blob_url: str, project: str, account: str | None = None) -> dict[str, str]:
+def environment_variables(
+    url: str, blob_url: str, queue_url: str, project: str, account: str | None = None
+) -> dict[str, str]:
     """The variables that point real client libraries at an emulator; `account` is a storage account."""
     address = urlsplit(url).netloc
     return {
@@ -94,7 +97,7 @@ def environment_variables(url: str, blob_url: str, project: str, account: str | 
         "RETRIGGER_VERTEX_ENDPOINT": url,
         "RETRIGGER_AZUREML_ENDPOINT": url,
         BLOB_ENDPOINT: blob_url,
-        "AZURE_STORAGE_CONNECTION_STRING": connection_string(blob_url, account or ANY_ACCOUNT),
+        "AZURE_STORAGE_CONNECTION_STRING": connection_string(blob_url, queue_url, account or ANY_ACCOUNT),
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
     }
@@ -120,9 +123,14 @@ class Emulator:
         self.functions = FunctionsHost(self._function(), state.logs / "functions.log")
         self.delivery.register(self._to_functions(_OBJECTS))
         self.queues = Queues(state.queues, self.delivery, self.clock.now)
-        azure = settings.azure or AzureSettings()
+        self.pulled = PullQueues(state.pulled, self.clock.now)
         self.azure = AzureWays(
-            azure, self.functions.url, delivery=self.delivery, now=self.clock.now, copies=settings.copies
+            settings.azure or AzureSettings(),
+            self.functions.url,
+            delivery=self.delivery,
+            queues=self.pulled,
+            now=self.clock.now,
+            copies=settings.copies,
         )
         self.scheduler = Scheduler(
             settings.schedules,
@@ -174,14 +182,17 @@ class Emulator:
         return self._claim.blob_url
 
     def environment_variables(self) -> dict[str, str]:
-        return environment_variables(self.url, self.blob_url, self._settings.project, self._account())
+        return environment_variables(
+            self.url, self.blob_url, self._claim.queue_url, self._settings.project, self._account()
+        )
 
     def start(self) -> None:
         """Errors: HostFailed if the functions do not come up; everything is stopped then."""
         try:
             self._make_places()
             self.functions.start()
-            self._claim.serve(self._routes(), blob_http.routes(self.blobs))
+            queue_storage = storage_queue.routes(self.pulled, self.azure.hear)
+            self._claim.serve(self._routes(), blob_http.routes(self.blobs), queue_storage)
             self.jobs.recover()
             self.azureml.recover()
             self.functions.wait_ready(_READY_WITHIN_S)
@@ -192,8 +203,16 @@ class Emulator:
             raise
         started = rfc3339(datetime.now(UTC))
         folder = str(self._settings.project_folder)
-        process = Process(pid=os.getpid(), url=self.url, blob_url=self.blob_url, project_folder=folder, started=started)
-        self._claim.announce(process)
+        self._claim.announce(
+            Process(
+                pid=os.getpid(),
+                url=self.url,
+                blob_url=self.blob_url,
+                queue_url=self._claim.queue_url,
+                project_folder=folder,
+                started=started,
+            )
+        )
 
     def wait(self) -> None:
         """Until somebody asks it to shut down."""
@@ -209,6 +228,7 @@ class Emulator:
         self._azure_processes.close()
         self._claim.release()
         self.queues.close()
+        self.pulled.close()
         self.objects.close()
         self.blobs.close()
         self._resources.close()
@@ -220,6 +240,7 @@ class Emulator:
             "pid": os.getpid(),
             "url": self.url,
             "blob_url": self.blob_url,
+            "queue_url": self._claim.queue_url,
             "project": self._settings.project,
             "project_folder": str(self._settings.project_folder),
             "now": rfc3339(now),
@@ -268,6 +289,7 @@ class Emulator:
                     store.insert_bucket(bucket, {})
         if azure.azureml is not None:
             self.azureml.furnish(azure.azureml)
+        self.azure.make_queues()
         if self._settings.outbox is not None:
             self.queues.ensure_topic(self._settings.outbox)
         for topic in self._settings.topics:
@@ -306,6 +328,7 @@ class Emulator:
             *control.routes(self),
             *gcs_json.routes(self.objects),
             *pubsub.routes(self.queues),
+            *service_bus.routes(self.azure),
             *vertex.routes(self.jobs, self.models),
             *self.azureml.routes(),
             *metadata.routes(metadata.Identity(it.project, it.location)),

@@ -59,6 +59,11 @@ class State:
         return self.root / "queues.sqlite3"
 
     @property
+    def pulled(self) -> Path:
+        """Queues whose readers fetch: Queue Storage's."""
+        return self.root / "pulled.sqlite3"
+
+    @property
     def jobs(self) -> Path:
         """One folder a pipeline job: its request, its state, its tasks' logs and outputs."""
         return self.root / "jobs"

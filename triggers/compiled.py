@@ -55,7 +55,7 @@ from retrigger.triggers.spec import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from _typeshed import DataclassInstance
 
@@ -113,6 +113,11 @@ class Compiled:
                 return None
             self._triggers[name] = _read(Trigger, self._part(at))
         return self._triggers[name]
+
+    def sources(self) -> Iterator[Source]:
+        """Of all triggers, which are parsed one after the other."""
+        for trigger in filter(None, map(self.trigger, self._trigger_names)):
+            yield from trigger.sources
 
     def template(self, sha: str) -> Mapping[str, Json]:
         """The compiled pipeline whose JSON text has this SHA-256. KeyError if no trigger launches it."""

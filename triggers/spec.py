@@ -242,6 +242,19 @@ class Channel:
         """Every address under which a message of the channel may arrive."""
         return (self.address,) if self.subscription is None else (self.address, self.subscription)
 
+    @property
+    def service(self) -> Literal["pubsub", "servicebus", "queue"] | None:
+        """Which service takes messages at the address; None where only others can send: a subscription, Event Grid."""
+        match self.address.lower().split("/"):
+            case ["projects", _, "topics", _]:
+                return "pubsub"
+            case ["sb:", "", _, *entity] if "subscriptions" not in entity:
+                return "servicebus"
+            case ["https:", "", host, _] if ".queue." in host:
+                return "queue"
+            case _:
+                return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
@@ -314,8 +327,8 @@ class Environment:
     `endpoints`: the platform's names of batch and online endpoints.
     `callers`: "platform" has checked them already, or any of these may call; of none, only programs on loopback may.
     `outbox` is the channel (its name) on which outcomes and the ends of runs leave; None: they do not.
-    `services` replaces a service's public address ("storage", "blob", "vertex", "pubsub", "metadata"): the emulator's
-    way in. The addresses of issuers' public keys are "google_certs" and "entra_certs".
+    `services` replaces a service's public address ("storage", "blob", "queue", "servicebus", "vertex", "pubsub",
+    "metadata"): the emulator's way in. The addresses of issuers' public keys are "google_certs" and "entra_certs".
     `launcher` stands in for the cloud's own; `formats` are the project's, by the route that each one reads.
     """
 

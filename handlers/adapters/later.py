@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 class LaterLauncher:
     """The port `Launcher`."""
 
-    def request(self, job: Job, template: Mapping[str, Json]) -> Request:
+    def request(self, job: Job, template: Mapping[str, Json] | None) -> Request:
         del template
         raise _refused(f"pipeline {job.pipeline} of Azure ML")
 
-    def submit(self, job: Job, template: Mapping[str, Json]) -> Literal["created", "adopted", "conflict"]:
+    def submit(self, job: Job, template: Mapping[str, Json] | None) -> Literal["created", "adopted", "conflict"]:
         del template
         raise _refused(f"pipeline {job.pipeline} of Azure ML")
 
-    def status(self, job_id: str) -> JobStatus:
-        raise _refused(f"job {job_id} of Azure ML")
+    def status(self, job: Job) -> JobStatus:
+        raise _refused(f"job {job.id} of Azure ML")
 
-    def cancel(self, job_id: str) -> None:
-        raise _refused(f"job {job_id} of Azure ML")
+    def cancel(self, job: Job) -> None:
+        raise _refused(f"job {job.id} of Azure ML")
 
 
 def _refused(what: str) -> Refused:

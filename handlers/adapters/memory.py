@@ -117,10 +117,14 @@ class MemoryLauncher:
         self.jobs: dict[str, Job] = {}
         self._statuses: dict[str, JobStatus] = {}
 
-    def request(self, job: Job, template: Mapping[str, Json]) -> Request:
-        return Request(method="POST", url=f"memory://jobs/{job.id}", body={"template": dict(template)})
+    def request(self, job: Job, template: Mapping[str, Json] | None) -> Request:
+        return Request(
+            method="POST",
+            url=f"memory://jobs/{job.id}",
+            body={"template": None if template is None else dict(template)},
+        )
 
-    def submit(self, job: Job, template: Mapping[str, Json]) -> Literal["created", "adopted", "conflict"]:
+    def submit(self, job: Job, template: Mapping[str, Json] | None) -> Literal["created", "adopted", "conflict"]:
         del template
         known = self.jobs.setdefault(job.id, job)
         if known is job:
@@ -128,12 +132,12 @@ class MemoryLauncher:
             return "created"
         return "adopted" if known.fingerprint == job.fingerprint else "conflict"
 
-    def status(self, job_id: str) -> JobStatus:
-        return self._statuses.get(job_id, JobStatus(state="lost"))
+    def status(self, job: Job) -> JobStatus:
+        return self._statuses.get(job.id, JobStatus(state="lost"))
 
-    def cancel(self, job_id: str) -> None:
-        if self.status(job_id).state == "running":
-            self._statuses[job_id] = JobStatus(state="cancelled")
+    def cancel(self, job: Job) -> None:
+        if self.status(job).state == "running":
+            self._statuses[job.id] = JobStatus(state="cancelled")
 
     def finish(self, job_id: str, status: JobStatus) -> None:
         """Say how a job ended. KeyError if there is no such job."""

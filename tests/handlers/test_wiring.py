@@ -12,6 +12,7 @@ import pytest
 
 from retrigger.handlers.adapters.later import LaterLauncher
 from retrigger.handlers.journal import Journal
+from retrigger.handlers.ports import PipelineJob
 from retrigger.handlers.records import FORMAT
 from retrigger.handlers.wiring import App, Settings, build, records_of
 from retrigger.local_emulator import metadata
@@ -109,7 +110,19 @@ def test_a_version_that_is_not_there_is_gone(app: App, version: str) -> None:
 
 def test_nothing_of_azure_ml_is_launched_yet() -> None:
     launcher = LaterLauncher()
-    for refused in (lambda: launcher.status("j"), lambda: launcher.cancel("j")):
+    job = PipelineJob(
+        id="j",
+        display_name="t",
+        labels={},
+        fingerprint="f",
+        pipeline="train",
+        template="sha",
+        root="",
+        service_account=None,
+        caching=None,
+        parameters={},
+    )
+    for refused in (lambda: launcher.status(job), lambda: launcher.cancel(job)):
         with pytest.raises(Refused, match="not launchable yet by this version"):
             refused()
 

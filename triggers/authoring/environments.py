@@ -169,6 +169,10 @@ class Shared(Model):
     launcher: Name | None = Field(
         default=None, description="A plug-in that launches pipelines; default: the cloud's own platform."
     )
+    outbox: Name | None = Field(
+        default=None,
+        description="The channel on which outcomes and the ends of runs leave as CloudEvents; default: none.",
+    )
 
 
 class Gcp(Shared):
@@ -184,10 +188,6 @@ class Gcp(Shared):
     )
     pipelines: dict[Name, Pipeline] = Field(default={}, description="The compiled pipelines.")
     endpoints: dict[Name, VertexEndpoint] = Field(default={}, description="Ids of endpoints.")
-    outbox: Name | None = Field(
-        default=None,
-        description="The channel (a topic) on which outcomes and the ends of runs leave as CloudEvents; default: none.",
-    )
 
 
 class Azure(Shared):

@@ -63,10 +63,11 @@ def environment(
         callers=file.callers if file.callers == "platform" else tuple(_caller(one) for one in file.callers),
         launcher=launcher,
         formats=formats,
+        outbox=file.outbox,
     )
     if isinstance(file, environments.Gcp):
         pipelines = {key: _vertex_pipeline(one, templates[key]) for key, one in file.pipelines.items()}
-        return replace(shared, project=file.project, location=file.location, pipelines=pipelines, outbox=file.outbox)
+        return replace(shared, project=file.project, location=file.location, pipelines=pipelines)
     pipelines = {key: _azure_pipeline(one, templates[key]) for key, one in file.pipelines.items()}
     return replace(shared, workspace=file.workspace, pipelines=pipelines)
 

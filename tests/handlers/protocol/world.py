@@ -525,10 +525,10 @@ class Platform:
         self.ended_ms: dict[str, int] = {}
         self.most_running = 0
 
-    def request(self, job: Job, template: Mapping[str, Json]) -> Request:
+    def request(self, job: Job, template: Mapping[str, Json] | None) -> Request:
         raise AssertionError((job, template))
 
-    def submit(self, job: Job, template: Mapping[str, Json]) -> Literal["created", "adopted", "conflict"]:
+    def submit(self, job: Job, template: Mapping[str, Json] | None) -> Literal["created", "adopted", "conflict"]:
         self._world.edge()
         assert template == TEMPLATE
         if job.id in self.jobs:
@@ -541,15 +541,15 @@ class Platform:
         self._world.answer(None)
         return "created"
 
-    def status(self, job_id: str) -> JobStatus:
+    def status(self, job: Job) -> JobStatus:
         self._world.edge()
-        state: Any = self.states.get(job_id, "lost")
+        state: Any = self.states.get(job.id, "lost")
         return JobStatus(state=state, error="it failed" if state == "failed" else None)
 
-    def cancel(self, job_id: str) -> None:
+    def cancel(self, job: Job) -> None:
         self._world.edge()
-        self._world.stopped_for_something_newer(job_id)
-        self.stopping.add(job_id)
+        self._world.stopped_for_something_newer(job.id)
+        self.stopping.add(job.id)
         self._world.answer(None)
 
     def progress(self) -> None:
