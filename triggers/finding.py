@@ -82,8 +82,11 @@ class _Table:
             return _places(self._common, text)
         if length == 1:
             return [at for at, letter in enumerate(text) if letter in leaves]
-        runs = [run.span() for run in self._spelled.finditer(text)] if self._spelled else [(0, len(text))]
-        return [at for first, end in runs for at in range(first, end - length + 1) if text[at : at + length] in leaves]
+        runs = self._spelled.findall(text) if self._spelled else (text,)
+        heads = {
+            part for run in runs for at in range(len(run) - length + 1) if (part := run[at : at + length]) in leaves
+        }
+        return [at for head in heads for at in _places(head, text)] if heads else ()
 
 
 def _places(part: str, text: str) -> list[int]:
