@@ -102,21 +102,21 @@ def _places(part: str, text: str) -> list[int]:
 class _Branch:
     """What stands under a head that has several texts: their rests, sorted; beside each, its parent and its leaf."""
 
-    __slots__ = ("rests", "rows")
+    __slots__ = ("leaves", "parents", "rests")
 
     def __init__(self, rows: Iterable[Any]) -> None:
-        self.rests = tuple(rest for rest, _, _, _ in rows)
-        self.rows = tuple((parent, _leaf(entries, below)) for _, parent, entries, below in rows)
+        self.rests = tuple(intern(rest) for rest, _, _, _ in rows)  # heads share them: a search finds them in a cache
+        self.parents = tuple(parent for _, parent, _, _ in rows)
+        self.leaves = tuple(_leaf(entries, below) for _, _, entries, below in rows)
 
     def followed(self, rest: str) -> list[_Stands]:
         """What stands under the texts whose rest is what `rest` begins with."""
         at = bisect_right(self.rests, rest) - 1
         found: list[_Stands] = []
         while at >= 0:
-            parent, leaf = self.rows[at]
             if rest.startswith(self.rests[at]):
-                found += leaf
-            at = parent
+                found += self.leaves[at]
+            at = self.parents[at]
         return found
 
 
