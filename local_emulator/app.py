@@ -22,6 +22,7 @@ from retrigger.local_emulator.hosts.functions_framework import Function, Functio
 from retrigger.local_emulator.messaging import pubsub
 from retrigger.local_emulator.messaging.queues import PushSubscription, Queues
 from retrigger.local_emulator.planes import vertex
+from retrigger.local_emulator.planes.batch_predictions import BatchPredictions
 from retrigger.local_emulator.planes.models import Models
 from retrigger.local_emulator.planes.pipeline_jobs import PipelineJobs
 from retrigger.local_emulator.planes.resources import Resources
@@ -139,6 +140,9 @@ class Emulator:
             self._resources, self._processes, self.clock.now, cache=state.results, clock=state.clock
         )
         self.models = Models(self._resources, self.clock.now)
+        self.batches = BatchPredictions(
+            self._resources, self.models, self._processes, self.clock.now, clock=state.clock
+        )
 
     @property
     def url(self) -> str:
@@ -162,6 +166,7 @@ class Emulator:
             self.functions.start()
             self._claim.serve(self._routes(), blob_http.routes(self.blobs))
             self.jobs.recover()
+            self.batches.recover()
             self.functions.wait_ready(_READY_WITHIN_S)
             self.delivery.start()
             self.scheduler.start()
@@ -281,7 +286,7 @@ class Emulator:
             *control.routes(self),
             *gcs_json.routes(self.objects),
             *pubsub.routes(self.queues),
-            *vertex.routes(self.jobs, self.models),
+            *vertex.routes(self.jobs, self.batches, self.models),
             *metadata.routes(metadata.Identity(it.project, it.location)),
             *gcs_xml.routes(self.objects),  # last: any path could begin with a bucket's name
         ]
