@@ -13,6 +13,7 @@ from retrigger.handlers.ledger import to_ms
 from retrigger.handlers.letters import is_replayed, letters
 from retrigger.handlers.reopening import ask_to_reopen
 from retrigger.triggers import keys
+from retrigger.triggers.archive import is_whole
 from retrigger.triggers.errors import RetriggerError
 from retrigger.triggers.frozen import dataclass
 
@@ -39,8 +40,9 @@ class Plan:
 
     `decide`: an event that was turned away is decided on anew, by the trigger of now. `launch`: the run `run` does once
     more what was done, with `members` objects where it is a window's. `leave`: nothing, because of `reason`.
-    `claim` and its `epoch`, or `after`, a run of a window: what the judgement was made on. `gives_up`: an unsure run
-    that is settled as lost before.
+    `claim` and its `epoch`, or `after`, a run of a window: what the judgement was made on. `code`: `event_not_kept`
+    where no more is left of an event than its trigger's `archive` and `redact` let stay. `gives_up`: an unsure run that
+    is settled as lost before.
     """
 
     action: Literal["decide", "launch", "leave"]
@@ -52,6 +54,7 @@ class Plan:
     claim: str | None = None
     epoch: int = 0
     after: str | None = None
+    code: Literal["event_not_kept"] | None = None
     gives_up: str | None = None
 
 
@@ -145,6 +148,11 @@ class Replay:
             return replace(plan, reason="it was forgotten: nothing of it is left to do once more")
         if claim.state in {"rejected", "dead"}:
             reason = f"it was {claim.state}: {claim.verdicts[-1]['reason'] if claim.verdicts else 'no reason was kept'}"
+            if not is_whole(claim.event):
+                left = (
+                    f"{reason}. Its trigger did not let all of it be kept: send it again, under an identity of its own"
+                )
+                return replace(plan, reason=left, code="event_not_kept")
             return replace(plan, action="decide", reason=reason)
         if claim.state == "gate":
             return replace(plan, reason="it is being decided on")

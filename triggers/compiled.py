@@ -1,6 +1,6 @@
 """The one file that a function loads: an environment, the index, and its triggers and templates.
 
-    {"format": 6, "size": …, "head": {"environment": {…}, "index": …, "triggers": [name, …], "templates": [sha256, …],
+    {"format": 7, "size": …, "head": {"environment": {…}, "index": …, "triggers": [name, …], "templates": [sha256, …],
      "ends": [0, …]}, "body": [trigger, …, template, …]}
 
 It is one line of JSON. A function reads the head, and of the body the one trigger that its event meets: part n lies
@@ -57,7 +57,7 @@ from retrigger.triggers.spec import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from _typeshed import DataclassInstance
 
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.launches import Launch
     from retrigger.triggers.spec import Caller, Source
 
-FORMAT = 6
+FORMAT = 7
 _START = f'{{"format":{FORMAT},"size":'
 _HEAD = ',"head":'
 _BODY = ',"body":'
@@ -115,6 +115,11 @@ class Compiled:
                 return None
             self._triggers[name] = _read(Trigger, self._part(at))
         return self._triggers[name]
+
+    def sources(self) -> Iterator[Source]:
+        """Of all triggers, which are parsed one after the other."""
+        for trigger in filter(None, map(self.trigger, self._trigger_names)):
+            yield from trigger.sources
 
     def template(self, sha: str) -> Mapping[str, Json]:
         """The compiled pipeline whose JSON text has this SHA-256. KeyError if no trigger launches it."""
@@ -269,6 +274,7 @@ _READERS: dict[type, dict[str, Callable[..., object]]] = {
         "throttle": _part(Throttle),
         "keep": _seconds,
         "on_failure": _part(OnFailure),
+        "redact": tuple,
     },
     ObjectSource: {"change": tuple},
     ScheduleSource: {"late_at_most": _seconds},

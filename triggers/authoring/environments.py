@@ -23,8 +23,9 @@ from retrigger.triggers.authoring.fields import (
     TriggerName,
 )
 from retrigger.triggers.authoring.model import Model, form
-from retrigger.triggers.authoring.models import Concurrency, Deduplicate
+from retrigger.triggers.authoring.models import ARCHIVE, Concurrency, Deduplicate
 from retrigger.triggers.authoring.predicting import AzureModel, VertexModel
+from retrigger.triggers.spec import Archive
 
 GcsAddress = Annotated[
     str,
@@ -99,6 +100,7 @@ class Defaults(Model):
 
     concurrency: Concurrency = Field(default=Concurrency(), description="How many runs at once.")
     deduplicate: Deduplicate = Field(default=Deduplicate(), description="How long an occurrence is remembered.")
+    archive: Archive = Field(default="full", description=f"{ARCHIVE}.")
 
 
 class Pipeline(Model):
@@ -163,6 +165,10 @@ class Shared(Model):
     launcher: Name | None = Field(
         default=None, description="A plug-in that launches pipelines; default: the cloud's own platform."
     )
+    outbox: Name | None = Field(
+        default=None,
+        description="The channel on which outcomes and the ends of runs leave as CloudEvents; default: none.",
+    )
 
 
 class Gcp(Shared):
@@ -180,10 +186,6 @@ class Gcp(Shared):
     endpoints: dict[Name, VertexEndpoint] = Field(default={}, description="Ids of endpoints.")
     models: dict[ModelName, VertexModel] = Field(
         default={}, description="Registered models whose batch predictions need more than their name."
-    )
-    outbox: Name | None = Field(
-        default=None,
-        description="The channel (a topic) on which outcomes and the ends of runs leave as CloudEvents; default: none.",
     )
 
 

@@ -211,6 +211,10 @@ FilePath = Annotated[str, Text(r"[^\x00-\x1f]{1,1024}", "a path from the project
 ServiceAccount = Annotated[
     str, Text(r"[^@\s]{1,100}@[^@\s]{1,200}", "a service account's e-mail address", "service account")
 ]
+Pointer = Annotated[
+    str,
+    Text(r"(/([^/~]|~[01]){1,200}){2,20}", "a JSON pointer into the event, such as `/message/json/email`", "pointer"),
+]
 LabelKey = Annotated[
     str,
     Text(r"[a-z][-a-z0-9_]{0,62}", "lower-case letters, digits, `-` and `_`, a letter first, at most 63", "label key"),

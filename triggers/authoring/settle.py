@@ -37,6 +37,8 @@ def trigger(
         throttle=_throttle(admit.throttle) if admit.throttle else None,
         keep=(file.deduplicate or admit.deduplicate or defaults.deduplicate).keep,
         on_failure=spec.OnFailure(retry=file.on_failure.retry, then=file.on_failure.then),
+        archive=file.archive or defaults.archive,
+        redact=tuple(dict.fromkeys(file.redact)),
         launch=_launch(file.launch, documents),
         mode=file.mode,
     )
@@ -45,6 +47,8 @@ def trigger(
 def environment(
     name: str,
     file: environments.Gcp | environments.Azure,
+    defaults: environments.Defaults,
+    *,
     templates: Mapping[str, str],
     launcher: spec.PlugIn | None,
     formats: Mapping[str, spec.PlugIn],
@@ -61,14 +65,15 @@ def environment(
         endpoints=dict(file.endpoints),
         limits=spec.Limits(submit_per_minute=file.limits.submit_per_minute, running=file.limits.running),
         callers=file.callers if file.callers == "platform" else tuple(_caller(one) for one in file.callers),
+        archive=defaults.archive,
         launcher=launcher,
         formats=formats,
+        outbox=file.outbox,
     )
     if isinstance(file, environments.Gcp):
         pipelines = {key: _vertex_pipeline(one, templates[key]) for key, one in file.pipelines.items()}
         models = {key: _vertex_model(one) for key, one in file.models.items()}
-        placed = replace(shared, project=file.project, location=file.location, pipelines=pipelines, models=models)
-        return replace(placed, outbox=file.outbox)
+        return replace(shared, project=file.project, location=file.location, pipelines=pipelines, models=models)
     pipelines = {key: _azure_pipeline(one, templates[key]) for key, one in file.pipelines.items()}
     return replace(
         shared,

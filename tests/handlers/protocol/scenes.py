@@ -50,6 +50,7 @@ Style = Literal[
     "count",
     "listed",
     "operated",
+    "archived",
     "once",
 ]
 
@@ -106,13 +107,14 @@ def scene(seed: int, style: Style) -> Scene:
     message, and breaks on some. `skip`: what finds no slot, or no room under its throttle, is let go. `queue`: one run
     an event, and nobody dies in every other scene. `replace`: what is newer stops what runs. `count`: a few members
     complete a window. `listed`: markers list their batch, some before it has landed; some name what no source takes.
-    `operated`: operators replay and cancel, several at once. `once`: batch predictions, which the platform does not
+    `operated`: operators replay and cancel, several at once. `archived`: as judged, with a ledger that is often away
+    and keeps little of events; operators replay what they can. `once`: batch predictions, which the platform does not
     know by our ids; an operator settles what is unsure.
     """
     chance = random.Random(f"scene {seed}")
     rule = _rule(chance, style)
-    judged = style == "judged"
-    gated = style in {"stormy", "judged"} or chance.random() < 0.5
+    judged = style in {"judged", "archived"}
+    gated = style == "stormy" or judged or chance.random() < 0.5
     made = trigger(
         rule,
         gated=gated and not judged,
@@ -126,6 +128,7 @@ def scene(seed: int, style: Style) -> Scene:
             retry=0 if style == "tight" else chance.choice([0, 0, 1]),
             then="carry_over" if style == "tight" else chance.choice(["carry_over", "carry_over", "dead"]),
         ),
+        archive=chance.choice(["metadata", "none"]) if style == "archived" else "full",
     )
     objects: dict[str, tuple[int, bytes]] = {}
     events: list[tuple[int, Event]] = []
@@ -148,7 +151,7 @@ def scene(seed: int, style: Style) -> Scene:
         deliveries=_at_least_once(chance, events, slowest_ms=500 if style in {"late", "stormy"} else 40_000),
         objects=objects,
         pauses=_pauses(chance) if style in {"mixed", "operated"} and chance.random() < 0.3 else [],
-        operators=_operators(chance) if style == "operated" else [],
+        operators=_operators(chance) if style == "operated" or (style == "archived" and seed % 2) else [],
     )
 
 

@@ -90,6 +90,29 @@ class LeavesRunsToTheirNote(Core):
         return None if stored is None or stored.value.job is not None else super().resume(name)
 
 
+class LetsGoTooSoon(Claims):
+    """What is settled needs its event no more."""
+
+    def settle(self, name: str, stored: Stored[Claim], value: Claim) -> tuple[Stored[Claim], bool]:
+        return super().settle(name, stored, value.settled())
+
+
+class LetsGoAtOnce(Claims):
+    """Who delivers an event brings it along: the ledger need not hold it."""
+
+    def take(self, arrival: Arrival, name: str, **state: Any) -> tuple[Stored[Claim], bool]:
+        mine = Claim(trigger=arrival.trigger.name, event=arrival.event.to_json(), archive="none", **state).archived()
+        created = self.ledger.claims.create(name, mine)
+        return (created, True) if created is not None else (self.reread(name), False)
+
+
+class NeverLetsGo(Claims):
+    """A claim that joined its window is done with."""
+
+    def joined(self, name: str, stored: Stored[Claim]) -> None:
+        pass
+
+
 class LaunchesWhatIsNotJudged(Gate):
     """What cannot be judged now is no reason to wait."""
 
@@ -484,6 +507,9 @@ NAIVE = {
     "the member before its claim": Naive(Parts(claims=MemberBeforeClaim), "DOUBLED", "mixed", range(60)),
     "resume only open claims": Naive(Parts(core=ResumesOnlyOpenClaims), "LOST", "stormy", range(30, 120)),
     "leave runs to their note": Naive(Parts(core=LeavesRunsToTheirNote), "LOST", "judged", range(30)),
+    "let go of an event when it is settled": Naive(Parts(claims=LetsGoTooSoon), "LOST", "archived", range(50, 60)),
+    "let go of an event when it is claimed": Naive(Parts(claims=LetsGoAtOnce), "LOST", "archived", range(20)),
+    "never let go of what joined": Naive(Parts(claims=NeverLetsGo), "KEPT TOO LONG", "archived", range(20)),
     "launch what is not judged": Naive(Parts(gate=LaunchesWhatIsNotJudged), "BAD MEMBER RAN", "judged", range(30)),
     "acknowledge without a note": Naive(Parts(ledger=AcknowledgesUnnoted), "LOST|NOT ENDED|STUCK", "stormy", range(20)),
     "live before its note": Naive(Parts(windows=LiveBeforeNote), "LOST|NOT ENDED|STUCK", "late", range(60)),

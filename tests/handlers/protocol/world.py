@@ -33,7 +33,7 @@ from retrigger.handlers.ledger import Ledger, to_ms
 from retrigger.handlers.ports import BatchJob, JobStatus, ObjectStat, Request
 from retrigger.handlers.records import ALL_TRIGGERS, MAX_CARRIES, Pause
 from retrigger.handlers.replay import Replay
-from retrigger.handlers.slots import Slots, gates_of
+from retrigger.handlers.slots import Slots, own_gate
 from retrigger.handlers.tick import Tick
 from retrigger.handlers.windows import Windows
 from retrigger.triggers import keys
@@ -468,9 +468,9 @@ class HostileRecords:
         worker = self._world.worker
         assert worker is not None
         new = [holder for holder in after if holder not in before]
-        own = gates_of(self._world.scene.trigger, self._world.scene.environment, "")[0]
+        own = own_gate(self._world.scene.trigger.name, "")
         paused = pause is not None and pause.value.paused and worker.began_ms + to_ms(START) > to_ms(pause.time)
-        if new and old.key == f"g/{own.name}" and paused:
+        if new and old.key == f"g/{own}" and paused:
             raise Violation("GRANTED WHILE PAUSED")  # the environment's gate comes after: that is rolling forward
 
     def _sealed_in_order(self, old: Record, body: Mapping[str, Any]) -> None:
@@ -484,7 +484,7 @@ class HostileRecords:
             assert world.worker is not None
             self._really_busy(world.worker)
         elif cause not in {"reject", "empty", "expired"}:
-            own = world.ledger.gates.get(gates_of(trigger, world.scene.environment, "")[0].name)
+            own = world.ledger.gates.get(own_gate(trigger.name, ""))
             run = keys.run_id(world.scene.environment.name, trigger.name, window, "0")
             _require(own is not None and run in own.value.holds, "SEALED WITHOUT A SLOT")
         wait = {"quiet": min(rule.quiet, rule.max_wait), "max_wait": rule.max_wait, "reject": rule.max_wait}.get(cause)
@@ -493,7 +493,10 @@ class HostileRecords:
             _require(world.plain.now() >= oldest + wait, f"SEALED BEFORE ITS TIME: {cause}")
 
     def _claim_goes_on(self, old: Record, body: Mapping[str, Any]) -> None:
-        """A claim that was settled stays settled; a member moves only out of a window that is closed without it."""
+        """A claim that was settled stays settled; a member moves only out of a window that is closed without it.
+
+        Where it is, it may let go of its event, once it is on record there.
+        """
         before, after = old.body["state"], body["state"]
         if len(body["replays"]) > len(old.body["replays"]):  # type: ignore[arg-type]
             _require((before in {"rejected", "dead", "run", "open"}, after) == (True, "open"), "NOT TO BE OPENED AGAIN")
@@ -503,8 +506,11 @@ class HostileRecords:
         _require(not back, f"A CLAIM WENT BACK: {before} -> {after}")
         if before == after == "member":
             manifest = self._world.ledger.manifests.get(str(old.body["window"]))
-            moves = manifest is not None and old.key.rsplit("/", 1)[1] not in manifest.value.own
-            _require(moves, "A CLAIM WENT BACK: member -> member")
+            flat = old.key.rsplit("/", 1)[1]
+            moves = manifest is not None and flat not in manifest.value.own
+            lets_go = {name for name, value in body.items() if value != old.body.get(name)} == {"event", "content"}
+            joined = manifest is not None or self._world.plain.get(f"m/{old.body['window']}/e.{flat}") is not None
+            _require(moves or (lets_go and joined), "A CLAIM WENT BACK: member -> member")
 
     def _sent_once(self, old: Record, body: Mapping[str, Any]) -> None:
         """`sending` is entered by who sends; what is unsure is sent no more."""
@@ -677,6 +683,7 @@ def assert_nothing_lost_or_doubled(world: World) -> None:
         most = (MAX_CARRIES + 1 + len(world.scene.operators)) * (trigger.on_failure.retry + 1)
         _require(tried[subject] <= most, f"ENDLESS CARRY: {subject}")
     for claim in ledger.claims.list():
+        _require(claim.value.archived() is claim.value, f"KEPT TOO LONG: {claim.value.state}")
         if claim.value.joins is not None:
             settled = claim.value.state in {"joined", "rejected"} and not claim.value.joins["left"]
             _require(settled, f"A MESSAGE JOINED BY HALVES: {claim.value.state}")
