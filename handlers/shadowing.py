@@ -136,7 +136,7 @@ class Shadowing:
         left = _left(subject_of(claim.event), claim.trigger, "")
         if is_forgotten(claim.event):
             return Shadow(plan=replace(left, reason="it was forgotten: nothing of it is left to be done"))
-        if claim.run is not None and claim.job is not None:
+        if claim.run is not None and claim.job is not None and claim.state != "gate":
             return self._of_job(claim.run, claim.trigger, claim.job, [claim.own_gate] if claim.own_gate else [])
         name = claim.run or self._runs.of(stored)
         run = self._source.runs.get(name) if name is not None else None

@@ -215,6 +215,14 @@ def test_what_waits_in_a_window_has_no_run_yet() -> None:
     assert shadow.plan.reason == "it is being decided on, or waits in a window: it has no run yet"
 
 
+def test_what_is_being_judged_is_not_done_elsewhere() -> None:
+    both = Both(trigger(AT_ONCE, validators=(JUDGE,)))
+    both.dev.publish("broken1")
+    [event] = both.dev.journal.events()
+    [shadow] = both.shadow(event.id)
+    assert (shadow.plan.action, shadow.plan.reason.startswith("it is being decided on")) == ("leave", True)
+
+
 def test_of_what_was_not_kept_nothing_is_decided() -> None:
     both = Both(trigger(AT_ONCE, validators=(JUDGE,), archive="none"))
     both.dev.publish("bad1")
