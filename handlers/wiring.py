@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from retrigger.handlers.outcome import Outcome
     from retrigger.handlers.ports import Launcher, Objects, Publisher, Records
     from retrigger.handlers.tick import Tick
+    from retrigger.handlers.transport.credentials import KeptToken
     from retrigger.triggers.compiled import Compiled
     from retrigger.triggers.event import Event
     from retrigger.triggers.formats import Parsed
@@ -161,20 +162,42 @@ def _built_in(environment: Environment, environ: Mapping[str, str]) -> tuple[Lau
             api = google_api(environment, environ)
             return launcher_of(environment, api), objects_of(environment, api)
         case "azure":
-            from retrigger.handlers.adapters.later import LaterLauncher
-
-            return LaterLauncher(), blobs_of(environment, environ)
+            return azure_launcher_of(environment, environ), blobs_of(environment, environ)
 
 
 def publisher_of(environment: Environment, environ: Mapping[str, str]) -> Publisher | None:
     """Where outcomes and the ends of runs leave; None if the environment names no channel for them."""
     if environment.outbox is None:
         return None
-    from retrigger.handlers.adapters.pubsub import PUBLIC, PubSubPublisher  # only who asks for it pays for it
+    channel = environment.channels[environment.outbox]
+    match channel.service:  # only who asks for an adapter pays for it
+        case "pubsub":
+            from retrigger.handlers.adapters.pubsub import PUBLIC, PubSubPublisher
 
-    topic = environment.channels[environment.outbox].address
-    endpoint = environment.services.get("pubsub", PUBLIC)
-    return PubSubPublisher(google_api(environment, environ), topic, endpoint=endpoint)
+            endpoint = environment.services.get("pubsub", PUBLIC)
+            return PubSubPublisher(google_api(environment, environ), channel.address, endpoint=endpoint)
+        case "servicebus":
+            from retrigger.handlers.adapters.service_bus import ServiceBusPublisher
+            from retrigger.handlers.transport.service_bus import AUDIENCE, ServiceBusApi
+
+            bus = ServiceBusApi(*entra(environment, environ, AUDIENCE))
+            return ServiceBusPublisher(bus, channel.address, endpoint=environment.services.get("servicebus"))
+        case "queue":
+            from retrigger.handlers.adapters.storage_queue import StorageQueuePublisher
+            from retrigger.handlers.transport.azure import QUEUE, AzureStorageApi
+            from retrigger.handlers.transport.managed_identity import STORAGE
+
+            storage = AzureStorageApi(*entra(environment, environ, STORAGE), QUEUE)
+            return StorageQueuePublisher(storage, channel.address, endpoint=environment.services.get("queue"))
+        case None:
+            message = f"nothing can be sent to the outbox {channel.address}: `retrigger check` says what it can be"
+            raise RetriggerError(message, code="bad_outbox")
+
+
+def entra(environment: Environment, environ: Mapping[str, str], resource: str) -> tuple[Http, KeptToken]:
+    """A way to the network, and tokens of Microsoft Entra for a resource."""
+    http = Http(HttpSettings.from_environment(environ))
+    return http, azure_tokens(environment, environ, http, resource)
 
 
 def google_api(environment: Environment, environ: Mapping[str, str]) -> GoogleApi:
@@ -191,12 +214,29 @@ def objects_of(environment: Environment, api: GoogleApi) -> Objects:
 def blobs_of(environment: Environment, environ: Mapping[str, str]) -> Objects:
     from retrigger.handlers.adapters.blob import BlobObjects
     from retrigger.handlers.transport.azure import AzureStorageApi
-    from retrigger.handlers.transport.managed_identity import STORAGE, IdentitySettings, ManagedIdentityTokens
+    from retrigger.handlers.transport.managed_identity import STORAGE
+
+    api = AzureStorageApi(*entra(environment, environ, STORAGE))
+    return BlobObjects(api, endpoint=environment.services.get("blob"))
+
+
+def azure_launcher_of(environment: Environment, environ: Mapping[str, str]) -> Launcher:
+    """Through the Resource Manager of the cloud that `services` names, with tokens of that cloud."""
+    from retrigger.handlers.adapters.azureml.client import AzureMlLauncher
+    from retrigger.handlers.transport.azure import AzureApi
+    from retrigger.handlers.transport.managed_identity import audiences_at
 
     http = Http(HttpSettings.from_environment(environ))
+    endpoint = environment.services.get("azureml")
+    manager, azureml = (azure_tokens(environment, environ, http, it) for it in audiences_at(endpoint))
+    return AzureMlLauncher(AzureApi(http, manager), azureml, workspace=environment.workspace, endpoint=endpoint)
+
+
+def azure_tokens(environment: Environment, environ: Mapping[str, str], http: Http, resource: str) -> KeptToken:
+    from retrigger.handlers.transport.managed_identity import IdentitySettings, ManagedIdentityTokens
+
     identity = IdentitySettings.from_environment(environ, endpoint=environment.services.get("metadata"))
-    api = AzureStorageApi(http, ManagedIdentityTokens(http, identity, STORAGE))
-    return BlobObjects(api, endpoint=environment.services.get("blob"))
+    return ManagedIdentityTokens(http, identity, resource)
 
 
 def launcher_of(environment: Environment, api: GoogleApi) -> Launcher:

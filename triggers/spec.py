@@ -248,6 +248,19 @@ class Channel:
         """Every address under which a message of the channel may arrive."""
         return (self.address,) if self.subscription is None else (self.address, self.subscription)
 
+    @property
+    def service(self) -> Literal["pubsub", "servicebus", "queue"] | None:
+        """Which service takes messages at the address; None where only others can send: a subscription, Event Grid."""
+        match self.address.lower().split("/"):
+            case ["projects", _, "topics", _]:
+                return "pubsub"
+            case ["sb:", "", _, *entity] if "subscriptions" not in entity:
+                return "servicebus"
+            case ["https:", "", host, _] if ".queue." in host:
+                return "queue"
+            case _:
+                return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
@@ -275,6 +288,38 @@ class Pipeline:
     caching: bool | None = None
     compute: str | None = None
     experiment: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchRule:
+    """How batches are predicted by a model. `labels` are Azure ML's tags; None means that the platform decides.
+
+    `endpoint`, `deployment` and `experiment` are Azure ML's, where the model stands behind a batch endpoint; all that
+    follows them is Vertex AI's.
+    """
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    endpoint: str | None = None
+    deployment: str | None = None
+    experiment: str | None = None
+    service_account: str | None = None
+    instances_format: str | None = None
+    predictions_format: str | None = None
+    machine_type: str | None = None
+    accelerator_type: str | None = None
+    accelerator_count: int | None = None
+    starting_replica_count: int | None = None
+    max_replica_count: int | None = None
+    batch_size: int | None = None
+    model_parameters: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A registered model of an environment. `resource`: its id or resource name, None where that is its name here."""
+
+    resource: str | None = None
+    batch: BatchRule = field(default_factory=BatchRule)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,8 +366,9 @@ class Environment:
     `callers`: "platform" has checked them already, or any of these may call; of none, only programs on loopback may.
     `archive`: what is kept of a request that was no event, so that no trigger says it.
     `outbox` is the channel (its name) on which outcomes and the ends of runs leave; None: they do not.
-    `services` replaces a service's public address ("storage", "blob", "vertex", "pubsub", "metadata"): the emulator's
-    way in. The addresses of issuers' public keys are "google_certs" and "entra_certs".
+    `services` replaces a service's public address ("storage", "blob", "queue", "servicebus", "vertex", "azureml",
+    "pubsub", "metadata"): the emulator's way in. "azureml" is Azure's Resource Manager; tokens are for its cloud.
+    The addresses of issuers' public keys are "google_certs" and "entra_certs".
     `launcher` stands in for the cloud's own; `formats` are the project's, by the route that each one reads.
     """
 
@@ -338,6 +384,7 @@ class Environment:
     platforms: Mapping[str, Platform] = field(default_factory=dict)
     pipelines: Mapping[str, Pipeline] = field(default_factory=dict)
     endpoints: Mapping[str, str] = field(default_factory=dict)
+    models: Mapping[str, Model] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     callers: Literal["platform"] | tuple[Caller, ...] = ()
     archive: Archive = "full"

@@ -48,7 +48,8 @@ def _of_the_outbox(project: Project, environment: Environment) -> Iterator[Probl
             if not any(_reads_the_event(text) for text in (source.filter, one.trigger.filter) if text is not None):
                 told = "This source listens to the outbox, where its own outcomes leave: give it a `filter`."
                 yield one.document.problem((*at, "in"), "loop", told)
-            if source.key is None:
+            # What comes from a queue of Azure is the event itself, whose identity is its own.
+            if source.key is None and environment.channels[source.channel].service == "pubsub":
                 told = "What leaves by the outbox may be told twice: write `key: event.message.attributes['ce-id']`."
                 yield one.document.problem((*at, "in"), "outbox_key", told)
 
