@@ -13,12 +13,13 @@ from retrigger.handlers.letters import letters
 from retrigger.handlers.replay import Replay
 from retrigger.handlers.shadowing import Shadowing
 from retrigger.triggers.errors import Unavailable
+from retrigger.triggers.event import FIRED, Event, Schedule
 from retrigger.triggers.launches import PipelineLaunch
 from retrigger.triggers.match import Index
-from retrigger.triggers.spec import Channel, Concurrency, OnFailure, Pipeline, Store, WindowRule
+from retrigger.triggers.spec import Channel, Concurrency, OnFailure, Pipeline, ScheduleSource, Store, WindowRule
 from tests.handlers.protocol.bench import BAD, MINUTE, Bench
-from tests.handlers.protocol.scenes import JUDGE, environment, trigger
-from tests.handlers.protocol.world import OneTrigger
+from tests.handlers.protocol.scenes import JUDGE, environment, naming, trigger
+from tests.handlers.protocol.world import START, OneTrigger
 
 if TYPE_CHECKING:
     from retrigger.handlers.shadowing import Shadow
@@ -28,6 +29,7 @@ AT_ONCE = WindowRule(key="match.k")
 PROD = replace(
     environment(),
     name="prod",
+    vars={"table": "prod.table"},
     stores={"landing": Store(kind="gcs", bucket="prod-landing")},
     channels={
         "requests": Channel(address="topics/prod-requests"),
@@ -168,6 +170,34 @@ def test_a_message_that_was_turned_away_is_decided_on_by_the_trigger_of_there() 
     [there] = both.prod.journal.events()
     assert (there.subject, there.result) == ("topics/prod-requests", "launched")
     assert [it.plan.action for it in both.shadow(event.id)] == ["leave"]
+
+
+def test_a_time_of_a_schedule_is_decided_on_anew() -> None:
+    """It launched nothing, since a parameter had no value where it came."""
+    source = ScheduleSource(cron="0 3 * * *", parameters={"what": "${{ vars.table }}"})
+    made = replace(trigger(AT_ONCE), sources=(source,))
+    both = Both(made)
+    struck = Event(
+        id="t/3",
+        source="//retrigger/schedules/t",
+        type=FIRED,
+        time=START,
+        subject="t",
+        payload=Schedule(name="t", scheduled_for=START),
+    )
+    assert both.dev.send(struck) == "rejected"
+    [shadow] = both.shadow("t/3")
+    assert shadow.plan.action == "decide"
+    assert [run.parameters for run in both.prod.runs()] == [{"what": "prod.table"}]
+
+
+def test_what_a_message_names_is_looked_for_where_the_trigger_of_there_listens() -> None:
+    both = Both(trigger(AT_ONCE))
+    assert both.dev.send(naming("n", ["a/1.csv"])) == "rejected"  # it is not there
+    [shadow] = both.shadow("n")
+    [there] = both.prod.journal.events()
+    assert (shadow.plan.action, there.result) == ("decide", "rejected")
+    assert there.verdicts[-1]["reason"] == "object 1 lies in no store of this trigger's object sources"
 
 
 def test_a_dead_letter_is_named_by_its_id() -> None:
