@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from retrigger.triggers.authoring.checks import (
     caching,
+    choices,
     cron,
     duplicates,
+    event_types,
     expressions,
     formats,
     gaps,
@@ -38,8 +40,10 @@ if TYPE_CHECKING:
     from retrigger.triggers.spec import Environment
 
 PROJECT_RULES = (
+    choices.check,
     cron.check,
     duplicates.check,
+    event_types.check,
     formats.check,
     gaps.check,
     message_fields.check,
