@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from retrigger.triggers.authoring.checks import (
+    bindings,
     caching,
     choices,
     cron,
@@ -52,6 +53,7 @@ PROJECT_RULES = (
     windows.check,
 )
 ENVIRONMENT_RULES = (
+    bindings.check,
     caching.check,
     expressions.check,
     launches.check,
