@@ -57,7 +57,7 @@ def _without_key(one: Authored, choice: Choice, names: tuple[str, ...]) -> Itera
         if lacking and bodies.all_may_come(source.schema, names):
             told = (
                 f"The message's schema allows `{lacking[0]}` for `{names[-1]}`, which chooses no pipeline: such a "
-                "message would become a dead letter; add the key, or keep the value out by the schema or a `filter`."
+                "message would be rejected; add the key, or keep the value out by the schema or a `filter`."
             )
             yield one.document.problem(_FROM, "missing_choice", told, on="key")
 
