@@ -9,9 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from retrigger.triggers.authoring.checks import (
+    bindings,
     caching,
+    choices,
     cron,
     duplicates,
+    event_types,
     expressions,
     formats,
     gaps,
@@ -39,8 +42,10 @@ if TYPE_CHECKING:
     from retrigger.triggers.spec import Environment
 
 PROJECT_RULES = (
+    choices.check,
     cron.check,
     duplicates.check,
+    event_types.check,
     formats.check,
     gaps.check,
     message_fields.check,
@@ -50,6 +55,7 @@ PROJECT_RULES = (
     windows.check,
 )
 ENVIRONMENT_RULES = (
+    bindings.check,
     caching.check,
     expressions.check,
     launches.check,
