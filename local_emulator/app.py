@@ -23,9 +23,11 @@ from retrigger.local_emulator.messaging import pubsub, service_bus, storage_queu
 from retrigger.local_emulator.messaging.pull_queues import PullQueues
 from retrigger.local_emulator.messaging.queues import PushSubscription, Queues
 from retrigger.local_emulator.planes import vertex
+from retrigger.local_emulator.planes.azureml.plane import RUNNER, AzureMl
 from retrigger.local_emulator.planes.models import Models
 from retrigger.local_emulator.planes.pipeline_jobs import PipelineJobs
 from retrigger.local_emulator.planes.resources import Resources
+from retrigger.local_emulator.runners.azureml.pipelines import BLOB_ENDPOINT
 from retrigger.local_emulator.runners.process import JobProcesses
 from retrigger.local_emulator.scheduler import Scheduler
 from retrigger.local_emulator.stores import blob_http, gcs_json, gcs_xml
@@ -93,6 +95,8 @@ def environment_variables(
         "GCE_METADATA_ROOT": address,
         "GOOGLE_CLOUD_PROJECT": project,
         "RETRIGGER_VERTEX_ENDPOINT": url,
+        "RETRIGGER_AZUREML_ENDPOINT": url,
+        BLOB_ENDPOINT: blob_url,
         "AZURE_STORAGE_CONNECTION_STRING": connection_string(blob_url, queue_url, account or ANY_ACCOUNT),
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
@@ -120,8 +124,9 @@ class Emulator:
         self.delivery.register(self._to_functions(_OBJECTS))
         self.queues = Queues(state.queues, self.delivery, self.clock.now)
         self.pulled = PullQueues(state.pulled, self.clock.now)
+        azure = settings.azure or AzureSettings()
         self.azure = AzureWays(
-            settings.azure or AzureSettings(),
+            azure,
             self.functions.url,
             delivery=self.delivery,
             queues=self.pulled,
@@ -137,8 +142,8 @@ class Emulator:
             copies=settings.copies,
             timer=strike if settings.azure else None,
         )
-        self.objects = Objects(state.objects, self.clock.now, self._announce)
-        self.blobs = Objects(state.blobs, self.clock.now, self.azure.announce, BLOB)
+        self.objects = Objects(state.objects, self.clock.now, self._announce, watched=settings.watched)
+        self.blobs = Objects(state.blobs, self.clock.now, self.azure.announce, names=BLOB, watched=azure.watched)
         self._resources = Resources(state.resources)
         self._processes = JobProcesses(
             state.jobs, env=self._environment(), now=self.clock.now, limit=settings.jobs_at_once
@@ -147,14 +152,31 @@ class Emulator:
             self._resources, self._processes, self.clock.now, cache=state.results, clock=state.clock
         )
         self.models = Models(self._resources, self.clock.now)
+        self._azure_processes = JobProcesses(
+            state.azure_jobs, env=self._environment(), now=self.clock.now, limit=settings.jobs_at_once, runner=RUNNER
+        )
+        self.azureml = AzureMl(
+            self._resources,
+            self._azure_processes,
+            self.clock.now,
+            blobs=self.blobs,
+            blob_url=self.blob_url,
+            account=self._account() or ANY_ACCOUNT,
+            tell=self.azure.tell if settings.azure else lambda _: None,
+            clock=state.clock,
+        )
 
     @property
     def url(self) -> str:
         return self._claim.url
 
-    @property
-    def on_azure(self) -> bool:
-        return self._settings.azure is not None
+    def unready(self) -> list[str]:
+        """What of the project's pipelines on Azure ML cannot run here, and what to do about it."""
+        azure = self._settings.azure
+        if azure is None or azure.azureml is None:
+            return []
+        told = "{} is not registered: put its YAML into components/ of the project, with this name and version"
+        return [*azure.unfit, *map(told.format, self.azureml.missing(azure.azureml))]
 
     @property
     def blob_url(self) -> str:
@@ -173,6 +195,7 @@ class Emulator:
             queue_storage = storage_queue.routes(self.pulled, self.azure.hear)
             self._claim.serve(self._routes(), blob_http.routes(self.blobs), queue_storage)
             self.jobs.recover()
+            self.azureml.recover()
             self.functions.wait_ready(_READY_WITHIN_S)
             self.delivery.start()
             self.scheduler.start()
@@ -203,6 +226,7 @@ class Emulator:
         self.delivery.stop()
         self.functions.stop()
         self._processes.close()
+        self._azure_processes.close()
         self._claim.release()
         self.queues.close()
         self.pulled.close()
@@ -254,9 +278,8 @@ class Emulator:
         return Subscription(name=name, endpoint=self.functions.url + "/", policy=it.policy, copies=it.copies)
 
     def _announce(self, change: ObjectChange) -> None:
-        if change.resource["bucket"] in self._settings.watched:
-            headers, body = object_event(change)
-            self.delivery.submit(_OBJECTS, headers, body, now=self.clock.now())
+        headers, body = object_event(change)
+        self.delivery.submit(_OBJECTS, headers, body, now=self.clock.now())
 
     def _make_places(self) -> None:
         azure = self._settings.azure or AzureSettings()
@@ -265,6 +288,8 @@ class Emulator:
                 with suppress(Conflict):  # made by an earlier run on this state folder
                     store.insert_bucket(bucket, {})
         self.azure.make_queues()
+        if azure.azureml is not None:
+            self.azureml.furnish(azure.azureml)
         if self._settings.outbox is not None:
             self.queues.ensure_topic(self._settings.outbox)
         for topic in self._settings.topics:
@@ -305,6 +330,7 @@ class Emulator:
             *pubsub.routes(self.queues),
             *service_bus.routes(self.azure),
             *vertex.routes(self.jobs, self.models),
+            *self.azureml.routes(),
             *metadata.routes(metadata.Identity(it.project, it.location)),
             *gcs_xml.routes(self.objects),  # last: any path could begin with a bucket's name
         ]

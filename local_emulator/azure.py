@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from retrigger.functions.azure.channels import Binding
     from retrigger.local_emulator.delivery import Delivery
     from retrigger.local_emulator.messaging.pull_queues import PulledMessage, PullQueues
+    from retrigger.local_emulator.planes.azureml.plane import Furniture
     from retrigger.local_emulator.stores.resource import ObjectChange
     from retrigger.triggers.event import Json
 
@@ -62,7 +63,8 @@ class AzureSettings:
 
     `channels`: where a message is sent, to where functions hear it; at those of `unheard` no function listens, and
     messages wait for other readers. `uploads`: a storage account to the queue through which its events come; those of
-    other accounts are pushed by Event Grid.
+    other accounts are pushed by Event Grid. `azureml`: what its workspace holds, and `unfit`, for
+    other files of the project, the reasons why they could not be registered there.
     """
 
     containers: tuple[str, ...] = ()
@@ -70,6 +72,8 @@ class AzureSettings:
     channels: Mapping[str, str] = field(default_factory=dict)
     unheard: frozenset[str] = frozenset()
     uploads: Mapping[str, str] = field(default_factory=dict)
+    azureml: Furniture | None = None
+    unfit: tuple[str, ...] = ()
 
 
 class AzureWays:
@@ -104,14 +108,17 @@ class AzureWays:
                 self._queues.ensure(place_of(address))
 
     def announce(self, change: ObjectChange) -> None:
-        """Tell the functions, as Event Grid would, if somebody watches the blob's container."""
+        """Tell the functions, as Event Grid would, of a change in a watched container."""
         bucket = str(change.resource["bucket"])
-        event = blob_event(change) if bucket in self._settings.watched else None
-        if event is None:
+        if (event := blob_event(change)) is None:
             return
         if (queue := self._settings.uploads.get(bucket.partition("/")[0])) is not None:
             self._submit(queue, base64.b64encode(json.dumps(event).encode()), {})
             return
+        self.tell(event)
+
+    def tell(self, event: Mapping[str, Json]) -> None:
+        """Push an event to the functions, as Event Grid would."""
         headers = {"content-type": "application/json", "aeg-event-type": "Notification"}
         self._delivery.submit(EVENT_GRID, headers, json.dumps([event]).encode(), now=self._now())
 

@@ -12,6 +12,7 @@ from retrigger.functions.azure.channels import StorageQueue, binding, heard
 from retrigger.functions.gcp import SOURCE
 from retrigger.local_emulator.app import Emulator, Settings
 from retrigger.local_emulator.azure import AzureSettings
+from retrigger.local_emulator.azureml_project import furniture_of
 from retrigger.local_emulator.messaging import service_bus
 from retrigger.local_emulator.scheduler import TriggerSchedule
 from retrigger.local_emulator.state import write_atomically
@@ -54,7 +55,7 @@ def emulator_for(project: Project, claim: Claim, options: Options, environ: Mapp
     state = claim.state
     google = dict.fromkeys(("storage", "vertex", "pubsub", "metadata"), claim.url)
     azure = {"blob": claim.blob_url, "queue": claim.queue_url, "servicebus": claim.url + service_bus.ROOT}
-    services = {**google, **azure}
+    services = {**google, **azure, "azureml": claim.url}
     ledger = f"sqlite:{state.ledger}" if options.ledger == "file" else _LEDGER
     local = local_environment(project, like=options.like, ledger=ledger, services=services)
     write_atomically(state.compiled, compile_project(project, local))
@@ -115,12 +116,15 @@ def _azure(project: Project, local: Environment) -> AzureSettings:
     channels = {channel.address: channel.heard_at for channel in local.channels.values()}
     listening = heard(local, _sources(project))
     waiting = {address for address in listening if address not in _followed(project, local)}
+    furniture, unfit = furniture_of(project, local)
     return AzureSettings(
         containers=tuple(sorted(_places(local))),
         watched=_watched(project, local),
         channels=channels,
         unheard=frozenset(channels.values()) - listening.keys(),
         uploads=_uploads(address for address in channels if address in waiting),
+        azureml=furniture,
+        unfit=unfit,
     )
 
 

@@ -69,6 +69,11 @@ class State:
         return self.root / "jobs"
 
     @property
+    def azure_jobs(self) -> Path:
+        """Those of Azure ML, kept alike."""
+        return self.root / "azure_jobs"
+
+    @property
     def resources(self) -> Path:
         """What the control planes know: jobs, models, evaluations."""
         return self.root / "resources.sqlite3"

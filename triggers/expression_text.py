@@ -35,7 +35,7 @@ _LEXEMES: Final = r"""
     | (?P<name> [A-Za-z_][A-Za-z0-9_]* | `[^`\n]+` )
     | (?P<sign> && | \|\| | [<>=!]= | [-+*/%<>!?:.,()\[\]{}] )
 """
-"""In verbose notation. Compiled when the first expression is read, and kept by `re`: imports stay cheap."""
+"""In verbose notation. Compiled when the first expression is read: imports stay cheap."""
 
 
 class Token(NamedTuple):
@@ -62,15 +62,16 @@ class Hole(NamedTuple):
     at: int
 
 
-def tokens(source: str) -> list[Token]:
+@lru_cache(maxsize=4096)
+def tokens(source: str) -> tuple[Token, ...]:
     """The tokens without space and comments. Raise ExpressionError `syntax` or `too_complex`."""
     if len(source) > MAX_SOURCE:
         raise ExpressionError(f"the expression is longer than {MAX_SOURCE} characters", code="too_complex")
-    return list(_scan(source, 0))
+    return tuple(_scan(source, 0))
 
 
 def _scan(source: str, at: int) -> Iterator[Token]:
-    pattern = re.compile(_LEXEMES, re.VERBOSE | re.DOTALL)
+    pattern = _lexemes()
     while at < len(source):
         found = pattern.match(source, at)
         if found is None:
@@ -79,6 +80,11 @@ def _scan(source: str, at: int) -> Iterator[Token]:
         if found.lastgroup != "space":
             yield Token(found.lastgroup or "", found[0], at)
         at = found.end()
+
+
+@lru_cache(maxsize=1)
+def _lexemes() -> re.Pattern[str]:
+    return re.compile(_LEXEMES, re.VERBOSE | re.DOTALL)
 
 
 def reads(source: str) -> list[tuple[str, ...]]:

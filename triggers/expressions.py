@@ -34,7 +34,7 @@ from retrigger.triggers.expression_values import (
 from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from retrigger.triggers.expression_text import Path, Token
     from retrigger.triggers.expression_values import Json
@@ -166,12 +166,18 @@ def compile_expression(source: str, variables: Mapping[str, str], *, result: tup
     Raise ExpressionError, with the 1-based column in `source`: `syntax`, `unknown_name`, `bad_timezone`, `too_complex`
     or `wrong_type` (also if the value is of none of the types `result`, where some are named; "dyn" passes).
     """
+    return _compiled(source, tuple(variables.items()), result)
+
+
+@lru_cache(maxsize=4096)
+def _compiled(source: str, variables: tuple[tuple[str, str], ...], result: tuple[str, ...]) -> Expression:
+    """Kept: several rules ask for the same expression, and many triggers hold the same one."""
     found = expression_text.tokens(source)
     expression_text.refuse_unbounded(found)
     try:
-        program = cel.checker(tuple(sorted(variables.items()))).compile(_without_has(source, found))
+        program = cel.checker(tuple(sorted(variables))).compile(_without_has(source, found))
     except RuntimeError as exc:
-        raise cel.translated(str(exc), source, variables) from exc
+        raise cel.translated(str(exc), source, dict(variables)) from exc
     _check_zones(found)
     type_ = cel.type_name(program.return_type())
     if type_ not in cel.TYPES:
@@ -196,7 +202,7 @@ def load_expression(source: str) -> Expression:
     return Expression(source, "dyn", text, field, reads, _bounds(found, len(read)))
 
 
-def _check_zones(found: list[Token]) -> None:
+def _check_zones(found: Sequence[Token]) -> None:
     """A zone in quotes, as the last argument of `date`, is checked at once: misspelt, it would fail on every event."""
     from retrigger.triggers import zones
 
@@ -213,7 +219,7 @@ def _check_zones(found: list[Token]) -> None:
                     raise ExpressionError(str(exc), code="bad_timezone", column=argument.at + 1) from exc
 
 
-def _without_has(source: str, found: list[Token]) -> str:
+def _without_has(source: str, found: Sequence[Token]) -> str:
     for at, token in enumerate(found):
         if token.text == "has" and found[at + 1 : at + 2] and found[at + 1].text == "(":
             source = source[: token.at] + HAS_STAND_IN + source[token.at + len(HAS_STAND_IN) :]
@@ -227,7 +233,7 @@ def _with_times(source: str, read: Iterable[Path]) -> str:
     return source
 
 
-def _bounds(found: list[Token], reads: int) -> Bounds:
+def _bounds(found: Sequence[Token], reads: int) -> Bounds:
     """What the expression may read so that it ends in time, by what it does with it."""
     often = max(reads, 1)
     bounds = Bounds(MAX_CHARS // often, MAX_VALUES // often)
@@ -246,7 +252,7 @@ def _bounds(found: list[Token], reads: int) -> Bounds:
     return bounds
 
 
-def _pattern_cost(found: list[Token]) -> int:
+def _pattern_cost(found: Sequence[Token]) -> int:
     """The cost of all patterns together. Raise ExpressionError for one that is wrong, or for too much."""
     cost = 0
     for token in expression_text.patterns(found):
@@ -272,7 +278,7 @@ def _shortest(paths: Iterable[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
     return tuple(kept)
 
 
-def _only_field(found: list[Token], read: list[Path]) -> tuple[str, ...] | None:
+def _only_field(found: Sequence[Token], read: list[Path]) -> tuple[str, ...] | None:
     """The field that the whole expression is; None for anything else, and for times, which it gives in another form."""
     match read:
         case [path] if len(found) == 2 * len(path.names) - 1 and path.names not in _TIMES:

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from retrigger.handlers.transport.http import Http
 
 STORAGE: Final = "https://storage.azure.com/"
+# Of each cloud the resources that tokens for its Resource Manager and for its Azure ML name; as azure-ai-ml knows them.
+_PUBLIC: Final = ("https://management.azure.com/", "https://ml.azure.com/")
+_SOVEREIGN: Final = (
+    ("https://management.usgovcloudapi.net/", "https://ml.azure.us/"),
+    ("https://management.chinacloudapi.cn/", "https://ml.azure.cn/"),
+)
 IMDS_PATH: Final = "/metadata/identity/oauth2/token"
 _IMDS: Final = "http://169.254.169.254"
 _PATIENCE: Final = 3.0
@@ -58,6 +64,15 @@ class IdentitySettings:
             others=endpoint is None,
             named=named_by(environ) if endpoint is None else None,
         )
+
+
+def audiences_at(endpoint: str | None) -> tuple[str, str]:
+    """The resources of Resource Manager and of Azure ML, told by where the former is asked.
+
+    An address of no cloud (a private one, the emulator's) is taken for the public cloud's.
+    """
+    wanted = f"{(endpoint or '').rstrip('/')}/"
+    return next((pair for pair in _SOVEREIGN if pair[0] == wanted), _PUBLIC)
 
 
 class ManagedIdentityTokens(KeptToken):

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retrigger.local_emulator.runners.errors import PipelineError
+from retrigger.local_emulator.runners.groups import last_line, run_in_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -124,6 +125,22 @@ def create(requirements: Requirements, python: str, report: Callable[[str], None
                 _uv([*install, *arguments], requirements)
             partial.rename(place)
     return str(place / "bin" / "python")
+
+
+async def ready(requirements: Requirements, python: str, log: Path) -> str:
+    """Return the interpreter, and make its environment first if need be, in a process that a cancellation ends.
+
+    `log` gets what is said meanwhile. Errors: PipelineError if it cannot be made.
+    """
+    found = interpreter(requirements, python)
+    if found is None:
+        recipe = json.dumps([requirements.installs, requirements.kfp, python])
+        if await run_in_group([sys.executable, "-m", __name__, recipe], env=os.environ, cwd=log.parent, log=log) != 0:
+            raise PipelineError(last_line(log))
+        found = interpreter(requirements, python)
+    if found is None:
+        raise PipelineError(f"the environment of {requirements} vanished; run the pipeline again")
+    return found
 
 
 def prepare(

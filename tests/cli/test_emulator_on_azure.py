@@ -111,13 +111,13 @@ def test_what_the_real_client_uploads_is_announced_too(laptop: Path) -> None:
     until(lambda: listed(laptop, "events", subject=f"{LANDING}/churn/dt=2026-11-21/a.csv"))
 
 
-def test_a_message_is_decided_on_and_its_launch_is_kept_for_later(laptop: Path) -> None:
+def test_a_launch_that_azure_ml_refuses_is_kept_with_its_reason(laptop: Path) -> None:
     called = on(laptop, "publish", "requests", '{"id": "r1", "data": "d", "seconds": "0"}', "--format", "json")
     assert (called.code, called.lines[0]["topic"]) == (0, BUS)
     (event,) = until(lambda: listed(laptop, "events", id=called.lines[0]["id"]))
     (run,) = until(lambda: listed(laptop, "runs", id=event["run"], state="failed"))
     assert run["parameters"]["data"] == "d"
-    assert "not launchable yet" in run["error"]
+    assert "/components/rest/versions/1 is not registered" in run["error"]
 
 
 def test_what_leaves_is_read_by_the_real_client(laptop: Path) -> None:
@@ -165,7 +165,11 @@ def test_a_schedule_is_found_by_the_timer(laptop: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("drop", __file__, "https://acmeprod.blob.core.windows.net/nope/x"), 1, "containers of acmeprod are landing"),
+        (
+            ("drop", __file__, "https://acmeprod.blob.core.windows.net/nope/x"),
+            1,
+            "containers of acmeprod are azureml, landing",
+        ),
         (("drop", __file__, "https://example.com/nope/x"), 2, "is no place"),
         (("publish", "sb://elsewhere/x", "{}"), 1, "No queue or topic at sb://elsewhere/x"),
         (("publish", "uploads", "{}", "--attribute", "k=v"), 1, "has no attributes"),
@@ -178,5 +182,8 @@ def test_what_cannot_be_done_is_said_in_one_message(
     assert (called.code, said in called.err) == (code, True), called.err
 
 
-def test_it_says_at_its_start_what_is_not_run_yet(laptop: Path) -> None:
-    assert "Pipelines of Azure ML are not run yet" in (laptop / "logs" / "emulator.log").read_text()
+def test_it_says_at_its_start_which_component_it_lacks(laptop: Path) -> None:
+    assert (
+        "azureml:rest:1 is not registered: put its YAML into components/"
+        in (laptop / "logs" / "emulator.log").read_text()
+    )

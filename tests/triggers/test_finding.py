@@ -7,7 +7,7 @@ from retrigger.triggers import filing, finding
 
 def tried(texts: list[str], name: str) -> list[str]:
     files = finding.Files(filing.filed({("", text): [(text, 0)] for text in texts}))
-    return [listeners[0][0] for _, _, _, listeners in files.candidates(name)]
+    return [listeners[0].trigger for _, _, _, listeners in files.candidates(name)]
 
 
 @pytest.mark.parametrize("shape", ["{{r}}/x{low}/*/y{high}.csv", "**/x{low}/**/y{high}/*", "*-{low}-*-{high}_*"])

@@ -23,14 +23,19 @@ if TYPE_CHECKING:
 
 
 def check(root: Path) -> list[Problem]:
-    """Every problem of every file and of every environment, in file order; none if the project is right.
+    """Every problem of every file and of every environment, in file order; none if the project is right."""
+    return checked(root)[1]
+
+
+def checked(root: Path) -> tuple[Project, list[Problem]]:
+    """What could be read of a project, and what `check` says of it.
 
     A trigger file whose shape is wrong is told as that; the rules judge what is right of it, if that is enough.
     """
     project, problems = read_project(root)
     problems += checks.problems(project, project.environments.values())
     problems += (problem for rule in checks.TIDY_RULES for problem in rule(project))
-    return sorted(set(untrusted.alone(problems)))
+    return project, sorted(set(untrusted.alone(problems)))
 
 
 def compile_project(project: Project, environment: Environment | str) -> str:

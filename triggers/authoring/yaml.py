@@ -37,6 +37,8 @@ _INT = re.compile(r"[-+]?[0-9]+")
 _BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NUMBER = re.compile(f"{_FLOAT.pattern}|{_BASED.pattern}")
+_FIRST = frozenset("nN~tTfF-+.0123456789")
+"""What a plain scalar that is no text begins with, if it is not empty."""
 _NOT_JSON = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
@@ -147,7 +149,7 @@ class _Reader:
         self.values[at] = _mark(event)
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
-        assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)
+        assert isinstance(event, (yaml.ScalarEvent, yaml.CollectionStartEvent))
         before = self._nodes
         self._count(event, 1)
         if len(at) > MAX_DEPTH:
@@ -187,8 +189,9 @@ class _Reader:
                 )
                 self._node(self._next(), (*at, key, "second"))
                 continue
-            self.keys[*at, key] = _mark(event)
-            items[key] = self._node(self._next(), (*at, key))
+            place = (*at, key)
+            self.keys[place] = _mark(event)
+            items[key] = self._node(self._next(), place)
         return items
 
     def _alias(self, event: yaml.AliasEvent) -> Json:
@@ -199,9 +202,9 @@ class _Reader:
         return data
 
     def _scalar(self, event: yaml.ScalarEvent) -> Json:
-        text = event.value
-        if not event.implicit[0]:
-            return str(text)
+        text = str(event.value)
+        if not event.implicit[0] or (text and text[0] not in _FIRST):
+            return text
         if _NULL.fullmatch(text):
             return None
         if found := _BOOL.fullmatch(text):
@@ -215,7 +218,7 @@ class _Reader:
             return int(text, 0)
         if _FLOAT.fullmatch(text):
             return self._float(event)
-        return str(text)
+        return text
 
     def _float(self, event: yaml.ScalarEvent) -> float:
         number = float(event.value)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from retrigger.handlers.adapters.vertex.request import FINGERPRINT, job_request, jobs_url
 from retrigger.handlers.adapters.vertex.status import job_status
-from retrigger.handlers.ports import JobStatus
+from retrigger.handlers.ports import JobStatus, PipelineJob
 from retrigger.triggers.errors import Refused, Unavailable
 
 if TYPE_CHECKING:
@@ -31,11 +31,14 @@ class VertexLauncher:
         self._endpoint = endpoint
         self._jobs = jobs_url(project, location, endpoint)
 
-    def request(self, job: Job, template: Mapping[str, Json]) -> Request:
+    def request(self, job: Job, template: Mapping[str, Json] | None) -> Request:
         """Pure: what `submit` would send. Raises Refused where the platform certainly would refuse."""
+        if not isinstance(job, PipelineJob):
+            raise Refused(f"job {job.id} is no pipeline", code="not_supported_yet")
+        assert template is not None  # a pipeline has one
         return job_request(job, template, project=self._project, location=self._location, endpoint=self._endpoint)
 
-    def submit(self, job: Job, template: Mapping[str, Json]) -> Literal["created", "adopted", "conflict"]:
+    def submit(self, job: Job, template: Mapping[str, Json] | None) -> Literal["created", "adopted", "conflict"]:
         """One POST. Only if the id is taken, one GET that tells our own earlier launch from somebody else's job."""
         request = self.request(job, template)
         body = _encoded(request.body)
@@ -51,15 +54,15 @@ class VertexLauncher:
         ours = existing.get("labels", {}).get(FINGERPRINT) == job.fingerprint
         return "adopted" if ours else "conflict"
 
-    def status(self, job_id: str) -> JobStatus:
+    def status(self, job: Job) -> JobStatus:
         """`lost` if the platform knows no such job."""
-        found = self._get(job_id)
+        found = self._get(job.id)
         return JobStatus(state="lost") if found is None else job_status(found)
 
-    def cancel(self, job_id: str) -> None:
+    def cancel(self, job: Job) -> None:
         """A job that has ended, or is not there, is as good as cancelled."""
         try:
-            self._api.call("POST", f"{self._jobs}/{job_id}:cancel", body=b"{}", write=True, accept=_GONE)
+            self._api.call("POST", f"{self._jobs}/{job.id}:cancel", body=b"{}", write=True, accept=_GONE)
         except Refused as exc:
             if exc.code != "failed_precondition":
                 raise

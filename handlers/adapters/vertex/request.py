@@ -17,7 +17,7 @@ from retrigger.triggers.errors import Refused
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from retrigger.handlers.ports import Job
+    from retrigger.handlers.ports import PipelineJob
     from retrigger.triggers.event import Json
 
 FINGERPRINT: Final = "retrigger-fingerprint"
@@ -32,7 +32,7 @@ Document = dict[str, Any]
 
 
 def job_request(
-    job: Job, template: Mapping[str, Json], *, project: str, location: str, endpoint: str | None = None
+    job: PipelineJob, template: Mapping[str, Json], *, project: str, location: str, endpoint: str | None = None
 ) -> Request:
     """`template` is a compiled PipelineSpec, or a document with `pipelineSpec` and `runtimeConfig` around one.
 
@@ -62,7 +62,7 @@ def jobs_url(project: str, location: str, endpoint: str | None = None) -> str:
     return f"{base}/v1/projects/{quote(project)}/locations/{quote(location)}/pipelineJobs"
 
 
-def _runtime_config(job: Job, spec: Document, defaults: Document) -> Document:
+def _runtime_config(job: PipelineJob, spec: Document, defaults: Document) -> Document:
     root = job.root or spec.get("defaultPipelineRoot") or defaults.get("gcsOutputDirectory")
     if not root:
         raise Refused(

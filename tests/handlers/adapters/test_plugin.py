@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from retrigger.handlers.adapters.plugin import PlugInLauncher
-from retrigger.handlers.ports import Job, JobStatus, Request
+from retrigger.handlers.ports import JobStatus, PipelineJob, Request
 from retrigger.handlers.wiring import cloud_of
 from retrigger.triggers.errors import Refused, RetriggerError, Unavailable, Unknown
 from retrigger.triggers.spec import Environment, PlugIn
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 REQUEST = Request(method="PUT", url="spool:1", body={})
-JOB = Job(
+JOB = PipelineJob(
     id="run-1",
     display_name="t",
     pipeline="train",
@@ -57,8 +57,8 @@ def launcher(answer: object, attribute: str = "Scripted") -> PlugInLauncher:
 CALLS: dict[str, Callable[[PlugInLauncher], object]] = {
     "request": lambda it: it.request(JOB, {}),
     "submit": lambda it: it.submit(JOB, {}),
-    "status": lambda it: it.status("run-1"),
-    "cancel": lambda it: it.cancel("run-1"),
+    "status": lambda it: it.status(JOB),
+    "cancel": lambda it: it.cancel(JOB),
 }
 
 
