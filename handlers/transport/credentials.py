@@ -128,8 +128,9 @@ def _from_google_auth(http: Http, clock: Callable[[], float]) -> tuple[str, floa
     new: Any = google.auth.transport.urllib3.Request  # google-auth publishes types for some of its functions only
     request = new(http.pool_for(_OAUTH))
     try:
-        # Scopes come later: with them, the library would ask which project a federated workload belongs to.
-        found, _ = google.auth.default(request=request)
+        # Scopes come later: with them, the library would ask which project a federated workload belongs to. Nor is it
+        # given our request here: it may look for a metadata server, which must not be sought behind a proxy.
+        found, _ = google.auth.default()
         scope: Any = google.auth.credentials.with_scopes_if_required
         credentials = scope(found, [SCOPE])
         credentials.refresh(request)
