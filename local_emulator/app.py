@@ -297,15 +297,9 @@ class Emulator:
             for bucket in buckets:
                 with suppress(Conflict):  # made by an earlier run on this state folder
                     store.insert_bucket(bucket, {})
-<<<<<<< HEAD
-        self.azure.make_queues()
-        if azure.azureml is not None:
-            self.azureml.furnish(azure.azureml)
-=======
         if azure.azureml is not None:
             self.azureml.furnish(azure.azureml)
         self.azure.make_queues()
->>>>>>> plane6
         if self._settings.outbox is not None:
             self.queues.ensure_topic(self._settings.outbox)
         for topic in self._settings.topics:
