@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from retrigger.triggers import expression_text, glob
+from retrigger.triggers import glob
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.interpolation import render_value
 from retrigger.triggers.launches import BatchPrediction, pipelines_of
-from retrigger.triggers.spec import MessageSource, ObjectSource, Store
+from retrigger.triggers.spec import ObjectSource, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
