@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from retrigger.handlers import new_runs
 from retrigger.handlers.announced import Announced
@@ -230,7 +230,7 @@ class Admission:
     def _frozen(self, name: str, run: Run, trigger: Trigger, manifest: Manifest) -> Run:
         frozen = self.freezing.window_run(name, run, trigger, manifest)
         if frozen.job is not None:
-            self._keep_template(frozen.job["template"])
+            self._keep_template(frozen.job)
         return frozen
 
     def _end(self, trigger: Trigger, window: WindowId, manifest: Manifest, gates: tuple[GateRule, ...]) -> None:
@@ -271,7 +271,7 @@ class Admission:
         if before.job is None or run.rest != before.rest:
             run = self.freezing.window_run(name, run, trigger, manifest)
             if run.job is not None:
-                self._keep_template(run.job["template"])
+                self._keep_template(run.job)
             return run
         verdict = Verdict("window", "pass", "replayed", f"the request of {run.replay_of}, once more")
         return replace(run, job=same_job(before.job, name), verdicts=[verdict.to_json()])
@@ -299,7 +299,7 @@ class Admission:
             if answer == "waits":
                 return False
             assert claim.value.job is not None
-            self._keep_template(claim.value.job["template"])
+            self._keep_template(claim.value.job)
             asked = new_runs.of_event(
                 name, claim.value, trigger, gates, since_ms=bid.since_ms, now_ms=self.ledger.now_ms()
             )
@@ -322,9 +322,10 @@ class Admission:
             own = self.own_gate(trigger, {"event": claim.event, "match": {}, "vars": environment.vars})
         return gates_of(trigger, environment, own)
 
-    def _keep_template(self, sha256: str) -> None:
-        """The template goes into the ledger before the run that refers to it; once a process is enough."""
-        if sha256 not in self._kept:
+    def _keep_template(self, job: Mapping[str, Any]) -> None:
+        """The template, if it has one, goes into the ledger before the run; once a process is enough."""
+        sha256 = job.get("template")
+        if sha256 is not None and sha256 not in self._kept:
             self.ledger.keep_template(sha256, self.catalog.template(sha256))
             self._kept.add(sha256)
 

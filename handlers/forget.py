@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.handlers.journal import RunsByMember, subject_of
 from retrigger.triggers.archive import stand_in
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from retrigger.handlers.ledger import Ledger, Stored
     from retrigger.handlers.records import Claim, Run
     from retrigger.triggers.event import Json
+
+_VALUES: Final[Mapping[str, Json]] = MappingProxyType({"parameters": {}, "artifacts": {}, "input": []})
+"""What of a frozen request may come from an event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +126,7 @@ def _without(body: Mapping[str, Json], what: str, name: str, tomb: dict[str, Any
 
 def _bare(job: Mapping[str, Any]) -> dict[str, Any]:
     """A frozen request without its values: it is not sent again."""
-    return {**job, "parameters": {}, "artifacts": {}}
+    return {**job, **{name: empty for name, empty in _VALUES.items() if name in job}}
 
 
 def _tombstone(event: Mapping[str, Any]) -> dict[str, Any]:

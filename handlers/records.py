@@ -22,7 +22,7 @@ ALL_TRIGGERS: Final = "_all"
 ClaimState = Literal["gate", "open", "member", "marker", "joined", "run", "skipped", "rejected", "dead"]
 Cause = Literal["quiet", "count", "marker", "settle", "idle", "max_wait", "reject", "empty", "expired", "busy"]
 NoteKind = Literal["window", "run", "carry", "claim", "schedule", "outcome", "reopen", "replay", "rerun"]
-RunState = Literal["ready", "wait", "launched", "cancelling", "carrying", "ended"]
+RunState = Literal["ready", "sending", "unsure", "wait", "launched", "cancelling", "carrying", "ended"]
 RunOutcome = Literal["succeeded", "failed", "cancelled", "lost", "rejected", "empty", "dead", "observed", "skipped"]
 
 

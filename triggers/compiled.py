@@ -30,6 +30,7 @@ from retrigger.triggers.launches import (
     Rollback,
 )
 from retrigger.triggers.spec import (
+    BatchRule,
     Channel,
     Column,
     Concurrency,
@@ -40,6 +41,7 @@ from retrigger.triggers.spec import (
     LifecycleSource,
     Limits,
     MessageSource,
+    Model,
     ObjectCheck,
     ObjectSource,
     OnFailure,
@@ -295,11 +297,13 @@ _READERS: dict[type, dict[str, Callable[..., object]]] = {
         "channels": partial(_each, _part(Channel)),
         "platforms": partial(_each, _part(Platform)),
         "pipelines": partial(_each, _part(Pipeline)),
+        "models": partial(_each, _part(Model)),
         "limits": _part(Limits),
         "callers": _callers,
         "launcher": _part(PlugIn),
         "formats": partial(_each, _part(PlugIn)),
     },
+    Model: {"batch": _part(BatchRule)},
     GoogleCaller: {"service_accounts": tuple},
     EntraCaller: {"apps": tuple},
 }

@@ -291,6 +291,38 @@ class Pipeline:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BatchRule:
+    """How batches are predicted by a model. `labels` are Azure ML's tags; None means that the platform decides.
+
+    `endpoint`, `deployment` and `experiment` are Azure ML's, where the model stands behind a batch endpoint; all that
+    follows them is Vertex AI's.
+    """
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    endpoint: str | None = None
+    deployment: str | None = None
+    experiment: str | None = None
+    service_account: str | None = None
+    instances_format: str | None = None
+    predictions_format: str | None = None
+    machine_type: str | None = None
+    accelerator_type: str | None = None
+    accelerator_count: int | None = None
+    starting_replica_count: int | None = None
+    max_replica_count: int | None = None
+    batch_size: int | None = None
+    model_parameters: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A registered model of an environment. `resource`: its id or resource name, None where that is its name here."""
+
+    resource: str | None = None
+    batch: BatchRule = field(default_factory=BatchRule)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Shared by all triggers of an environment; None means the platform's own."""
 
@@ -352,6 +384,7 @@ class Environment:
     platforms: Mapping[str, Platform] = field(default_factory=dict)
     pipelines: Mapping[str, Pipeline] = field(default_factory=dict)
     endpoints: Mapping[str, str] = field(default_factory=dict)
+    models: Mapping[str, Model] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     callers: Literal["platform"] | tuple[Caller, ...] = ()
     archive: Archive = "full"

@@ -54,6 +54,7 @@ def test_a_message_is_explained_down_to_the_request(project: Path, write: Write)
         "waits": None,
         "parameters": {"data": "gs://acme-dev-landing/x/", "seconds": "5"},
         "job": {
+            "kind": "pipeline",
             "display_name": "requests",
             "pipeline": "train",
             "template": told["job"]["template"],

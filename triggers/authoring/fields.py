@@ -215,5 +215,17 @@ Pointer = Annotated[
     str,
     Text(r"(/([^/~]|~[01]){1,200}){2,20}", "a JSON pointer into the event, such as `/message/json/email`", "pointer"),
 ]
+LabelKey = Annotated[
+    str,
+    Text(r"[a-z][-a-z0-9_]{0,62}", "lower-case letters, digits, `-` and `_`, a letter first, at most 63", "label key"),
+]
+LabelValue = Annotated[
+    str, Text(r"[-a-z0-9_]{0,63}", "lower-case letters, digits, `-` and `_`, at most 63", "label value")
+]
+TagKey = Annotated[str, Called("tag", "text, 1 to 512 characters"), StringConstraints(min_length=1, max_length=512)]
+TagValue = Annotated[str, Called("tag value", "text, at most 256 characters"), StringConstraints(max_length=256)]
+AzureName = Annotated[
+    str, Text(r"[A-Za-z0-9][-A-Za-z0-9_]{0,254}", "letters, digits, `-` and `_`, at most 255 characters", "Azure name")
+]
 Count = Annotated[int, Field(ge=0)]
 AtLeastOne = Annotated[int, Field(ge=1)]
