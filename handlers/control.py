@@ -45,7 +45,7 @@ def cancel(ledger: Ledger, launcher: Launcher, name: str) -> Literal["cancelling
     match run.value.state:
         case "ended" | "carrying":
             return "ended"
-        case "ready" | "wait" | "launched":
+        case "ready" | "wait" | "sending" | "unsure" | "launched":
             if ledger.runs.swap(run, replace(run.value, state="cancelling")) is None:
                 return cancel(ledger, launcher, name)
         case "cancelling":

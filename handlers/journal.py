@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from retrigger.handlers.launch import job_id, job_of
+from retrigger.handlers.launch import asked_for, job_id, job_of
 from retrigger.handlers.ledger import from_ms
 from retrigger.handlers.records import ALL_TRIGGERS
 from retrigger.triggers.errors import RetriggerError
@@ -174,7 +174,7 @@ class Journal:
         manifest = self._ledger.manifests.get(run.window) if run.window else None
         return RunView(
             id=name,
-            state=_STATES.get(run.outcome, "running"),
+            state="lost" if run.state == "unsure" else _STATES.get(run.outcome, "running"),
             phase=run.outcome or run.state,
             trigger=run.trigger,
             job=job_id(name, run),
@@ -182,7 +182,7 @@ class Journal:
             event=claim.value.event["id"] if claim else None,
             replay_of=run.replay_of,
             members=len(manifest.value.of(run)) if manifest else 0,
-            parameters=job.get("parameters", {}),
+            parameters=asked_for(job),
             labels=job.get("labels", {}),
             metrics=run.metrics,
             tasks=run.tasks,

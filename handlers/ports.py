@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from retrigger.triggers.event import Json
@@ -102,7 +102,35 @@ class PipelineJob(AnyJob):
     experiment: str | None = None
 
 
-Job: TypeAlias = PipelineJob
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchJob(AnyJob):
+    """Predictions for a batch of data, once. No platform is sure to refuse a second one: it is sent at most once.
+
+    `input`: URIs, all of one format; a table (`bq://…`) stands alone. `output`: the URI to write below. Vertex AI
+    predicts by a `model` (its id or resource name), Azure ML by an `endpoint` (its name), and there by `deployment`
+    (None: its default). The rest is how, None where the platform decides: `experiment` is Azure ML's, all that follows
+    it Vertex AI's.
+    """
+
+    input: Sequence[str]
+    output: str
+    model: str | None = None
+    endpoint: str | None = None
+    deployment: str | None = None
+    experiment: str | None = None
+    service_account: str | None = None
+    instances_format: str | None = None
+    predictions_format: str | None = None
+    machine_type: str | None = None
+    accelerator_type: str | None = None
+    accelerator_count: int | None = None
+    starting_replica_count: int | None = None
+    max_replica_count: int | None = None
+    batch_size: int | None = None
+    model_parameters: Mapping[str, Json] = field(default_factory=dict)
+
+
+Job: TypeAlias = PipelineJob | BatchJob
 """Of any kind that can be launched."""
 
 
@@ -126,9 +154,10 @@ class Request:
 
 
 class Launcher(Protocol):
-    """A platform that accepts our id, so that a second submission of the same job changes nothing.
+    """A platform that accepts our id for a pipeline, so that a second submission of the same changes nothing.
 
-    `template` is a pipeline's compiled form, None for a kind of job that has none.
+    A BatchJob is submitted once, and looked for by its labels. `template` is a pipeline's compiled form, None where
+    the kind of job has none.
     """
 
     def request(self, job: Job, template: Mapping[str, Json] | None) -> Request:
@@ -137,7 +166,8 @@ class Launcher(Protocol):
     def submit(self, job: Job, template: Mapping[str, Json] | None) -> Literal["created", "adopted", "conflict"]:
         """Launch. `adopted`: a job of this id and fingerprint exists; `conflict`: of this id, but another fingerprint.
 
-        Raises Refused (permanent), Unavailable (it did not happen) or Unknown (the answer was lost).
+        Raises Refused (permanent), Unavailable (it did not happen) or Unknown (the answer was lost). Of a BatchJob
+        anything but a certain no is Unknown.
         """
 
     def status(self, job: Job) -> JobStatus:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from retrigger.triggers import keys
@@ -10,6 +11,7 @@ from retrigger.triggers.expressions import load_expression
 from retrigger.triggers.interpolation import render_value
 from retrigger.triggers.launches import BatchPrediction, Choice, OnlineDeployment, PipelineLaunch
 from retrigger.triggers.signature import fit
+from retrigger.triggers.spec import BatchRule, Model
 from retrigger.triggers.templates import read
 
 if TYPE_CHECKING:
@@ -42,7 +44,9 @@ def frozen_job(
     match trigger.launch:
         case PipelineLaunch() as launch:
             return _pipeline_job(catalog, trigger, launch, run, event=event, source=source, scope=full)
-        case BatchPrediction() | OnlineDeployment() as launch:
+        case BatchPrediction() as launch:
+            return _batch_job(catalog.environment, trigger, launch, run, event=event, scope=full)
+        case OnlineDeployment() as launch:
             raise Refused(f"{_told(launch, full)}: not launchable yet by this version", code="not_supported_yet")
 
 
@@ -105,6 +109,47 @@ def _pipeline_job(
     return job | {"fingerprint": keys.fingerprint(job)}
 
 
+def _batch_job(
+    environment: Environment,
+    trigger: Trigger,
+    launch: BatchPrediction,
+    run: str,
+    *,
+    event: str,
+    scope: Mapping[str, object],
+) -> dict[str, Any]:
+    """By the model; on Azure ML that is the batch endpoint that it stands behind."""
+    values = _rendered("what is predicted", launch.values, scope)
+    known = environment.models.get(launch.model or "", Model())
+    rule = {field.name: getattr(known.batch, field.name) for field in fields(BatchRule)}
+    endpoint = known.batch.endpoint if launch.endpoint is None else environment.endpoints[launch.endpoint]
+    job: dict[str, Any] = {
+        "kind": "batch",
+        "display_name": trigger.name,
+        **rule,
+        "model": launch.model and (known.resource or launch.model),
+        "endpoint": endpoint,
+        "input": _uris(values["input"]),
+        "output": _uri("output", values["output"]),
+        "labels": {**known.batch.labels, **_labels(environment, trigger, run, event)},
+    }
+    return job | {"fingerprint": keys.fingerprint(job)}
+
+
+def _uris(value: Json) -> list[str]:
+    """One URI, or a list of them."""
+    given = value if isinstance(value, list) else [value]
+    if not given:
+        raise Refused("the input is an empty list: there is nothing to predict", code="bad_parameters")
+    return [_uri("input", one) for one in given]
+
+
+def _uri(name: str, value: Json) -> str:
+    if not isinstance(value, str) or not value:
+        raise Refused(f"the {name} is no URI: it must be text", code="bad_parameters")
+    return value
+
+
 def _rendered(what: str, values: Parameters, scope: Mapping[str, object]) -> dict[str, Json]:
     try:
         return {name: render_value(value, scope) for name, value in values.items()}
@@ -112,18 +157,12 @@ def _rendered(what: str, values: Parameters, scope: Mapping[str, object]) -> dic
         raise Refused(f"{what}: {error}", code="bad_parameters") from error
 
 
-def _told(launch: BatchPrediction | OnlineDeployment, scope: Mapping[str, object]) -> str:
+def _told(launch: OnlineDeployment, scope: Mapping[str, object]) -> str:
     """What would be asked for, in words; its values are computed all the same, so that what is wrong is told."""
-    values = _rendered("what is launched", launch.values, scope)
-    match launch:
-        case OnlineDeployment():
-            version = str(values["version"])
-            if not (version.isascii() and version.isdecimal() and len(version) <= _VERSION_DIGITS):
-                raise Refused(f"the version of model {launch.model} is not made of digits", code="bad_parameters")
-            return f"a rollout of model {launch.model}, version {version}, to endpoint {launch.endpoint}"
-        case BatchPrediction():
-            by = f"model {launch.model}" if launch.endpoint is None else f"endpoint {launch.endpoint}"
-            return f"a batch prediction by {by}"
+    version = str(_rendered("what is launched", launch.values, scope)["version"])
+    if not (version.isascii() and version.isdecimal() and len(version) <= _VERSION_DIGITS):
+        raise Refused(f"the version of model {launch.model} is not made of digits", code="bad_parameters")
+    return f"a rollout of model {launch.model}, version {version}, to endpoint {launch.endpoint}"
 
 
 def _labels(environment: Environment, trigger: Trigger, run: str, event: str) -> dict[str, str]:

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from retrigger.handlers.outcome import Outcome
     from retrigger.handlers.ports import Launcher, Objects, Publisher, Records
     from retrigger.handlers.tick import Tick
-    from retrigger.handlers.transport.managed_identity import ManagedIdentityTokens
+    from retrigger.handlers.transport.credentials import KeptToken
     from retrigger.triggers.compiled import Compiled
     from retrigger.triggers.event import Event
     from retrigger.triggers.formats import Parsed
-    from retrigger.triggers.spec import Environment
+    from retrigger.triggers.spec import Archive, Environment
 
 _TICK_S = 45.0  # a tick every minute: one that has much to do ends before the next begins
 
@@ -56,10 +56,11 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """What an entry point needs."""
+    """What an entry point needs. `archive`: what is kept of a request that was no event."""
 
     core: Core
     ledger: Ledger
+    archive: Archive = "full"
 
     def parse(self, headers: Mapping[str, str], body: bytes, route: str) -> Parsed:
         """The events of a request that came now, also in the project's own formats. Errors: as `formats.parse`."""
@@ -121,7 +122,7 @@ def assemble(
     ledger = Ledger(records, compiled.environment.name)
     admission = Admission(ledger, compiled, launcher, objects)
     core = Core(admission, Index.from_json(compiled.index), time.sleep, publisher)
-    return App(core, ledger)
+    return App(core, ledger, compiled.environment.archive)
 
 
 def records_of(address: str, environ: Mapping[str, str], services: Mapping[str, str]) -> Records:
@@ -161,9 +162,7 @@ def _built_in(environment: Environment, environ: Mapping[str, str]) -> tuple[Lau
             api = google_api(environment, environ)
             return launcher_of(environment, api), objects_of(environment, api)
         case "azure":
-            from retrigger.handlers.adapters.later import LaterLauncher
-
-            return LaterLauncher(), blobs_of(environment, environ)
+            return azure_launcher_of(environment, environ), blobs_of(environment, environ)
 
 
 def publisher_of(environment: Environment, environ: Mapping[str, str]) -> Publisher | None:
@@ -195,13 +194,10 @@ def publisher_of(environment: Environment, environ: Mapping[str, str]) -> Publis
             raise RetriggerError(message, code="bad_outbox")
 
 
-def entra(environment: Environment, environ: Mapping[str, str], resource: str) -> tuple[Http, ManagedIdentityTokens]:
+def entra(environment: Environment, environ: Mapping[str, str], resource: str) -> tuple[Http, KeptToken]:
     """A way to the network, and tokens of Microsoft Entra for a resource."""
-    from retrigger.handlers.transport.managed_identity import IdentitySettings, ManagedIdentityTokens
-
     http = Http(HttpSettings.from_environment(environ))
-    identity = IdentitySettings.from_environment(environ, endpoint=environment.services.get("metadata"))
-    return http, ManagedIdentityTokens(http, identity, resource)
+    return http, azure_tokens(environment, environ, http, resource)
 
 
 def google_api(environment: Environment, environ: Mapping[str, str]) -> GoogleApi:
@@ -222,6 +218,25 @@ def blobs_of(environment: Environment, environ: Mapping[str, str]) -> Objects:
 
     api = AzureStorageApi(*entra(environment, environ, STORAGE))
     return BlobObjects(api, endpoint=environment.services.get("blob"))
+
+
+def azure_launcher_of(environment: Environment, environ: Mapping[str, str]) -> Launcher:
+    """Through the Resource Manager of the cloud that `services` names, with tokens of that cloud."""
+    from retrigger.handlers.adapters.azureml.client import AzureMlLauncher
+    from retrigger.handlers.transport.azure import AzureApi
+    from retrigger.handlers.transport.managed_identity import audiences_at
+
+    http = Http(HttpSettings.from_environment(environ))
+    endpoint = environment.services.get("azureml")
+    manager, azureml = (azure_tokens(environment, environ, http, it) for it in audiences_at(endpoint))
+    return AzureMlLauncher(AzureApi(http, manager), azureml, workspace=environment.workspace, endpoint=endpoint)
+
+
+def azure_tokens(environment: Environment, environ: Mapping[str, str], http: Http, resource: str) -> KeptToken:
+    from retrigger.handlers.transport.managed_identity import IdentitySettings, ManagedIdentityTokens
+
+    identity = IdentitySettings.from_environment(environ, endpoint=environment.services.get("metadata"))
+    return ManagedIdentityTokens(http, identity, resource)
 
 
 def launcher_of(environment: Environment, api: GoogleApi) -> Launcher:

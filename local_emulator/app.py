@@ -124,8 +124,9 @@ class Emulator:
         self.delivery.register(self._to_functions(_OBJECTS))
         self.queues = Queues(state.queues, self.delivery, self.clock.now)
         self.pulled = PullQueues(state.pulled, self.clock.now)
+        azure = settings.azure or AzureSettings()
         self.azure = AzureWays(
-            settings.azure or AzureSettings(),
+            azure,
             self.functions.url,
             delivery=self.delivery,
             queues=self.pulled,
@@ -141,8 +142,8 @@ class Emulator:
             copies=settings.copies,
             timer=strike if settings.azure else None,
         )
-        self.objects = Objects(state.objects, self.clock.now, self._announce)
-        self.blobs = Objects(state.blobs, self.clock.now, self.azure.announce, BLOB)
+        self.objects = Objects(state.objects, self.clock.now, self._announce, watched=settings.watched)
+        self.blobs = Objects(state.blobs, self.clock.now, self.azure.announce, names=BLOB, watched=azure.watched)
         self._resources = Resources(state.resources)
         self._processes = JobProcesses(
             state.jobs, env=self._environment(), now=self.clock.now, limit=settings.jobs_at_once
@@ -277,9 +278,8 @@ class Emulator:
         return Subscription(name=name, endpoint=self.functions.url + "/", policy=it.policy, copies=it.copies)
 
     def _announce(self, change: ObjectChange) -> None:
-        if change.resource["bucket"] in self._settings.watched:
-            headers, body = object_event(change)
-            self.delivery.submit(_OBJECTS, headers, body, now=self.clock.now())
+        headers, body = object_event(change)
+        self.delivery.submit(_OBJECTS, headers, body, now=self.clock.now())
 
     def _make_places(self) -> None:
         azure = self._settings.azure or AzureSettings()
@@ -287,9 +287,9 @@ class Emulator:
             for bucket in buckets:
                 with suppress(Conflict):  # made by an earlier run on this state folder
                     store.insert_bucket(bucket, {})
+        self.azure.make_queues()
         if azure.azureml is not None:
             self.azureml.furnish(azure.azureml)
-        self.azure.make_queues()
         if self._settings.outbox is not None:
             self.queues.ensure_topic(self._settings.outbox)
         for topic in self._settings.topics:

@@ -108,10 +108,9 @@ class AzureWays:
                 self._queues.ensure(place_of(address))
 
     def announce(self, change: ObjectChange) -> None:
-        """Tell the functions, as Event Grid would, if somebody watches the blob's container."""
+        """Tell the functions, as Event Grid would, of a change in a watched container."""
         bucket = str(change.resource["bucket"])
-        event = blob_event(change) if bucket in self._settings.watched else None
-        if event is None:
+        if (event := blob_event(change)) is None:
             return
         if (queue := self._settings.uploads.get(bucket.partition("/")[0])) is not None:
             self._submit(queue, base64.b64encode(json.dumps(event).encode()), {})

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_right
-from operator import itemgetter
-from sys import intern
+from sys import intern, maxsize
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from retrigger.triggers import filing
@@ -54,29 +54,46 @@ class Files:
 class _Table:
     """A table in use: `filing` tells what it holds. Leaves that were asked for stay read; no name adds any."""
 
-    __slots__ = ("_common", "_cut", "leaves", "length", "offered", "where")
+    __slots__ = ("_common", "_spelled", "leaves", "length", "offered", "where")
 
-    def __init__(
-        self, heading: filing.Heading, at: int | None, length: int, heads: dict[str, str], common: str
+    def __init__(  # noqa: PLR0917  # as it is filed
+        self, heading: filing.Heading, at: int | None, length: int, heads: dict[str, str], common: str, letters: str
     ) -> None:
         self.offered = _OFFERED[heading]
         self.where = slice(None) if at is None else slice(at, at + 1 or None)
-        self.length = length
+        self.length = maxsize if heading in filing.WHOLE else length  # a text has no more letters
         self.leaves: dict[str, str | _Branch | tuple[Entry, ...]] = {**heads}
         self._common = common
-        self._cut = itemgetter(*(slice(at, at + length) for at in range(_AT_ONCE)))
+        self._spelled = re.compile(f"[{re.escape(letters)}]{{{length},}}") if letters else None
 
-    def starts(self, text: str) -> list[int]:
-        """Where in it heads begin: nowhere else."""
+    def read(self, head: str, written: str) -> _Branch | tuple[Entry, ...]:
+        """What stands under a head, when it is first asked for: until then it is as it was written."""
+        rows = json.loads(written)
+        leaf = self.leaves[head] = _Branch(rows) if len(rows) > 1 or rows[0][3] else _entries(rows[0][2])
+        return leaf
+
+    def starts(self, text: str) -> Iterable[int]:
+        """Where in it heads may begin: nowhere else.
+
+        All begin with what they have in common. If that is nothing: they stand where enough letters of theirs do.
+        """
+        leaves, length = self.leaves, self.length
         if self._common:
-            return _places(text, self._common)
-        return [at for head in self.leaves.keys() & self._parts(text) for at in _places(text, head)]
+            return _places(self._common, text)
+        if length == 1:
+            return [at for at, letter in enumerate(text) if letter in leaves]
+        runs = [run.span() for run in self._spelled.finditer(text)] if self._spelled else [(0, len(text))]
+        return [at for first, end in runs for at in range(first, end - length + 1) if text[at : at + length] in leaves]
 
-    def _parts(self, text: str) -> Collection[str]:
-        """Every part of a text that is as long as heads are."""
-        if len(text) <= self.length + _AT_ONCE - 1:
-            return self._cut(text)
-        return [text[at : at + self.length] for at in range(len(text) - self.length + 1)]
+
+def _places(part: str, text: str) -> list[int]:
+    """Where a part of a text stands in it."""
+    places = []
+    at = text.find(part)
+    while at >= 0:
+        places.append(at)
+        at = text.find(part, at + 1)
+    return places
 
 
 class _Branch:
@@ -103,20 +120,6 @@ class _Branch:
         return found
 
 
-_AT_ONCE: Final = 16
-"""Parts that are cut off a text by one call: few segments of a name have more, and what is past an end is no head."""
-
-
-def _places(text: str, part: str) -> list[int]:
-    """Where in a text a part of it stands."""
-    places = []
-    at = text.find(part)
-    while at >= 0:
-        places.append(at)
-        at = text.find(part, at + 1)
-    return places
-
-
 def _opened(tables: Iterable[Any]) -> tuple[_Table, ...]:
     return tuple(_Table(*table) for table in tables)
 
@@ -138,20 +141,15 @@ def _collected(tables: tuple[_Table, ...], name: str, segments: list[str]) -> Co
     return found
 
 
-def _under(table: _Table, head: str, rest: str, name: str, segments: list[str]) -> Sequence[Entry]:
-    """What stands under a head, other than plain entries that are read already."""
-    leaf = table.leaves[head]
-    if isinstance(leaf, str):
-        rows = json.loads(leaf)
-        leaf = table.leaves[head] = _Branch(rows) if len(rows) > 1 or rows[0][3] else _entries(rows[0][2])
-    return leaf.entries(rest, name, segments) if isinstance(leaf, _Branch) else leaf
-
-
 def _beginning(table: _Table, text: str, name: str, segments: list[str]) -> Sequence[Entry]:
     """What is filed under the texts that `text` begins with. The one text of a head is not compared: `match` does."""
     length = table.length
-    leaf = table.leaves.get(text[:length], ())
-    return leaf if type(leaf) is tuple else _under(table, text[:length], text[length:], name, segments)
+    leaf = table.leaves.get(text[:length])
+    if leaf is None:
+        return ()
+    if isinstance(leaf, str):
+        leaf = table.read(text[:length], leaf)
+    return leaf.entries(text[length:], name, segments) if isinstance(leaf, _Branch) else leaf
 
 
 def _prefix(table: _Table, name: str, segments: list[str]) -> Sequence[Entry]:
@@ -163,13 +161,12 @@ def _suffix(table: _Table, name: str, segments: list[str]) -> Sequence[Entry]:
 
 
 def _segment(table: _Table, name: str, segments: list[str]) -> Sequence[Entry]:
-    texts: Collection[str] = segments[table.where]
-    if len(texts) > 1:
-        texts = table.leaves.keys() & texts
+    texts = segments[table.where]
+    if len(texts) == 1:
+        return _beginning(table, texts[0], name, segments)
     found: list[Entry] = []
-    for text in texts:
-        leaf = table.leaves.get(text, ())
-        found += leaf if type(leaf) is tuple else _under(table, text, "", name, segments)
+    for text in table.leaves.keys() & texts:
+        found += _beginning(table, text, name, segments)
     return found
 
 

@@ -7,7 +7,7 @@ import json
 import threading
 from typing import TYPE_CHECKING, Literal
 
-from retrigger.handlers.ports import Entry, JobStatus, ObjectStat, Record, Request
+from retrigger.handlers.ports import BatchJob, Entry, JobStatus, ObjectStat, Record, Request
 from retrigger.triggers.errors import Refused
 
 if TYPE_CHECKING:
@@ -126,6 +126,9 @@ class MemoryLauncher:
 
     def submit(self, job: Job, template: Mapping[str, Json] | None) -> Literal["created", "adopted", "conflict"]:
         del template
+        if isinstance(job, BatchJob) and job.id in self.jobs:  # the same once more is another job
+            self.jobs[f"{job.id} again, {len(self.jobs)}"] = job
+            return "created"
         known = self.jobs.setdefault(job.id, job)
         if known is job:
             self._statuses[job.id] = JobStatus(state="running")

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from retrigger.handlers.transport.http import Http
 
 STORAGE: Final = "https://storage.azure.com/"
+# Of each cloud the resources that tokens for its Resource Manager and for its Azure ML name; as azure-ai-ml knows them.
+_PUBLIC: Final = ("https://management.azure.com/", "https://ml.azure.com/")
+_SOVEREIGN: Final = (
+    ("https://management.usgovcloudapi.net/", "https://ml.azure.us/"),
+    ("https://management.chinacloudapi.cn/", "https://ml.azure.cn/"),
+)
 IMDS_PATH: Final = "/metadata/identity/oauth2/token"
 _IMDS: Final = "http://169.254.169.254"
 _PATIENCE: Final = 3.0
@@ -44,6 +50,15 @@ class IdentitySettings:
             return cls(endpoint=functions, version="2019-08-01", headers=headers, client_id=client_id)
         server = (endpoint or _IMDS) + IMDS_PATH
         return cls(endpoint=server, version="2018-02-01", headers={"Metadata": "true"}, client_id=client_id)
+
+
+def audiences_at(endpoint: str | None) -> tuple[str, str]:
+    """The resources of Resource Manager and of Azure ML, told by where the former is asked.
+
+    An address of no cloud (a private one, the emulator's) is taken for the public cloud's.
+    """
+    wanted = f"{(endpoint or '').rstrip('/')}/"
+    return next((pair for pair in _SOVEREIGN if pair[0] == wanted), _PUBLIC)
 
 
 class ManagedIdentityTokens(KeptToken):

@@ -111,13 +111,13 @@ def test_what_the_real_client_uploads_is_announced_too(laptop: Path) -> None:
     until(lambda: listed(laptop, "events", subject=f"{LANDING}/churn/dt=2026-11-21/a.csv"))
 
 
-def test_a_message_is_decided_on_and_its_launch_is_kept_for_later(laptop: Path) -> None:
+def test_a_launch_that_azure_ml_refuses_is_kept_with_its_reason(laptop: Path) -> None:
     called = on(laptop, "publish", "requests", '{"id": "r1", "data": "d", "seconds": "0"}', "--format", "json")
     assert (called.code, called.lines[0]["topic"]) == (0, BUS)
     (event,) = until(lambda: listed(laptop, "events", id=called.lines[0]["id"]))
     (run,) = until(lambda: listed(laptop, "runs", id=event["run"], state="failed"))
     assert run["parameters"]["data"] == "d"
-    assert "not launchable yet" in run["error"]
+    assert "/components/rest/versions/1 is not registered" in run["error"]
 
 
 def test_what_leaves_is_read_by_the_real_client(laptop: Path) -> None:

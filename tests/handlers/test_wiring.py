@@ -1,4 +1,4 @@
-"""What a function is put together from: its ledger; and on Azure it reads Blob, and keeps what it cannot launch yet."""
+"""What a function is put together from: its ledger; and on Azure it reads Blob and launches on Azure ML."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 
-from retrigger.handlers.adapters.later import LaterLauncher
 from retrigger.handlers.journal import Journal
-from retrigger.handlers.ports import PipelineJob
 from retrigger.handlers.records import FORMAT
 from retrigger.handlers.wiring import App, Settings, build, records_of
 from retrigger.local_emulator import metadata
@@ -21,12 +20,14 @@ from retrigger.local_emulator.stores.blob_conditions import etag_of
 from retrigger.local_emulator.stores.resource import Description
 from retrigger.triggers.authoring.compile import compile_project
 from retrigger.triggers.authoring.project import load_project
-from retrigger.triggers.errors import Refused, RetriggerError
+from retrigger.triggers.errors import RetriggerError
 from retrigger.triggers.event import Event, Message, Object
 from tests.local_emulator.stores.blob_store import BlobStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.handlers.conftest import Loopback
 
 SECTION_6 = Path(__file__).parents[1] / "golden" / "section6"
 BLOB = "https://acmeprod.blob.core.windows.net/landing/churn/dt=2026-11-20/a.csv"
@@ -49,9 +50,9 @@ def machine() -> Iterator[Server]:
 
 
 @pytest.fixture
-def app(tmp_path: Path, blobs: BlobStore, machine: Server) -> App:
+def app(tmp_path: Path, blobs: BlobStore, machine: Server, loopback: Loopback) -> App:
     project = load_project(SECTION_6)
-    services = {"metadata": machine.url, "blob": blobs.server.url}
+    services = {"metadata": machine.url, "blob": blobs.server.url, "azureml": loopback.url}
     prod = replace(project.environments["prod"], ledger=f"sqlite:{tmp_path / 'ledger'}", services=services)
     compiled = tmp_path / "compiled.json"
     compiled.write_text(compile_project(project, prod), encoding="utf-8")
@@ -62,21 +63,25 @@ def event(payload: Message | Object) -> Event:
     return Event(id="1", source="s", type="t", time=datetime(2026, 11, 20, tzinfo=UTC), subject=None, payload=payload)
 
 
-def test_what_cannot_be_launched_yet_is_acknowledged_and_kept_with_its_frozen_request(app: App) -> None:
+def test_a_message_launches_on_azure_ml_as_the_machine(app: App, loopback: Loopback) -> None:
+    loopback.reply(201, {})
     wanted = {"data": BLOB, "as_of": "2026-11-20"}
     body = json.dumps({"request_id": "r", **wanted}).encode()
     channel = "sb://acme.servicebus.windows.net/retrain-requests"
     asked = Message(channel=channel, id="1", body=body, json=json.loads(body))
     [outcome] = app.core.handle(event(asked))
-    journal = Journal(app.ledger)
-    [run] = journal.runs()
-    assert (outcome.run, run.phase, run.parameters) == (run.id, "dead", {**wanted, "min_auc": 0.9})
-    assert [verdict["code"] for verdict in run.verdicts] == ["not_supported_yet"]
-    [letter] = journal.dead_letters()
-    claim = app.ledger.claim_name("churn-retrain", '["key", "r"]')
-    assert (letter["what"], letter["claim"]) == (f"run:{run.id}", claim)
+    [run] = Journal(app.ledger).runs()
+    assert (outcome.result, outcome.run, run.parameters) == ("launched", run.id, {**wanted, "min_auc": 0.9})
+    [sent] = loopback.requests
+    workspace = quote(app.core.catalog.environment.workspace)
+    assert (sent.method, sent.path) == ("PUT", f"{workspace}/jobs/{run.id}?api-version=2024-01-01-preview")
+    properties = json.loads(sent.body)["properties"]
+    data = {"uri": BLOB, "mode": "ReadOnlyMount", "jobInputType": "uri_folder"}
+    assert (properties["inputs"]["data"], properties["tags"]["retrigger-run"]) == (data, run.id)
+    assert sent.headers["authorization"].startswith("Bearer ")
+    assert sent.headers["x-azureml-token"] != ""
     assert app.core.handle(event(asked))[0].result == "duplicate"
-    assert app.tick().run().failed == 0
+    assert len(loopback.requests) == 1
 
 
 def dropped(version: str) -> Event:
@@ -106,25 +111,6 @@ def test_the_gate_reads_the_version_that_was_announced(app: App, blobs: BlobStor
 def test_a_version_that_is_not_there_is_gone(app: App, version: str) -> None:
     [outcome] = app.core.handle(dropped(version))
     assert [verdict.code for verdict in outcome.verdicts] == ["object_gone"]
-
-
-def test_nothing_of_azure_ml_is_launched_yet() -> None:
-    launcher = LaterLauncher()
-    job = PipelineJob(
-        id="j",
-        display_name="t",
-        labels={},
-        fingerprint="f",
-        pipeline="train",
-        template="sha",
-        root="",
-        service_account=None,
-        caching=None,
-        parameters={},
-    )
-    for refused in (lambda: launcher.status(job), lambda: launcher.cancel(job)):
-        with pytest.raises(Refused, match="not launchable yet by this version"):
-            refused()
 
 
 def test_a_ledger_of_a_format_that_is_not_known_is_not_touched(app: App) -> None:

@@ -78,7 +78,7 @@ def _left_out(data: Json, document: Document, detail: ErrorDetails, optional: fr
     if detail["type"] == "missing":
         at = at[:-1]
     match at:
-        case ("mode" | "description",):
+        case ("mode" | "description" | "archive",):
             pass
         case ("source", int(), str(), "change" | "missed" | "late_at_most" | "timezone", *_):
             at = at[:4]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from retrigger.handlers.adapters.vertex.request import FINGERPRINT, job_request, jobs_url
 from retrigger.handlers.adapters.vertex.status import job_status
-from retrigger.handlers.ports import JobStatus
+from retrigger.handlers.ports import JobStatus, PipelineJob
 from retrigger.triggers.errors import Refused, Unavailable
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ class VertexLauncher:
 
     def request(self, job: Job, template: Mapping[str, Json] | None) -> Request:
         """Pure: what `submit` would send. Raises Refused where the platform certainly would refuse."""
+        if not isinstance(job, PipelineJob):
+            raise Refused(f"job {job.id} is no pipeline", code="not_supported_yet")
         assert template is not None  # a pipeline has one
         return job_request(job, template, project=self._project, location=self._location, endpoint=self._endpoint)
 

@@ -77,7 +77,7 @@ def _lacking(expression: str, schema: Json) -> Iterator[tuple[str, int, list[str
             column = expression.index(name, column) + len(name)
         for name in path.names[3:]:
             column = expression.index(name, column)
-            known, closed = _fields(inner, schema)
+            known, closed = fields_of(inner, schema)
             if name not in known:
                 if closed:
                     yield name, column + 1, list(known)
@@ -85,7 +85,7 @@ def _lacking(expression: str, schema: Json) -> Iterator[tuple[str, int, list[str
             inner, column = known[name], column + len(name)
 
 
-def _fields(schema: Json, root: Json) -> tuple[Mapping[str, Json], bool]:
+def fields_of(schema: Json, root: Json) -> tuple[Mapping[str, Json], bool]:
     """The fields that a schema names, each with its own schema, and whether there can be no others."""
     for _ in range(_MAX_REFERENCES):
         match schema:

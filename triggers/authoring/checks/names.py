@@ -56,5 +56,7 @@ def _used(one: Authored, environment: Environment) -> Iterator[tuple[At, str, st
                 yield ("launch", "pipeline", "from", value), "pipeline", name, environment.pipelines
         case BatchPrediction(endpoint=str(name)):
             yield ("launch", "batch_prediction", "endpoint"), "endpoint", name, environment.endpoints
+        case BatchPrediction(model=str(name)) if environment.cloud == "azure":  # it stands behind a batch endpoint
+            yield ("launch", "batch_prediction", "model"), "model", name, environment.models
         case OnlineDeployment(endpoint=name):
             yield ("launch", "online_deployment", "endpoint"), "endpoint", name, environment.endpoints
