@@ -302,9 +302,9 @@ class Emulator:
             for bucket in buckets:
                 with suppress(Conflict):  # made by an earlier run on this state folder
                     store.insert_bucket(bucket, {})
+        self.azure.make_queues()
         if azure.azureml is not None:
             self.azureml.furnish(azure.azureml)
-        self.azure.make_queues()
         if self._settings.outbox is not None:
             self.queues.ensure_topic(self._settings.outbox)
         for topic in self._settings.topics:

@@ -124,7 +124,7 @@ def test_why_tells_the_whole_chain_of_an_object(sandbox: Sandbox) -> None:
 def test_an_environment_that_is_not_there_is_told(sandbox: Sandbox) -> None:
     del sandbox
     with pytest.raises(ProjectError, match="unknown_environment"):
-        Sandbox(EXAMPLE, environment="prod")
+        Sandbox(EXAMPLE, environment="staging")
 
 
 def land(sandbox: Sandbox, *names: str) -> str:
