@@ -15,6 +15,7 @@ from retrigger.handlers.adapters.sqlite import SqliteRecords
 from retrigger.handlers.admit import Admission
 from retrigger.handlers.core import Core
 from retrigger.handlers.ledger import Ledger
+from retrigger.handlers.rollout.rollouts import ByKind, Rollouts
 from retrigger.handlers.transport.http import Http, HttpSettings
 from retrigger.triggers.compiled import load
 from retrigger.triggers.errors import RetriggerError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from retrigger.handlers.outcome import Outcome
-    from retrigger.handlers.ports import Launcher, Objects, Publisher, Records
+    from retrigger.handlers.ports import Endpoints, Launcher, Objects, Publisher, Records
     from retrigger.handlers.tick import Tick
     from retrigger.handlers.transport.credentials import KeptToken, Tokens
     from retrigger.handlers.transport.google import GoogleApi
@@ -116,11 +117,18 @@ def compiled_at(path: Path) -> Compiled:
 
 
 def assemble(
-    compiled: Compiled, records: Records, launcher: Launcher, objects: Objects, publisher: Publisher | None = None
+    compiled: Compiled,
+    records: Records,
+    launcher: Launcher,
+    objects: Objects,
+    publisher: Publisher | None = None,
+    *,
+    endpoints: Endpoints | None = None,
 ) -> App:
-    """The core over any records, platform, store, and channel for what it has to tell."""
+    """The core over any records, platform, store, channel for what it has to tell, and endpoints for rollouts."""
     ledger = Ledger(records, compiled.environment.name)
-    admission = Admission(ledger, compiled, launcher, objects)
+    platform = launcher if endpoints is None else ByKind(launcher, Rollouts(ledger, endpoints))
+    admission = Admission(ledger, compiled, platform, objects)
     core = Core(admission, Index.from_json(compiled.index), time.sleep, publisher)
     return App(core, ledger, compiled.environment.archive)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from retrigger.handlers.adapters.azureml.request import API_VERSION, FINGERPRINT, job_request, job_url
 from retrigger.handlers.adapters.azureml.status import job_status
-from retrigger.handlers.ports import BatchJob, JobStatus
+from retrigger.handlers.ports import JobStatus, PipelineJob
 from retrigger.triggers.errors import Refused, Unavailable
 
 if TYPE_CHECKING:
@@ -42,9 +42,9 @@ class AzureMlLauncher:
 
     def request(self, job: Job, template: Mapping[str, Json] | None) -> Request:
         """Pure: what `submit` would send. Raises Refused where it is more than one request could launch."""
-        if isinstance(job, BatchJob):
+        if not isinstance(job, PipelineJob):
             raise Refused(
-                f"batch job {job.id} of Azure ML: not launchable yet by this version", code="not_supported_yet"
+                f"job {job.id} of Azure ML is no pipeline: not launchable yet by this version", code="not_supported_yet"
             )
         assert template is not None  # a pipeline has one
         return job_request(job, template, workspace=self._workspace, endpoint=self._endpoint)
