@@ -225,7 +225,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a deployment answered: the HTTP status, and after how many milliseconds."""
+    """What a deployment answered: the HTTP status, 0 if nothing came, and after how many milliseconds."""
 
     status: int
     latency_ms: int

@@ -97,7 +97,8 @@ def build(settings: Settings) -> App:
     launcher, objects = cloud_of(environment, settings.environ)
     publisher = publisher_of(environment, settings.environ)
     records = records_of(environment.ledger, settings.environ, environment.services)
-    app = assemble(compiled, records, launcher, objects, publisher)
+    endpoints = endpoints_of(environment, settings.environ)
+    app = assemble(compiled, records, launcher, objects, publisher, endpoints=endpoints)
     app.ledger.begin()
     return app
 
@@ -170,6 +171,20 @@ def _built_in(environment: Environment, environ: Mapping[str, str]) -> tuple[Lau
             return launcher_of(environment, api), objects_of(environment, api)
         case "azure":
             return azure_launcher_of(environment, environ), blobs_of(environment, environ)
+
+
+def endpoints_of(environment: Environment, environ: Mapping[str, str]) -> Endpoints | None:
+    """Online endpoints that rollouts can change; None where there are none to change, or not by this version."""
+    if environment.cloud != "azure" or not environment.endpoints:
+        return None
+    from retrigger.handlers.adapters.azureml.endpoints import AzureMlEndpoints
+    from retrigger.handlers.transport.azure import AzureApi
+    from retrigger.handlers.transport.managed_identity import audiences_at
+
+    http = Http(HttpSettings.from_environment(environ))
+    endpoint = environment.services.get("azureml")
+    manager, azureml = (azure_tokens(environment, environ, http, it) for it in audiences_at(endpoint))
+    return AzureMlEndpoints(AzureApi(http, manager), http, azureml, workspace=environment.workspace, endpoint=endpoint)
 
 
 def publisher_of(environment: Environment, environ: Mapping[str, str]) -> Publisher | None:

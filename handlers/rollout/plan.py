@@ -143,7 +143,8 @@ def _smoke(it: Rollout, job: RolloutJob, now_ms: int) -> Intent:
     [[status, _]] = it.probes[-1:]
     if is_well(status):
         return Become(going.to_step(it, job, 0, now_ms))
-    return Become(going.back(it, f"the smoke test was answered {status}", now_ms))
+    told = f"was answered {status}" if status else "was not answered"
+    return Become(going.back(it, f"the smoke test {told}", now_ms))
 
 
 def _approve(it: Rollout, job: RolloutJob, now_ms: int) -> Intent:
@@ -166,9 +167,10 @@ def _bake(it: Rollout, job: RolloutJob, seen: Endpoint, health: Health | None, n
     passed = over(job, health or of_probes(it.probes))
     if passed is not None:
         return Become(going.back(it, f"at {it.split[it.deployment]} % {passed}", now_ms))
-    if now_ms >= it.since_ms + job.bake_ms:
+    probing = is_bounded(job) and health is None and job.smoke is not None
+    if now_ms >= it.since_ms + job.bake_ms and (it.probes or not probing):  # one that nobody could ask is not well
         return Become(going.baked(it, job, now_ms))
-    return Probe() if is_bounded(job) and health is None and job.smoke is not None else Stay()
+    return Probe() if probing else Stay()
 
 
 def _outlive(it: Rollout, seen: Endpoint, now_ms: int) -> Intent:
