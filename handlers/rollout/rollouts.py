@@ -13,6 +13,7 @@ from retrigger.handlers.rollout import going
 from retrigger.handlers.rollout.commands import roll_back
 from retrigger.handlers.rollout.judging import is_bounded
 from retrigger.handlers.rollout.plan import Become, Deploy, Probe, Remove, Shift, Stay, plan
+from retrigger.handlers.rollout.telling import phase
 from retrigger.triggers.errors import Refused
 
 if TYPE_CHECKING:
@@ -133,13 +134,6 @@ def _refused(it: Rollout, reason: str, now_ms: int) -> Rollout:
 def _told(it: Rollout) -> JobStatus:
     if it.phase != "ended":
         state = "paused" if it.want == "pause" else "running"
-        return JobStatus(state="running", error=it.reason, tasks={told(it): state})
+        return JobStatus(state="running", error=it.reason, tasks={phase(it): state})
     assert it.outcome is not None
     return JobStatus(state=it.outcome, error=it.reason)
-
-
-def told(it: Rollout) -> str:
-    """How far it is, in words."""
-    if it.phase in {"approve", "shift", "bake"}:
-        return f"{it.phase} {it.steps[it.step]} %"
-    return it.phase
