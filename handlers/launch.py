@@ -41,7 +41,7 @@ def job_of(name: str, run: Run) -> Job:
 def asked_for(job: Mapping[str, Json]) -> Mapping[str, Json]:
     """What a frozen request gives the platform to work on, by name: parameters, input and output, or a model."""
     given = job.get("parameters")
-    return given if isinstance(given, dict) else {name: job[name] for name in _GIVEN[str(job["kind"])]}
+    return given if isinstance(given, dict) else {name: job[name] for name in _GIVEN.get(str(job.get("kind")), ())}
 
 
 def is_sent_once(run: Run) -> bool:

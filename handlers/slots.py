@@ -25,10 +25,15 @@ _LINED_UP: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class GateRule:
-    """A gate's record name, and how many runs may hold it at once."""
+    """A gate's record name, and how many runs may hold it at once.
+
+    `lined`: those that wait stand in line, if they ask for that. Where the runs of several triggers meet nobody does: a
+    pause of one trigger would hold the others too.
+    """
 
     name: str
     limit: int
+    lined: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ def gates_of(
     gates = [GateRule(own_gate, trigger.concurrency.limit)]
     endpoint = _endpoint(trigger, environment) if job is None else job.get("kind") == "rollout" and job["endpoint"]
     if endpoint:
-        gates.append(GateRule(keys.digest("endpoint", endpoint), 1))
+        gates.append(GateRule(keys.digest("endpoint", endpoint), 1, lined=False))
     if environment.limits.running is not None:
         gates.append(GateRule(keys.digest("environment", environment.name), environment.limits.running))
     return tuple(gates)
@@ -119,6 +124,8 @@ class Slots:
         so that a tick takes its turn, makes it give it up, or ends it; and what has ended is passed over. Runs of one
         gate are of one trigger: where it is paused or gone, nobody of the line could go anyway.
         """
+        if not gate.lined:
+            bid = replace(bid, first="anyone")
         while True:
             if self._ended(bid.run):
                 return Standing("ended")

@@ -9,7 +9,7 @@ import pytest
 
 from retrigger.triggers.authoring.compile import check
 from retrigger.triggers.authoring.project import load_project
-from retrigger.triggers.spec import Channel, Environment, Limits, Pipeline, Platform, Store
+from retrigger.triggers.spec import Channel, Endpoint, Environment, Limits, Pipeline, Platform, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,7 +34,15 @@ environments:
     pipelines:
       train:
         {template: pipelines/train.json, root: gs://acme-runs, service_account: a@b, caching: false, labels: {a: b}}
-    endpoints: {churn: "1234567890", other: projects/p/locations/l/endpoints/1}
+    endpoints:
+      churn: "1234567890"
+      other: projects/p/locations/l/endpoints/1
+      served:
+        name: "42"
+        machine_type: n1-standard-4
+        min_replica_count: 1
+        max_replica_count: 3
+        service_account: a@b
     limits: {submit_per_minute: 5, running: 2}
     callers: platform
 """
@@ -60,7 +68,7 @@ environments:
         experiment: churn
         caching: false
         tags: {Cost Centre: "47"}
-    endpoints: {churn: churn-online}
+    endpoints: {churn: churn-online, served: {name: served, instance_type: Standard_F4s_v2, instance_count: 2}}
     limits: {submit_per_minute: 5, running: 2}
     callers: platform
 """
@@ -109,7 +117,17 @@ def test_everything_that_google_can_say(write: Write) -> None:
                 template=sha, root="gs://acme-runs", labels={"a": "b"}, service_account="a@b", caching=False
             )
         },
-        endpoints={"churn": "1234567890", "other": "projects/p/locations/l/endpoints/1"},
+        endpoints={
+            "churn": Endpoint(name="1234567890"),
+            "other": Endpoint(name="projects/p/locations/l/endpoints/1"),
+            "served": Endpoint(
+                name="42",
+                machine_type="n1-standard-4",
+                min_replica_count=1,
+                max_replica_count=3,
+                service_account="a@b",
+            ),
+        },
     )
     own = Platform(kind="vertex", resource="projects/acme-dev/locations/europe-west4")
     assert [environment.platform(name) for name in (None, "bq")] == [own, PLATFORMS["bq"]]
@@ -143,7 +161,10 @@ def test_everything_that_azure_can_say(write: Write) -> None:
                 experiment="churn",
             )
         },
-        endpoints={"churn": "churn-online"},
+        endpoints={
+            "churn": Endpoint(name="churn-online"),
+            "served": Endpoint(name="served", instance_type="Standard_F4s_v2", instance_count=2),
+        },
     )
     assert environment.platform(None) == Platform(kind="azureml", resource=WORKSPACE)
     assert environment.channels["all"].heard_at == f"{bus}/t/subscriptions/all"
