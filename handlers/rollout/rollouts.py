@@ -61,8 +61,7 @@ class Rollouts:
         it, now_ms = stored.value, self.ledger.now_ms()
         try:
             seen = self.endpoints.look(it.endpoint)
-            model, health = self.endpoints.model_of(job), self._health(job, it, now_ms)
-            following = self._act(job, it, seen, plan(it, job, model, seen, health=health, now_ms=now_ms))
+            following = self._act(job, it, seen, self._next(job, it, seen, now_ms))
         except Refused as error:
             following = _refused(it, str(error), now_ms)
         if following is None:
@@ -72,6 +71,10 @@ class Rollouts:
             told = {"rollout": job.id, "endpoint": it.endpoint, "reason": following.reason}
             _LOG.error("rollout_paused", extra={"fields": told})
         return swapped or stored
+
+    def _next(self, job: RolloutJob, it: Rollout, seen: Endpoint, now_ms: int) -> Intent:
+        health = self._health(job, it, now_ms)
+        return plan(it, job, self.endpoints.model_of(job), seen, health=health, now_ms=now_ms)
 
     def _health(self, job: RolloutJob, it: Rollout, now_ms: int) -> Health | None:
         if it.phase != "bake" or not is_bounded(job):

@@ -28,7 +28,8 @@ from retrigger.handlers.slots import Slots
 from retrigger.handlers.windows import Joined, WindowId, Windows, first_look
 from retrigger.triggers.errors import RetriggerError
 from tests.handlers.protocol.test_simulation import play
-from tests.handlers.protocol.world import AnyOrder, Parts, Violation
+from tests.handlers.protocol.violation import Violation
+from tests.handlers.protocol.world import AnyOrder, Parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
