@@ -623,14 +623,14 @@ NAIVE = {
     "what is not there was not sent": Naive(Parts(following=WaitsNoMore), "JOBS THAT NO RUN KNOWS", "once", range(20)),
     "free the slot of an unsure run": Naive(Parts(following=FreesUnsure), "MORE RUNS THAN SLOTS", "once", range(40)),
     "what was asked for is done": Naive(
-        Parts(rollouts=NeverLooksAfter), "NOT WATCHED|SKIPPED|TOO SOON", "rollout", range(60)
+        Parts(rollouts=NeverLooksAfter), "NOT WATCHED|SKIPPED|TOO SOON", "rollout", range(20)
     ),
-    "any split is ours": Naive(Parts(rollouts=WritesOverAnySplit), "WRITTEN OVER", "rollout", range(0, 300, 2)),
-    "look once": Naive(Parts(rollouts=WritesWhatItSawLast), "STUCK", "rollout", range(20)),
-    "remove at once": Naive(Parts(rollouts=RemovesAtOnce), "REMOVED TOO SOON", "rollout", range(40)),
-    "go back, then say so": Naive(Parts(rollouts=GoesBackUnrecorded), "ROSE AGAIN", "rollout", range(0, 600, 2)),
-    "several at once": Naive(Parts(slots=NoTurns), "TWO ROLLOUTS AT ONCE", "rollout", range(60)),
-    "consent after its time": Naive(Parts(approve=approves_late), "APPROVED TOO LATE", "rollout", range(100)),
+    "any split is ours": Naive(Parts(rollouts=WritesOverAnySplit), "WRITTEN OVER", "rollout", range(20, 60, 2)),
+    "look once": Naive(Parts(rollouts=WritesWhatItSawLast), "STUCK", "rollout", range(4)),
+    "remove at once": Naive(Parts(rollouts=RemovesAtOnce), "REMOVED TOO SOON", "rollout", range(20)),
+    "go back, then say so": Naive(Parts(rollouts=GoesBackUnrecorded), "ROSE AGAIN", "rollout", range(400, 440, 2)),
+    "several at once": Naive(Parts(slots=NoTurns), "TWO ROLLOUTS AT ONCE", "rollout", range(20)),
+    "consent after its time": Naive(Parts(approve=approves_late), "APPROVED TOO LATE", "rollout", range(20)),
     "notes off the grid": Naive(Parts(ledger=NotesBreed), "NOTES BREED", "mixed", range(60)),
 }
 
