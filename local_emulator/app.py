@@ -51,7 +51,17 @@ if TYPE_CHECKING:
 _OBJECTS = "objects"
 _READY_WITHIN_S = 15.0
 # What would lead local code to the real cloud, and what would change how functions-framework serves.
-_NOT_INHERITED = frozenset({"GOOGLE_APPLICATION_CREDENTIALS", "PUBSUB_EMULATOR_HOST", "DEBUG", "FUNCTION_USE_ASGI"})
+_NOT_INHERITED = frozenset(
+    {
+        "AZURE_CLIENT_CERTIFICATE_PATH",
+        "AZURE_CLIENT_SECRET",
+        "AZURE_FEDERATED_TOKEN_FILE",
+        "DEBUG",
+        "FUNCTION_USE_ASGI",
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "PUBSUB_EMULATOR_HOST",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,9 +55,9 @@ def emulator_for(project: Project, claim: Claim, options: Options, environ: Mapp
     Raises ProjectError if the project has mistakes.
     """
     state = claim.state
-    google = dict.fromkeys(("storage", "vertex", "pubsub", "metadata"), claim.url)
+    main = dict.fromkeys(("storage", "vertex", "azureml", "pubsub", "metadata"), claim.url)
     azure = {"blob": claim.blob_url, "queue": claim.queue_url, "servicebus": claim.url + service_bus.ROOT}
-    services = {**google, **azure, "azureml": claim.url}
+    services = {**main, **azure}
     ledger = f"sqlite:{state.ledger}" if options.ledger == "file" else _LEDGER
     local = local_environment(project, like=options.like, ledger=ledger, services=services)
     write_atomically(state.compiled, compile_project(project, local))
