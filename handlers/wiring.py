@@ -1,4 +1,7 @@
-"""The composition root: settings are read once, and everything is put together here and nowhere else."""
+"""The composition root: settings are read once, and everything is put together here and nowhere else.
+
+What only one cloud or one store needs is imported where it is put together: a cold start pays for nothing else.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retrigger.handlers.adapters.gcs import GcsObjects
 from retrigger.handlers.adapters.sqlite import SqliteRecords
-from retrigger.handlers.adapters.vertex.client import VertexLauncher
 from retrigger.handlers.admit import Admission
 from retrigger.handlers.core import Core
 from retrigger.handlers.ledger import Ledger
-from retrigger.handlers.transport.credentials import Tokens, TokenSettings
-from retrigger.handlers.transport.google import GoogleApi
 from retrigger.handlers.transport.http import Http, HttpSettings
 from retrigger.triggers.compiled import load
 from retrigger.triggers.errors import RetriggerError
@@ -29,7 +28,8 @@ if TYPE_CHECKING:
     from retrigger.handlers.outcome import Outcome
     from retrigger.handlers.ports import Launcher, Objects, Publisher, Records
     from retrigger.handlers.tick import Tick
-    from retrigger.handlers.transport.credentials import KeptToken
+    from retrigger.handlers.transport.credentials import KeptToken, Tokens
+    from retrigger.handlers.transport.google import GoogleApi
     from retrigger.triggers.compiled import Compiled
     from retrigger.triggers.event import Event
     from retrigger.triggers.formats import Parsed
@@ -136,13 +136,12 @@ def records_of(address: str, environ: Mapping[str, str], services: Mapping[str, 
     if kind not in {"gs", "https"}:
         message = f"there can be no ledger at {address}: name it as sqlite:PATH, gs://BUCKET or https://ACCOUNT.blob…"
         raise RetriggerError(message, code="bad_ledger")
-    # 3 ms to import; a ledger on this machine does without it
     from retrigger.handlers.adapters.buckets import blob_records, gcs_records
 
     settings = HttpSettings.from_environment(environ)
     if kind == "https":
         return blob_records(address, settings, services.get("blob"))
-    tokens = Tokens(Http(settings), TokenSettings.from_environment(environ, endpoint=services.get("metadata")))
+    tokens = google_tokens(Http(settings), environ, services)
     return gcs_records(address, settings, tokens, services.get("storage"))
 
 
@@ -170,7 +169,7 @@ def publisher_of(environment: Environment, environ: Mapping[str, str]) -> Publis
     if environment.outbox is None:
         return None
     channel = environment.channels[environment.outbox]
-    match channel.service:  # only who asks for an adapter pays for it
+    match channel.service:
         case "pubsub":
             from retrigger.handlers.adapters.pubsub import PUBLIC, PubSubPublisher
 
@@ -201,12 +200,21 @@ def entra(environment: Environment, environ: Mapping[str, str], resource: str) -
 
 
 def google_api(environment: Environment, environ: Mapping[str, str]) -> GoogleApi:
+    from retrigger.handlers.transport.google import GoogleApi
+
     http = Http(HttpSettings.from_environment(environ))
-    tokens = TokenSettings.from_environment(environ, endpoint=environment.services.get("metadata"))
-    return GoogleApi(http, Tokens(http, tokens))
+    return GoogleApi(http, google_tokens(http, environ, environment.services))
+
+
+def google_tokens(http: Http, environ: Mapping[str, str], services: Mapping[str, str]) -> Tokens:
+    from retrigger.handlers.transport.credentials import Tokens, TokenSettings
+
+    return Tokens(http, TokenSettings.from_environment(environ, endpoint=services.get("metadata")))
 
 
 def objects_of(environment: Environment, api: GoogleApi) -> Objects:
+    from retrigger.handlers.adapters.gcs import GcsObjects
+
     endpoint = environment.services.get("storage")
     return GcsObjects(api) if endpoint is None else GcsObjects(api, endpoint=endpoint)
 
@@ -240,6 +248,8 @@ def azure_tokens(environment: Environment, environ: Mapping[str, str], http: Htt
 
 
 def launcher_of(environment: Environment, api: GoogleApi) -> Launcher:
+    from retrigger.handlers.adapters.vertex.client import VertexLauncher
+
     return VertexLauncher(
         api,
         project=environment.project,
