@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from retrigger.handlers.ports import Job, JobStatus, Launcher, Request
+from retrigger.handlers.ports import Job, JobStatus, Launcher, PipelineJob, Request
 from retrigger.handlers.validate.reader import ObjectReader
 from retrigger.handlers.validate.validators import Validator
 from retrigger.triggers.errors import Malformed, Refused, Unavailable, Unknown
@@ -31,6 +31,7 @@ __all__ = [
     "Message",
     "Object",
     "ObjectReader",
+    "PipelineJob",
     "Refused",
     "Request",
     "Schedule",

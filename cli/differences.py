@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Kind = Literal["gained", "lost", "changed", "unchanged", "no_launch"]
 _LAUNCHES: Final = {"launched", "deferred"}
 """Over an empty ledger only the marker of a window is deferred: it closes the window, which then launches."""
-_ASKED: Final = ("pipeline", "template", "root", "service_account", "caching", "compute", "experiment")
+_DERIVED: Final = {"display_name", "fingerprint"}
 _OURS: Final = "retrigger-"
 _REFUSED_LATER: Final = "not_supported_yet"
 
@@ -104,11 +104,11 @@ def _told(found: Explanation | None) -> dict[str, Json]:
     told["names"] = [[member.uri, member.result, member.window_key] for member in found.members] or None
     if found.job is None:
         return told | {"verdict": _reason(found)["reason"] if found.verdicts else None}
-    told |= {name.replace("_", " "): found.job.get(name) for name in _ASKED}
-    for group in ("parameters", "artifacts", "labels"):
-        values = found.job.get(group)
-        assert isinstance(values, dict)  # as `frozen_job` makes it
-        told |= {f"{group}.{name}": value for name, value in values.items() if not name.startswith(_OURS)}
+    for name, value in found.job.items():
+        if isinstance(value, dict):
+            told |= {f"{name}.{part}": it for part, it in value.items() if not part.startswith(_OURS)}
+        elif name not in _DERIVED:
+            told[name.replace("_", " ")] = value
     return told
 
 

@@ -16,10 +16,10 @@ from retrigger.handlers.adapters.memory import MemoryObjects, MemoryRecords
 from retrigger.handlers.admit import Admission
 from retrigger.handlers.arrivals import arrivals
 from retrigger.handlers.core import Core
-from retrigger.handlers.launch import job_of
+from retrigger.handlers.launch import asked_for, job_of
 from retrigger.handlers.ledger import Ledger
 from retrigger.handlers.outcome import Verdict
-from retrigger.handlers.ports import JobStatus, ObjectStat
+from retrigger.handlers.ports import JobStatus, ObjectStat, PipelineJob
 from retrigger.handlers.validate.checks import check_object
 from retrigger.handlers.windows import WindowId
 from retrigger.handlers.wiring import cloud_of
@@ -63,7 +63,7 @@ class Explanation:
 
     `identity` is what makes a second delivery a duplicate. `run` and `window` are ids over an empty ledger: those of a
     window end in another hash in a real one; `window_key` is what waits together. `saw`: what the filters looked at,
-    shortened. `parameters` are what a pipeline would be given, `job` everything that would be asked for.
+    shortened. `parameters` are what a job would be given, `job` everything that would be asked for.
     `members` are the objects that a message names. `not_checked` needs the data; `waits` is what the window would wait
     for.
     """
@@ -146,19 +146,19 @@ class _TakesAll:
     def __init__(self, real: Launcher) -> None:
         self._real = real
 
-    def request(self, job: Job, template: Mapping[str, Json]) -> Request:
+    def request(self, job: Job, template: Mapping[str, Json] | None) -> Request:
         return self._real.request(job, template)
 
-    def submit(self, job: Job, template: Mapping[str, Json]) -> Literal["created", "adopted", "conflict"]:
+    def submit(self, job: Job, template: Mapping[str, Json] | None) -> Literal["created", "adopted", "conflict"]:
         self.request(job, template)
         return "created"
 
-    def status(self, job_id: str) -> JobStatus:
-        del job_id
+    def status(self, job: Job) -> JobStatus:
+        del job
         return JobStatus(state="running")
 
-    def cancel(self, job_id: str) -> None:
-        del job_id
+    def cancel(self, job: Job) -> None:
+        del job
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ class _Explainer:
             window_key=self._window_key(outcome.window) if outcome.window else None,
             saw=self._saw(trigger) if trigger else {},
             verdicts=said + (run.value.verdicts if run else []),
-            parameters=run.value.job["parameters"] if run and run.value.job else None,
+            parameters=asked_for(run.value.job) if run and run.value.job else None,
             job=run.value.job if run else None,
             request=self._request(run) if run else None,
             members=members,
@@ -203,7 +203,8 @@ class _Explainer:
         if run.value.state == "ended" and run.value.outcome != "observed":
             return None
         job = job_of(self.ledger.runs.name(run), run.value)
-        return self.platform.request(job, self.compiled.template(job.template))
+        template = self.compiled.template(job.template) if isinstance(job, PipelineJob) else None
+        return self.platform.request(job, template)
 
     def _members(self, trigger: str) -> Iterator[Member]:
         """The objects that the event names, if it is a message that was not turned away."""

@@ -24,7 +24,7 @@ from retrigger.triggers.authoring.wording import closest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from retrigger.handlers.journal import RunView
+    from retrigger.handlers.journal import Journal, RunView
     from retrigger.handlers.ports import Launcher
     from retrigger.local_emulator.claim import Process
     from retrigger.triggers.compiled import Compiled
@@ -137,16 +137,16 @@ def launcher_of_emulator(state: State) -> Launcher:
     return launcher
 
 
-def with_live_tasks(state: State, runs: Iterable[RunView]) -> list[RunView]:
+def with_live_tasks(state: State, journal: Journal, runs: Iterable[RunView]) -> list[RunView]:
     """With the tasks of what runs now, if the emulator is up to be asked. States stay those that the ledger knows."""
     if running(state) is None:
         return list(runs)
     launcher = launcher_of_emulator(state)
-    return [_live(launcher, run) if run.phase == "launched" else run for run in runs]
+    return [_live(launcher, journal, run) if run.phase == "launched" else run for run in runs]
 
 
-def _live(launcher: Launcher, run: RunView) -> RunView:
-    status = launcher.status(run.job)
+def _live(launcher: Launcher, journal: Journal, run: RunView) -> RunView:
+    status = launcher.status(journal.job(run.id))
     return replace(run, tasks=status.tasks, metrics=status.metrics)
 
 

@@ -94,7 +94,7 @@ def runs(folder: Path | None, ledger: str | None, form: Format) -> None:
     journal = Journal(ledger_at(folder, ledger))
     found = journal.runs()
     if ledger is None:
-        found = with_live_tasks(state_of(folder), found)
+        found = with_live_tasks(state_of(folder), journal, found)
     if form == "json":
         for run in found:
             json_line(asdict(run))

@@ -16,6 +16,7 @@ from retrigger.cli.errors import Usage
 from retrigger.cli.local import ledger_at
 from retrigger.cli.payloads import Payload, payloads, read_payload
 from retrigger.local_emulator.state import State
+from retrigger.triggers.archive import is_whole
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.event import Event
 from retrigger.triggers.expressions import EVENT_VARIABLES
@@ -44,6 +45,7 @@ _OPTIONAL: Final = {
     *(f"message.{name}" for name in ("json", "ordering_key", "published")),
     *(f"lifecycle.{name}" for name in ("version", "status")),
 }
+_NOT_KEPT: Final = "its trigger's `archive` or `redact`, or `retrigger forget`, left no more than a part of it"
 _YEARS: Final = range(1970, 9999)
 """What calendars can be computed with: around it, time zones and schedules have nowhere to go."""
 
@@ -131,7 +133,9 @@ def _check(name: str, scope: Mapping[str, Any], type_: type) -> None:
 
 def _of_ledger(source: str, ledger: Ledger) -> Iterator[Recorded]:
     for claim in ledger.claims.list():
-        yield Recorded(f"{source}: {claim.record.key}", _event(claim.value.event))
+        event = claim.value.event
+        found = _event(event) if is_whole(event) else Malformed(_NOT_KEPT, code="event_not_kept")
+        yield Recorded(f"{source}: {claim.record.key}", found)
 
 
 def _of_payload(payload: Payload) -> Iterator[Recorded]:

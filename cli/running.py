@@ -46,6 +46,7 @@ def status(ctx: click.Context, folder: Path | None, form: Format) -> None:
         return
     say(f"The emulator runs at {process.url} (process {process.pid}, since {time_of(process.started)}).")
     field("blob", str(told["blob_url"]))
+    field("queue", str(told["queue_url"]))
     field("project", str(told["project_folder"]))
     field("state", str(state.root))
     field("clock", f"{time_of(told['now'])}, wound by {told['wound_s']:.0f} s")

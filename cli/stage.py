@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from retrigger.handlers.journal import RunView
+    from retrigger.handlers.ports import Job
     from retrigger.local_emulator.app import Emulator
     from retrigger.local_emulator.project import Options
     from retrigger.triggers.event import Json
@@ -113,14 +114,14 @@ class Stage:
     def watch(self, run: RunView) -> Iterator[Mapping[str, str]]:
         """The states of the run's tasks as they change, its retries' too, until it has ended and the ledger knows."""
         while run.state == "running":
-            yield from self._watch_job(run.job)
+            yield from self._watch_job(self.journal.job(run.id))
             run = self._after(run)
 
-    def _watch_job(self, job: str) -> Iterator[Mapping[str, str]]:
+    def _watch_job(self, job: Job) -> Iterator[Mapping[str, str]]:
         seen: Mapping[str, str] = {}
         while True:
             status = self._launcher.status(job)
-            tasks = {name: state for name, state in status.tasks.items() if name != job}
+            tasks = {name: state for name, state in status.tasks.items() if name != job.id}
             if tasks != seen:
                 yield tasks
                 seen = tasks

@@ -126,8 +126,8 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _say_ready(emulator: Emulator, state: State) -> None:
-    if emulator.on_azure:
-        note("Pipelines of Azure ML are not run yet: each launch becomes a dead letter that can be replayed later.")
+    for reason in emulator.unready():
+        note(f"Azure ML: {reason}.")
     say(f"The emulator runs at {click.style(emulator.url, bold=True)}; Ctrl-C stops it.")
     say(dim(f"Everything is kept in {visible(str(state.root))}; the functions' log is {visible(str(state.logs))}."))
 
@@ -208,6 +208,6 @@ def _print_environment(process: Process, state: State) -> None:
 
     environment = compiled_of(state).environment
     account = next((store.account for store in environment.stores.values()), None)
-    variables = environment_variables(process.url, process.blob_url, environment.project, account)
+    variables = environment_variables(process.url, process.blob_url, process.queue_url, environment.project, account)
     for name, value in variables.items():
         say(f"export {name}={shlex.quote(value)}")

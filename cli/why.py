@@ -66,13 +66,13 @@ def why(ctx: click.Context, target: str, folder: Path | None, ledger: str | None
     """
     journal = Journal(ledger_at(folder, ledger))
     if (chain := journal.why(target)) is not None:
-        _show_chain(chain, None if ledger else state_of(folder), form)
+        _show_chain(chain, journal, None if ledger else state_of(folder), form)
         return
     state = state_of(folder)
     for event in _events(state, target):
         known = journal.why(event.id) if event.id else None
         if known is not None:
-            _show_chain(known, state, form)
+            _show_chain(known, journal, state, form)
         else:
             _show_unclaimed(target, list(reasons(compiled_of(state), event)), form)
             ctx.exit(NO)
@@ -129,9 +129,9 @@ def _models(state: State, runs: Iterable[RunView]) -> dict[str, list[str]]:
     return found
 
 
-def _show_chain(chain: Mapping[str, Any], state: State | None, form: Format) -> None:
+def _show_chain(chain: Mapping[str, Any], journal: Journal, state: State | None, form: Format) -> None:
     """`state`: whose emulator can be asked for tasks and models; None: only the ledger was named."""
-    runs: list[RunView] = with_live_tasks(state, chain["runs"]) if state else chain["runs"]
+    runs: list[RunView] = with_live_tasks(state, journal, chain["runs"]) if state else chain["runs"]
     models = _models(state, runs) if state else {}
     if form == "json":
         events = [asdict(event) for event in chain["events"]]

@@ -131,18 +131,20 @@ def _bounded(event_id: str) -> str:
 
 
 def _bury(app: Callable[[], App], raw: bytes, name: str, malformed: Mapping[int, Malformed]) -> None:
-    """Redelivery cannot mend it: keep the beginning of it for people, in one dead letter, and have it forgotten."""
+    """Redelivery cannot mend it: keep the beginning of it for people, in one dead letter, and have it forgotten.
+
+    Where the project does not keep events whole, nothing of the request stays; with `none`, what is wrong is a code.
+    """
     digest = hashlib.sha256(raw).hexdigest()
     first = next(iter(malformed.values()))
-    members: list[Json] = [{"member": index, **_told(error)} for index, error in [*malformed.items()][:_MEMBERS_KEPT]]
-    body: dict[str, Json] = {
-        "code": first.code,
-        "size": len(raw),
-        "raw": base64.b64encode(raw[:_RAW_KEPT]).decode(),
-        "malformed": len(malformed),
-        "members": members,
-    }
-    app().ledger.bury(f"malformed:{digest}{name and f':{name}'}", str(first), body)
+    archive = app().archive
+    told = {index: _told(error) if archive != "none" else {"code": error.code} for index, error in malformed.items()}
+    members: list[Json] = [{"member": index, **error} for index, error in [*told.items()][:_MEMBERS_KEPT]]
+    body: dict[str, Json] = {"code": first.code, "size": len(raw), "malformed": len(malformed), "members": members}
+    if archive == "full":
+        body["raw"] = base64.b64encode(raw[:_RAW_KEPT]).decode()
+    reason = str(first) if archive != "none" else first.code
+    app().ledger.bury(f"malformed:{digest}{name and f':{name}'}", reason, body)
     fields = {"code": first.code, "reason": str(first), "sha256": digest, "malformed": len(malformed)}
     _LOG.warning("event_malformed", extra={"fields": fields})
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from retrigger.handlers import new_runs
 from retrigger.handlers.announced import Announced
@@ -22,7 +22,7 @@ from retrigger.handlers.ledger import Ledger, Stored, to_ms
 from retrigger.handlers.listing import Listing
 from retrigger.handlers.outcome import Verdict
 from retrigger.handlers.requests import same_job
-from retrigger.handlers.slots import Bid, GateRule, Order, Slots, gates_of
+from retrigger.handlers.slots import Bid, GateRule, Order, Slots, gates_of, own_gate
 from retrigger.handlers.unlaunched import by_window, observed, skipped
 from retrigger.handlers.windows import WindowId, Windows
 from retrigger.triggers import keys
@@ -164,11 +164,15 @@ class Admission:
         """Of what an operator asked for: it waits, whatever the trigger does with what is busy or over."""
         return self.granting.admits(trigger, self.catalog.environment, gates, bid)
 
-    def _gates(self, trigger: Trigger, captures: Mapping[str, str]) -> tuple[GateRule, ...]:
+    def own_gate(self, trigger: Trigger, scope: Mapping[str, object]) -> str:
+        """The trigger's gate for what its concurrency key says. Raises ExpressionError if that gives none."""
         rule = trigger.concurrency.key
-        scope = {"match": captures, "vars": self.catalog.environment.vars}
-        key = "" if rule is None else _text(load_expression(rule).evaluate(scope))
-        return gates_of(trigger, self.catalog.environment, key)
+        return own_gate(trigger.name, "" if rule is None else _text(load_expression(rule).evaluate(scope)))
+
+    def _gates(self, trigger: Trigger, captures: Mapping[str, str]) -> tuple[GateRule, ...]:
+        environment = self.catalog.environment
+        own = self.own_gate(trigger, {"match": captures, "vars": environment.vars})
+        return gates_of(trigger, environment, own)
 
     def _advance_chunk(
         self,
@@ -226,7 +230,7 @@ class Admission:
     def _frozen(self, name: str, run: Run, trigger: Trigger, manifest: Manifest) -> Run:
         frozen = self.freezing.window_run(name, run, trigger, manifest)
         if frozen.job is not None:
-            self._keep_template(frozen.job["template"])
+            self._keep_template(frozen.job)
         return frozen
 
     def _end(self, trigger: Trigger, window: WindowId, manifest: Manifest, gates: tuple[GateRule, ...]) -> None:
@@ -267,7 +271,7 @@ class Admission:
         if before.job is None or run.rest != before.rest:
             run = self.freezing.window_run(name, run, trigger, manifest)
             if run.job is not None:
-                self._keep_template(run.job["template"])
+                self._keep_template(run.job)
             return run
         verdict = Verdict("window", "pass", "replayed", f"the request of {run.replay_of}, once more")
         return replace(run, job=same_job(before.job, name), verdicts=[verdict.to_json()])
@@ -295,7 +299,7 @@ class Admission:
             if answer == "waits":
                 return False
             assert claim.value.job is not None
-            self._keep_template(claim.value.job["template"])
+            self._keep_template(claim.value.job)
             asked = new_runs.of_event(
                 name, claim.value, trigger, gates, since_ms=bid.since_ms, now_ms=self.ledger.now_ms()
             )
@@ -312,14 +316,16 @@ class Admission:
         return launched
 
     def _gates_of_direct(self, claim: Claim, trigger: Trigger) -> tuple[GateRule, ...]:
-        rule = trigger.concurrency.key
-        scope = {"event": claim.event, "match": {}, "vars": self.catalog.environment.vars}
-        key = "" if rule is None else _text(load_expression(rule).evaluate(scope))
-        return gates_of(trigger, self.catalog.environment, key)
+        """The same from claim to end, whatever the trigger says meanwhile; older claims do not hold it."""
+        environment, own = self.catalog.environment, claim.own_gate
+        if own is None:
+            own = self.own_gate(trigger, {"event": claim.event, "match": {}, "vars": environment.vars})
+        return gates_of(trigger, environment, own)
 
-    def _keep_template(self, sha256: str) -> None:
-        """The template goes into the ledger before the run that refers to it; once a process is enough."""
-        if sha256 not in self._kept:
+    def _keep_template(self, job: Mapping[str, Any]) -> None:
+        """The template, if it has one, goes into the ledger before the run; once a process is enough."""
+        sha256 = job.get("template")
+        if sha256 is not None and sha256 not in self._kept:
             self.ledger.keep_template(sha256, self.catalog.template(sha256))
             self._kept.add(sha256)
 
@@ -337,8 +343,8 @@ def _told(granted: str) -> tuple[Cause, int]:
 def _answered(claim: Claim, run: Run) -> Claim:
     """What a claim says once its run has a record."""
     if run.outcome != "skipped":
-        return replace(claim, state="run")
-    return replace(claim, state="skipped", verdicts=[*claim.verdicts, *run.verdicts])
+        return replace(claim, state="run").settled()
+    return replace(claim, state="skipped", verdicts=[*claim.verdicts, *run.verdicts]).settled()
 
 
 def _text(value: Json) -> str:

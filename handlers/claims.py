@@ -9,11 +9,13 @@ from retrigger.handlers.outbox import STORED
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.handlers.records import Claim
 from retrigger.triggers import keys
+from retrigger.triggers.archive import kept
 
 if TYPE_CHECKING:
     from retrigger.handlers.arrivals import Arrival
     from retrigger.handlers.ledger import Ledger, Stored
     from retrigger.handlers.outcome import Result
+    from retrigger.triggers.event import Json
 
 
 class Claims:
@@ -24,8 +26,10 @@ class Claims:
 
     def take(self, arrival: Arrival, name: str, **state: Any) -> tuple[Stored[Claim], bool]:
         """-> (the claim that counts, is it ours). `state`: the fields of a new claim."""
-        first = Claim(trigger=arrival.trigger.name, event=arrival.event.to_json(), **state)
-        created = self.ledger.claims.create(name, first)
+        trigger = arrival.trigger
+        rule: dict[str, Any] = {"archive": trigger.archive, "redact": [*trigger.redact]}
+        first = Claim(trigger=trigger.name, event=arrival.event.to_json(), **rule, **state)
+        created = self.ledger.claims.create(name, first.settled())
         return (created, True) if created is not None else (self.reread(name), False)
 
     def name(self, arrival: Arrival) -> str:
@@ -38,8 +42,12 @@ class Claims:
         return stored
 
     def settle(self, name: str, stored: Stored[Claim], value: Claim) -> tuple[Stored[Claim], bool]:
-        """The first verdict counts, whatever tries were counted meanwhile. -> (the claim, is it as we settled it)."""
+        """The first verdict counts, whatever tries were counted meanwhile. -> (the claim, is it as we settled it).
+
+        What joins a window keeps its event until it has: a tick may have to go on from here.
+        """
         undecided = stored.value.state
+        value = value if value.state in {"member", "marker"} else value.settled()
         settled = self.ledger.claims.swap(stored, value)
         while settled is None:
             stored = self.reread(name)
@@ -48,15 +56,24 @@ class Claims:
             settled = self.ledger.claims.swap(stored, replace(value, tries=stored.value.tries))
         return settled, True
 
+    def joined(self, name: str, stored: Stored[Claim]) -> None:
+        """What joined a window has a record of its own there: its claim lets go of what is not to be kept."""
+        if stored.value.archived() is not stored.value:
+            self.ledger.claims.update(name, lambda claim: None if claim.archived() is claim else claim.archived())
+
     def conflict(self, arrival: Arrival, stored: Stored[Claim]) -> Outcome | None:
         """The same identity with other content is recorded, and not launched."""
-        mine = arrival.event.to_json()
-        if not keys.conflict(stored.value.event, mine):
+        mine, theirs = keys.content(arrival.event.to_json()), stored.value.content
+        if theirs is None:
+            theirs = keys.content(stored.value.event)
+        else:
+            mine = keys.hashed(mine)
+        if not keys.conflict(theirs, mine):
             return None
         reason = "the same identity came before with other content: recorded, not launched"
-        self.ledger.bury(
-            f"conflict:{stored.record.key}:{arrival.event.id}", reason, {"code": "identity_conflict", "event": mine}
-        )
+        event = _kept(arrival)
+        what = f"conflict:{stored.record.key}:{event['id']}"
+        self.ledger.bury(what, reason, {"code": "identity_conflict", "event": event})
         return recorded(arrival, stored, "rejected", Verdict("claim", "stop", "identity_conflict", reason))
 
     def reject(self, arrival: Arrival, verdict: Verdict, name: str | None = None) -> Outcome:
@@ -70,10 +87,10 @@ class Claims:
 
     def bury(self, arrival: Arrival, verdict: Verdict) -> Outcome:
         """What cannot be done yet becomes a dead letter, to be replayed; the letter comes before the claim."""
-        name, event = self.name(arrival), arrival.event.to_json()
+        name = self.name(arrival)
         known = self.ledger.claims.get(name)
         if known is None or undecided(known.value):
-            self.ledger.bury(f"claim:{name}", verdict.reason, {"code": verdict.code, "event": event})
+            self.ledger.bury(f"claim:{name}", verdict.reason, {"code": verdict.code, "event": _kept(arrival)})
         stored, fresh = self._end(arrival, name, "dead", verdict)
         return recorded(arrival, stored, "dead" if fresh else "duplicate")
 
@@ -86,6 +103,11 @@ class Claims:
         if undecided(stored.value):
             return self.settle(name, stored, replace(stored.value, state=state, verdicts=said))
         return stored, fresh
+
+
+def _kept(arrival: Arrival) -> dict[str, Json]:
+    """The event as a dead letter has it: no more of it than its claim keeps."""
+    return kept(arrival.event.to_json(), arrival.trigger.archive, arrival.trigger.redact)
 
 
 def undecided(claim: Claim) -> bool:

@@ -45,12 +45,12 @@ def cancel(ledger: Ledger, launcher: Launcher, name: str) -> Literal["cancelling
     match run.value.state:
         case "ended" | "carrying":
             return "ended"
-        case "ready" | "wait" | "launched":
+        case "ready" | "wait" | "sending" | "unsure" | "launched":
             if ledger.runs.swap(run, replace(run.value, state="cancelling")) is None:
                 return cancel(ledger, launcher, name)
         case "cancelling":
             pass  # whoever asked before may have died before the platform heard of it
-    launcher.cancel(job_of(name, run.value).id)
+    launcher.cancel(job_of(name, run.value))
     return "cancelling"
 
 

@@ -20,6 +20,7 @@ from retrigger.handlers.named import Named
 from retrigger.handlers.outbox import Outbox
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.handlers.schedules import Schedules
+from retrigger.triggers.archive import is_whole
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.event import FIRED, Event, Message, Object, Schedule
 
@@ -114,12 +115,16 @@ class Core:
                 self.gate.bury(name, stored.value)
             self.outbox.tell_again(name)
             return None
+        if not is_whole(stored.value.event):  # it was settled, and opened again with the request that it has
+            self.outbox.tell_again(name)
+            return None
         for met in arrivals(Event.from_json(stored.value.event), self.index, self.catalog):
             if met.trigger.name == stored.value.trigger:
                 return self._go_on(replace(met, patient=False), name, stored)
         verdict = Verdict("match", "stop", "no_longer_matches", "the trigger was changed meanwhile")
-        self.ledger.bury(f"claim:{name}", verdict.reason, {"code": verdict.code, "event": stored.value.event})
-        self.ledger.claims.swap(stored, replace(stored.value, state="dead", verdicts=[verdict.to_json()]))
+        dead = replace(stored.value, state="dead", verdicts=[verdict.to_json()]).settled()
+        self.ledger.bury(f"claim:{name}", verdict.reason, {"code": verdict.code, "event": dead.event})
+        self.ledger.claims.swap(stored, dead)
         return None
 
     def _go_on(self, arrival: Arrival, name: str, stored: Stored[Claim]) -> Outcome:

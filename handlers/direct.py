@@ -102,7 +102,8 @@ class Direct:
             source=arrival.source.parameters,
             scope=arrival.scope,
         )
-        return {"run": run, "job": job}
+        own_gate = self.admission.own_gate(arrival.trigger, arrival.scope)
+        return {"run": run, "job": job, "own_gate": own_gate}
 
     def _try_to_launch(self, name: str, stored: Stored[Claim], trigger: Trigger) -> bool:
         """The run has its note: if this fails, the tick goes on from here (R1)."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from retrigger.handlers.launch import dead, job_of
+from retrigger.handlers.launch import dead, is_sent_once, job_of, unsure
 from retrigger.handlers.ledger import to_ms
 from retrigger.handlers.outcome import Verdict
 from retrigger.handlers.windows import on_grid
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 
 FIRST_POLL_MS: Final = 60_000
 LONGEST_POLL_MS: Final = 600_000
+SETTLE_MS: Final = 300_000
+"""After so long nobody is sending any more what is `sending`, and the platform lists what it was sent."""
 _SENT_WITHIN_MS: Final = 600_000  # no function lives longer: what it was sending has arrived by then, or never will
+
+_LOG = logging.getLogger(__name__)
 
 
 class Following:
@@ -39,6 +44,8 @@ class Following:
             return on_grid(now, FIRST_POLL_MS)  # waits for a slot, or was changed a moment ago
         if run.value.state == "wait":
             return max(run.value.not_before_ms, now + 1)
+        if run.value.state in {"sending", "unsure"}:
+            return self._look_up(name, run)
         asked = self._ask(name, run)
         if asked is not None and asked.value.state == "ended":
             return asked
@@ -48,11 +55,11 @@ class Following:
     def has_ended(self, name: str) -> bool:
         """Ask the platform whether a run that holds a slot has ended: the slot is free then.
 
-        Of what was granted and not launched yet the platform knows nothing: it is on its way.
+        Of what was granted and not launched yet the platform knows nothing: it is on its way, or may be.
         """
         while True:
             run = self.ledger.runs.get(name)
-            if run is None or run.value.state in {"ready", "wait"}:
+            if run is None or run.value.state in {"ready", "wait", "sending", "unsure"}:
                 return False
             asked = self._ask(name, run)
             if asked is not None:
@@ -63,13 +70,30 @@ class Following:
         verdict = Verdict("slot", "stop", "replaced", "something newer came, and `when_busy` is `replace`")
         verdicts = [*run.value.verdicts, verdict.to_json()]
         if self.ledger.runs.swap(run, replace(run.value, state="cancelling", replaced=True, verdicts=verdicts)):
-            self.launcher.cancel(job_of(name, run.value).id)
+            self.launcher.cancel(job_of(name, run.value))
+
+    def _look_up(self, name: str, run: Stored[Run]) -> int:
+        """Nobody sends again what may have been sent: the platform is asked for it. -> when to look again in ms.
+
+        Whoever was sending it has an answer within the settle time, or is dead. One that is not there after that is
+        `unsure`, and looked for as long as nobody settles it: its request may still be under way.
+        """
+        now = self.ledger.now_ms()
+        settled_ms = to_ms(run.time) + SETTLE_MS
+        if run.value.state == "sending" and now < settled_ms:
+            return settled_ms
+        if self.launcher.status(job_of(name, run.value)).state != "lost":
+            self.ledger.runs.swap(run, replace(run.value, state="launched", launched_ms=now, error=None))
+            return on_grid(now, FIRST_POLL_MS)
+        if run.value.state == "sending" and self.ledger.runs.swap(run, unsure(self.ledger, name, run.value)):
+            _LOG.error("run_unsure", extra={"fields": {"run": name, "trigger": run.value.trigger}})
+        return on_grid(now, LONGEST_POLL_MS)
 
     def _ask(self, name: str, run: Stored[Run]) -> Stored[Run] | None:
         """What became of a run that was launched; None: another worker changed it. Frees the slots of what ended."""
         asked: Stored[Run] | None = run
         if run.value.state in {"launched", "cancelling"}:
-            asked = self._apply(name, run, self.launcher.status(job_of(name, run.value).id))
+            asked = self._apply(name, run, self.launcher.status(job_of(name, run.value)))
         elif run.value.state == "carrying":
             asked = self.carrying.carry(name, run)
         if asked is not None and asked.value.state == "ended":
@@ -78,17 +102,21 @@ class Following:
 
     def _apply(self, name: str, run: Stored[Run], status: JobStatus) -> Stored[Run] | None:
         """The record after what the platform says; None: another worker changed it."""
-        seen = replace(run.value, error=status.error, metrics=dict(status.metrics), tasks=dict(status.tasks))
         now = self.ledger.now_ms()
+        seen = replace(run.value, error=status.error, metrics=dict(status.metrics), tasks=dict(status.tasks))
+        if status.state != "lost":  # also if whoever launched it died before it was recorded
+            seen = replace(seen, launched_ms=run.value.launched_ms or now)
         match status.state:
             case "running":
                 if run.value.state == "cancelling":  # whoever asked may have died before the platform heard of it
-                    self.launcher.cancel(job_of(name, run.value).id)
+                    self.launcher.cancel(job_of(name, run.value))
                 return run if seen == run.value else self.ledger.runs.swap(run, seen)
             case "cancelled" | "failed" if run.value.replaced and run.value.window is not None:
                 return self._carried(name, run, seen)
             case "succeeded" | "cancelled":
                 return self.ledger.runs.swap(run, replace(seen, state="ended", outcome=status.state, ended_ms=now))
+            case "lost" if now < run.value.launched_ms + SETTLE_MS and is_sent_once(run.value):
+                return run  # a list may be a little behind
             case "lost" if run.value.state == "cancelling":
                 if now < to_ms(run.time) + _SENT_WITHIN_MS:
                     return run  # somebody may be sending it at this moment

@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.handlers.journal import RunsByMember, subject_of
+from retrigger.triggers.archive import stand_in
 from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from retrigger.handlers.ledger import Ledger, Stored
     from retrigger.handlers.records import Claim, Run
     from retrigger.triggers.event import Json
+
+_VALUES: Final[Mapping[str, Json]] = MappingProxyType({"parameters": {}, "artifacts": {}, "input": []})
+"""What of a frozen request may come from an event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +65,14 @@ def _forgotten(ledger: Ledger, stored: Stored[Claim], window_run: str | None, *,
             ledger.runs.update(run, lambda it: None if it.job is None else replace(it, job=_bare(it.job)))
         # The claim comes last: until then the event is found by its name, should this be broken off.
         job = None if claim.job is None else _bare(claim.job)
-        if ledger.claims.swap(stored, replace(claim, event=tomb, job=job)) is None:
+        if ledger.claims.swap(stored, replace(claim, event=tomb, job=job, content=None)) is None:
             return replace(told, why_not="it changed at this moment: ask again")
     return replace(told, records=1 + len(own) + letters)
 
 
 def _needed(ledger: Ledger, claim: Claim, runs: list[str]) -> str | None:
     """Why the event cannot be forgotten yet."""
-    if claim.state == "open":
+    if claim.state in {"gate", "open"}:
         return "it is not settled: cancel its run, or wait"
     if claim.state in {"member", "marker"} and ledger.manifests.get(claim.window or "") is None:
         return f"it waits in window {claim.window}"
@@ -121,7 +126,7 @@ def _without(body: Mapping[str, Json], what: str, name: str, tomb: dict[str, Any
 
 def _bare(job: Mapping[str, Any]) -> dict[str, Any]:
     """A frozen request without its values: it is not sent again."""
-    return {**job, "parameters": {}, "artifacts": {}}
+    return {**job, **{name: empty for name, empty in _VALUES.items() if name in job}}
 
 
 def _tombstone(event: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,12 +134,4 @@ def _tombstone(event: Mapping[str, Any]) -> dict[str, Any]:
     if is_forgotten(event):
         return dict(event)
     digest = hashlib.sha256(json.dumps(event, sort_keys=True).encode()).hexdigest()
-    called = f"forgotten:{digest[:16]}"
-    field = {"object": "uri", "message": "channel"}.get(event["kind"], "name")
-    return {
-        "id": called,
-        "kind": event["kind"],
-        "time": event["time"],
-        "forgotten": digest,
-        event["kind"]: {field: called},
-    }
+    return {**stand_in(event, f"forgotten:{digest[:16]}"), "forgotten": digest}

@@ -88,6 +88,7 @@ class Gathering:
                 return recorded(arrival, stored, "rejected" if fresh else "duplicate")
         stored = self.claims.reread(name) if fresh else stored  # for its time
         marked, changed = self.admission.windows.mark(name, stored, asdict(_place(arrival)) if lists else None)
+        self.claims.joined(name, stored)
         return self._advanced(arrival, stored, marked, changed=changed, now=True)
 
     def _window(self, arrival: Arrival) -> str:
@@ -125,6 +126,7 @@ class Gathering:
         }
         rule = arrival.trigger.window
         joined = self.admission.windows.join(name, stored, member, rule)
+        self.claims.joined(name, stored)
         at_once = joined.opened and not rule.quiet and rule.until is None and rule.until_count is None
         return self._advanced(arrival, stored, joined.window, changed=joined.changed, now=at_once or joined.marked)
 

@@ -130,10 +130,11 @@ def _struck_off(claim: Claim, outcomes: list[Outcome]) -> Claim:
     told = "of its objects: " + ", ".join(f"{became[key]:,} {said}" for key, said in _TOLD.items() if became[key])
     joined = became["joined"] > 0
     verdict = Verdict("window", "pass", "joined", told) if joined else Verdict("window", "stop", "none_joined", told)
-    return replace(
+    settled = replace(
         claim,
         state="joined" if joined else "rejected",
         window=windows[0] if len(windows) == 1 else None,
         joins=joins,
         verdicts=[verdict.to_json()],
     )
+    return settled.settled()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from retrigger.handlers.launch import job_of
+from retrigger.handlers.launch import asked_for, job_id, job_of
 from retrigger.handlers.ledger import from_ms
 from retrigger.handlers.records import ALL_TRIGGERS
+from retrigger.triggers.errors import RetriggerError
 from retrigger.triggers.event import rfc3339
 from retrigger.triggers.frozen import dataclass
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from retrigger.handlers.ledger import Ledger, Stored
+    from retrigger.handlers.ports import Job
     from retrigger.handlers.records import Claim, Manifest, Pause, Run
     from retrigger.triggers.event import Json
 
@@ -97,6 +99,13 @@ class Journal:
         stored = self._ledger.runs.get(name)
         return None if stored is None else self._run(stored)
 
+    def job(self, name: str) -> Job:
+        """What this run asked of the platform. Raises RetriggerError `no_job`: it never asked for anything."""
+        stored = self._ledger.runs.get(name)
+        if stored is None or stored.value.job is None:
+            raise RetriggerError(f"run {name} asked nothing of the platform", code="no_job")
+        return job_of(name, stored.value)
+
     def events(self) -> list[EventView]:
         """Every event that a trigger claimed, oldest first."""
         runs = RunsByMember(self._ledger)
@@ -160,21 +169,21 @@ class Journal:
 
     def _run(self, stored: Stored[Run]) -> RunView:
         name, run = self._ledger.runs.name(stored), stored.value
-        job = job_of(name, run) if run.job is not None else None
+        job = run.job or {}
         claim = self._ledger.claims.get(run.claim) if run.claim else None
         manifest = self._ledger.manifests.get(run.window) if run.window else None
         return RunView(
             id=name,
-            state=_STATES.get(run.outcome, "running"),
+            state="lost" if run.state == "unsure" else _STATES.get(run.outcome, "running"),
             phase=run.outcome or run.state,
             trigger=run.trigger,
-            job=job.id if job else name,
+            job=job_id(name, run),
             window=run.window,
             event=claim.value.event["id"] if claim else None,
             replay_of=run.replay_of,
             members=len(manifest.value.of(run)) if manifest else 0,
-            parameters=job.parameters if job else {},
-            labels=job.labels if job else {},
+            parameters=asked_for(job),
+            labels=job.get("labels", {}),
             metrics=run.metrics,
             tasks=run.tasks,
             error=run.error,

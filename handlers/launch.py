@@ -3,42 +3,78 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.outcome import Verdict
-from retrigger.handlers.ports import Job
-from retrigger.triggers.errors import Refused, Unavailable
+from retrigger.handlers.ports import BatchJob, PipelineJob
+from retrigger.triggers.errors import Refused, RetriggerError, Unavailable, Unknown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from retrigger.handlers.ledger import Ledger, Stored
-    from retrigger.handlers.ports import Launcher
+    from retrigger.handlers.ports import Job, Launcher
     from retrigger.handlers.records import Run
+    from retrigger.triggers.event import Json
 
 _TRIES_AT_MOST = 150  # with these pauses: 24 hours
 _FIRST_PAUSE_MS = 60_000
 _LONGEST_PAUSE_MS = 600_000
+_KINDS: Final[Mapping[str, type[Job]]] = {"pipeline": PipelineJob, "batch": BatchJob}
+"""By the `kind` of a frozen request; one without it was frozen before there were kinds."""
 
 
 def job_of(name: str, run: Run) -> Job:
-    """The job that a run record holds. The platform's id includes the epoch: a retry is a job of its own."""
+    """The job that a run record holds. Raises RetriggerError `unknown_kind`: a newer version froze it."""
     assert run.job is not None
-    return Job(id=f"{name}-{run.epoch}" if run.epoch else name, **run.job)
+    kind = run.job.get("kind", "pipeline")
+    if kind not in _KINDS:
+        message = f"run {name} is to launch a {kind}, which this version does not know: use a newer retrigger"
+        raise RetriggerError(message, code="unknown_kind")
+    return _KINDS[kind](id=job_id(name, run), **{field: it for field, it in run.job.items() if field != "kind"})
+
+
+def asked_for(job: Mapping[str, Json]) -> Mapping[str, Json]:
+    """What a frozen request gives the platform to work on, by name: parameters, or input and output."""
+    given = job.get("parameters")
+    return given if isinstance(given, dict) else {name: job[name] for name in ("input", "output") if name in job}
+
+
+def is_sent_once(run: Run) -> bool:
+    """Whether the platform does not know its job by our id."""
+    return run.job is not None and run.job.get("kind") == "batch"
+
+
+def job_id(name: str, run: Run) -> str:
+    """The job's id on the platform. It includes the epoch: a retry is a job of its own."""
+    return f"{name}-{run.epoch}" if run.epoch else name
 
 
 def send(ledger: Ledger, launcher: Launcher, name: str, run: Stored[Run]) -> Stored[Run] | None:
     """Submit what the run record holds, and record what came of it. -> the new record; None: another worker's won.
 
-    The record is `launched`, `wait` (the platform did not answer: try again later), or `ended` as `dead`.
+    The record is `launched`, `wait` (the platform did not answer: try again later), or `ended` as `dead`. What is sent
+    at most once is `sending` from before it is sent: whoever finds it so does not send it. It stays so where the answer
+    was lost, and `Following` finds out.
     """
     job = job_of(name, run.value)
-    template = ledger.template(job.template)
-    if template is None:
-        return ledger.runs.swap(run, dead(ledger, name, run.value, f"the ledger has no template {job.template}"))
+    template = None
+    if isinstance(job, PipelineJob):
+        template = ledger.template(job.template)
+        if template is None:
+            return ledger.runs.swap(run, dead(ledger, name, run.value, f"the ledger has no template {job.template}"))
+    else:
+        entered = ledger.runs.swap(run, replace(run.value, state="sending"))
+        if entered is None:
+            return None
+        run = entered
     try:
         result = launcher.submit(job, template)
     except Refused as error:
         return ledger.runs.swap(run, dead(ledger, name, run.value, str(error), error.code))
     except Unavailable as error:
+        if isinstance(error, Unknown) and isinstance(job, BatchJob):
+            return run
         return ledger.runs.swap(run, _waiting(ledger, name, run.value, error))
     if result == "conflict":
         reason = f"the platform has another job under the id {job.id} (run_id_conflict)"
@@ -59,6 +95,23 @@ def dead(ledger: Ledger, name: str, run: Run, reason: str, code: str = "refused"
         ended_ms=ledger.now_ms(),
         verdicts=[*run.verdicts, verdict],
     )
+
+
+def unsure(ledger: Ledger, name: str, run: Run) -> Run:
+    """The record of a run that may have been sent, and that the platform does not have. The dead letter comes first.
+
+    It keeps its slots: its job may still appear. An operator settles it.
+    """
+    reason = "it may have been sent, and the platform has no such job: it is not sent again by itself"
+    ledger.bury(f"run:{name}", reason, {**asdict(run), "code": "unsure"})
+    verdict = Verdict("launch", "stop", "unsure", reason).to_json()
+    return replace(run, state="unsure", error=reason, verdicts=[*run.verdicts, verdict])
+
+
+def given_up(run: Run, now_ms: int) -> Run:
+    """An unsure run that an operator has settled: it ends as lost, and its slots become free."""
+    verdict = Verdict("launch", "stop", "given_up", "an operator gave it up").to_json()
+    return replace(run, state="ended", outcome="lost", ended_ms=now_ms, verdicts=[*run.verdicts, verdict])
 
 
 def _waiting(ledger: Ledger, name: str, run: Run, error: Unavailable) -> Run:

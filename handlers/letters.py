@@ -119,7 +119,7 @@ def _of_run(ledger: Ledger, letter: Letter, name: str) -> Letter:
     return replace(
         letter,
         kind="run",
-        state="replayed" if is_replayed(ledger, name, run.value) else "dead",
+        state=_state_of(ledger, name, run.value, letter.code),
         trigger=run.value.trigger,
         subject=name,
         attempts=max(run.value.tries, run.value.epoch + 1),
@@ -127,6 +127,13 @@ def _of_run(ledger: Ledger, letter: Letter, name: str) -> Letter:
         run=name,
         event=_event(ledger, run.value.claim),
     )
+
+
+def _state_of(ledger: Ledger, name: str, run: Run, code: str) -> Literal["dead", "replayed", "kept"]:
+    if is_replayed(ledger, name, run):
+        return "replayed"
+    found = code == "unsure" and bool(run.launched_ms)  # the platform had it after all
+    return "kept" if found else "dead"
 
 
 def _of_member(ledger: Ledger, letter: Letter, *, trigger: str, member: str) -> Letter:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from retrigger.triggers.event import Json
@@ -72,26 +72,66 @@ JobState = Literal["running", "succeeded", "failed", "cancelled", "lost"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class AnyJob:
     """What to launch, frozen in the run record before it is sent: names, values and hashes, no secrets.
 
-    `id` fits `[a-z][-a-z0-9]{0,126}`. `template` is the SHA-256 under which the ledger keeps the compiled pipeline.
-    `artifacts`: input name -> id in the platform's metadata store. `compute` and `experiment` are Azure ML's.
+    This is what a job of every kind has. `id` fits `[a-z][-a-z0-9]{0,126}`.
     """
 
     id: str
     display_name: str
+    labels: Mapping[str, str]
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineJob(AnyJob):
+    """A compiled pipeline, once. `template` is the SHA-256 under which the ledger keeps it.
+
+    `artifacts`: input name -> id in the platform's metadata store. `compute` and `experiment` are Azure ML's.
+    """
+
     pipeline: str
     template: str
     root: str
     service_account: str | None
     caching: bool | None
     parameters: Mapping[str, Json]
-    labels: Mapping[str, str]
-    fingerprint: str
     artifacts: Mapping[str, str] = field(default_factory=dict)
     compute: str | None = None
     experiment: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchJob(AnyJob):
+    """Predictions for a batch of data, once. No platform is sure to refuse a second one: it is sent at most once.
+
+    `input`: URIs, all of one format; a table (`bq://…`) stands alone. `output`: the URI to write below. Vertex AI
+    predicts by a `model` (its id or resource name), Azure ML by an `endpoint` (its name), and there by `deployment`
+    (None: its default). The rest is how, None where the platform decides: `experiment` is Azure ML's, all that follows
+    it Vertex AI's.
+    """
+
+    input: Sequence[str]
+    output: str
+    model: str | None = None
+    endpoint: str | None = None
+    deployment: str | None = None
+    experiment: str | None = None
+    service_account: str | None = None
+    instances_format: str | None = None
+    predictions_format: str | None = None
+    machine_type: str | None = None
+    accelerator_type: str | None = None
+    accelerator_count: int | None = None
+    starting_replica_count: int | None = None
+    max_replica_count: int | None = None
+    batch_size: int | None = None
+    model_parameters: Mapping[str, Json] = field(default_factory=dict)
+
+
+Job: TypeAlias = PipelineJob | BatchJob
+"""Of any kind that can be launched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,20 +154,26 @@ class Request:
 
 
 class Launcher(Protocol):
-    """A platform that accepts our id, so that a second submission of the same job changes nothing."""
+    """A platform that accepts our id for a pipeline, so that a second submission of the same changes nothing.
 
-    def request(self, job: Job, template: Mapping[str, Json]) -> Request:
+    A BatchJob is submitted once, and looked for by its labels. `template` is a pipeline's compiled form, None where
+    the kind of job has none.
+    """
+
+    def request(self, job: Job, template: Mapping[str, Json] | None) -> Request:
         """Pure: what `submit` would send."""
 
-    def submit(self, job: Job, template: Mapping[str, Json]) -> Literal["created", "adopted", "conflict"]:
+    def submit(self, job: Job, template: Mapping[str, Json] | None) -> Literal["created", "adopted", "conflict"]:
         """Launch. `adopted`: a job of this id and fingerprint exists; `conflict`: of this id, but another fingerprint.
 
-        Raises Refused (permanent), Unavailable (it did not happen) or Unknown (the answer was lost).
+        Raises Refused (permanent), Unavailable (it did not happen) or Unknown (the answer was lost). Of a BatchJob
+        anything but a certain no is Unknown.
         """
 
-    def status(self, job_id: str) -> JobStatus: ...
+    def status(self, job: Job) -> JobStatus:
+        """`lost` if the platform knows no such job."""
 
-    def cancel(self, job_id: str) -> None:
+    def cancel(self, job: Job) -> None:
         """Ask the platform to stop it; idempotent, and no promise that it has stopped."""
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import field
-from typing import Any, Final, Literal
+from dataclasses import field, replace
+from typing import TYPE_CHECKING, Any, Final, Literal
 
+from retrigger.triggers import keys
+from retrigger.triggers.archive import kept
 from retrigger.triggers.frozen import dataclass
+
+if TYPE_CHECKING:
+    from retrigger.triggers.spec import Archive
 
 FORMAT: Final = 1
 """Of the records below. A higher one says that an older version must not touch them."""
@@ -17,7 +22,7 @@ ALL_TRIGGERS: Final = "_all"
 ClaimState = Literal["gate", "open", "member", "marker", "joined", "run", "skipped", "rejected", "dead"]
 Cause = Literal["quiet", "count", "marker", "settle", "idle", "max_wait", "reject", "empty", "expired", "busy"]
 NoteKind = Literal["window", "run", "carry", "claim", "schedule", "outcome", "reopen", "replay", "rerun"]
-RunState = Literal["ready", "wait", "launched", "cancelling", "carrying", "ended"]
+RunState = Literal["ready", "sending", "unsure", "wait", "launched", "cancelling", "carrying", "ended"]
 RunOutcome = Literal["succeeded", "failed", "cancelled", "lost", "rejected", "empty", "dead", "observed", "skipped"]
 
 
@@ -35,6 +40,8 @@ class Claim(Body):
     `open`: the gate has not decided on an object, or a run has not begun; `gate`: validators are still to judge an
     event that launches directly. `joins` is set for a message that names objects: those that are left to join, and what
     became of the others. `replays`: what it said before each replay, oldest first; their number is its epoch.
+    `own_gate`: of what launches directly, the trigger's gate that its run passes; None: an older version claimed it.
+    `archive`, `redact`: what is to be left of the event once it is settled; `content`: hashes of what is left out then.
     """
 
     state: ClaimState
@@ -48,6 +55,23 @@ class Claim(Body):
     tries: int = 0
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     replays: list[dict[str, Any]] = field(default_factory=list)
+    own_gate: str | None = None
+    archive: Archive = "full"
+    redact: list[str] = field(default_factory=list)
+    content: dict[str, Any] | None = None
+
+    def archived(self) -> Claim:
+        """With no more of its event than its trigger wants kept: of a claim that nobody decides on again."""
+        if self.archive == "full" and not self.redact:
+            return self
+        left = kept(self.event, self.archive, self.redact)
+        if left == self.event:
+            return self
+        return replace(self, event=left, content=keys.hashed(keys.content(self.event)))
+
+    def settled(self) -> Claim:
+        """As it is written: whoever goes on with it from here needs its event no more, or brings it along."""
+        return self if self.state in {"gate", "open"} else self.archived()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

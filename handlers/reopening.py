@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from retrigger.handlers.requests import same_job
 from retrigger.triggers import keys
+from retrigger.triggers.archive import is_whole
 
 if TYPE_CHECKING:
     from retrigger.handlers.ledger import Ledger
@@ -19,10 +20,13 @@ def ask_to_reopen(ledger: Ledger, name: str, epoch: int, trigger: str) -> None:
 
 
 def reopen(ledger: Ledger, note: Note) -> None:
-    """Do what the note says, if nobody has: the claim is opened, its work is noted, and this note is finished."""
+    """Do what the note says, if nobody has: the claim is opened, its work is noted, and this note is finished.
+
+    One that was forgotten since then is left as it is.
+    """
     name, _, epoch = note.id.rpartition("@")
     stored = ledger.claims.get(name)
-    while stored is not None and len(stored.value.replays) == int(epoch):
+    while stored is not None and len(stored.value.replays) == int(epoch) and _can_be_done(stored.value):
         if ledger.claims.swap(stored, _opened(stored.value, ledger.now_ms())) is not None:
             break
         stored = ledger.claims.get(name)
@@ -30,6 +34,11 @@ def reopen(ledger: Ledger, note: Note) -> None:
     if now is not None and now.value.state == "open":
         ledger.note("claim" if now.value.job is None else "run", name, note.trigger, ledger.now_ms())
     ledger.finish(note)
+
+
+def _can_be_done(claim: Claim) -> bool:
+    """With the request that it has, or by deciding anew: for that the event must be there."""
+    return (claim.job is not None and claim.run is not None) or is_whole(claim.event)
 
 
 def _opened(claim: Claim, now_ms: int) -> Claim:

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Literal, assert_never
 
 from retrigger.handlers.forget import is_forgotten
 from retrigger.handlers.journal import RunsByMember, subject_of
+from retrigger.handlers.launch import given_up
 from retrigger.handlers.ledger import to_ms
 from retrigger.handlers.letters import is_replayed, letters
 from retrigger.handlers.reopening import ask_to_reopen
 from retrigger.triggers import keys
+from retrigger.triggers.archive import is_whole
+from retrigger.triggers.errors import RetriggerError
 from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
@@ -37,7 +40,9 @@ class Plan:
 
     `decide`: an event that was turned away is decided on anew, by the trigger of now. `launch`: the run `run` does once
     more what was done, with `members` objects where it is a window's. `leave`: nothing, because of `reason`.
-    `claim` and its `epoch`, or `after`, a run of a window: what the judgement was made on.
+    `claim` and its `epoch`, or `after`, a run of a window: what the judgement was made on. `code`: `event_not_kept`
+    where no more is left of an event than its trigger's `archive` and `redact` let stay. `gives_up`: an unsure run that
+    is settled as lost before.
     """
 
     action: Literal["decide", "launch", "leave"]
@@ -49,6 +54,8 @@ class Plan:
     claim: str | None = None
     epoch: int = 0
     after: str | None = None
+    code: str | None = None
+    gives_up: str | None = None
 
 
 class Replay:
@@ -66,7 +73,7 @@ class Replay:
         letter = next((letter for letter in letters(self._ledger) if letter.id == target), None)
         if letter is not None:
             return [self._of_letter(letter)]
-        claims = [it for it in self._ledger.claims.list() if target in _names(it.value)]
+        claims = [it for it in self._ledger.claims.list() if target in names_of(it.value)]
         return list(dict.fromkeys(self._of_claim(it) for it in claims))
 
     def every(self, *, trigger: str | None, since_ms: int) -> Iterator[Plan]:
@@ -82,7 +89,12 @@ class Replay:
                 yield self._of_run(name, run)
 
     def ask(self, plan: Plan) -> None:
-        """Write what a tick needs to do it. Twice, by two operators, or with a crash in between: one run."""
+        """Write what a tick needs to do it. Twice, by two operators, or with a crash in between: one run.
+
+        Raises RetriggerError `changed` where an unsure run that is to be given up was found, or settled, meanwhile.
+        """
+        if plan.gives_up is not None:
+            self._give_up(plan.gives_up)
         match plan.action:
             case "leave":
                 return
@@ -94,6 +106,16 @@ class Replay:
                 self._ledger.note(kind, plan.after, plan.trigger, self._ledger.now_ms())
             case _:
                 assert_never(plan.action)
+
+    def _give_up(self, name: str) -> None:
+        """Before anything is noted: should this be all that is done, the run is one that was lost."""
+        run = self._ledger.runs.get(name)
+        assert run is not None  # runs are not deleted
+        settled = run.value.state == "unsure" and self._ledger.runs.swap(
+            run, given_up(run.value, self._ledger.now_ms())
+        )
+        if not settled:
+            raise RetriggerError(f"run {name} changed at this moment: look at it and ask again", code="changed")
 
     # judging
 
@@ -126,6 +148,11 @@ class Replay:
             return replace(plan, reason="it was forgotten: nothing of it is left to do once more")
         if claim.state in {"rejected", "dead"}:
             reason = f"it was {claim.state}: {claim.verdicts[-1]['reason'] if claim.verdicts else 'no reason was kept'}"
+            if not is_whole(claim.event):
+                left = (
+                    f"{reason}. Its trigger did not let all of it be kept: send it again, under an identity of its own"
+                )
+                return replace(plan, reason=left, code="event_not_kept")
             return replace(plan, action="decide", reason=reason)
         if claim.state == "gate":
             return replace(plan, reason="it is being decided on")
@@ -150,6 +177,7 @@ class Replay:
         reason = self._why_not(run, stored.value)
         if reason is not None:
             return replace(plan, run=run, reason=reason)
+        plan = _settling(plan, run, stored.value)
         return replace(plan, action="launch", run=keys.successor(run), reason=_ended(run, stored.value))
 
     def _of_run(self, name: str, run: Stored[Run]) -> Plan:
@@ -173,7 +201,7 @@ class Replay:
         assert run.value.window is not None
         manifest = self._ledger.manifests.get(run.value.window)
         assert manifest is not None  # a window's run is made of it
-        return self._of_window(plan, name, run.value, manifest.value)
+        return self._of_window(_settling(plan, name, run.value), name, run.value, manifest.value)
 
     def _of_window(self, plan: Plan, name: str, run: Run, manifest: Manifest) -> Plan:
         if manifest.state != "frozen" and len(manifest.parts()) > 1:
@@ -192,6 +220,9 @@ class Replay:
         return replace(plan, action="launch", members=len(members), reason=_ended(name, run))
 
     def _why_not(self, name: str, run: Run) -> str | None:
+        if run.state == "unsure":
+            told = f"run {name} may have been sent: look at the platform; --new-run gives it up and does it once more"
+            return None if self._again else told
         if run.state != "ended":
             return f"it runs, as {name}" if run.state != "wait" else f"it waits for the platform, as run {name}"
         if run.outcome in _DONE and not self._again:
@@ -207,9 +238,16 @@ class Replay:
         return {keys.successor(run) for run in self._ledger.noted({"replay", "rerun"})}
 
 
-def _names(claim: Claim) -> set[str]:
+def names_of(claim: Claim) -> set[str]:
+    """What people call its event by."""
     return {str(claim.event["id"]), subject_of(claim.event)}
 
 
+def _settling(plan: Plan, name: str, run: Run) -> Plan:
+    return replace(plan, gives_up=name) if run.state == "unsure" else plan
+
+
 def _ended(name: str, run: Run) -> str:
+    if run.state == "unsure":
+        return f"run {name} may have been sent, and is given up"
     return f"run {name} {_ENDED.get(run.outcome, f'was {run.outcome}')}"

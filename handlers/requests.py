@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from retrigger.triggers import keys
 from retrigger.triggers.errors import ExpressionError, Refused
 from retrigger.triggers.expressions import load_expression
 from retrigger.triggers.interpolation import render_value
-from retrigger.triggers.launches import BatchPrediction, Choice, OnlineDeployment, PipelineLaunch
+from retrigger.triggers.launches import BatchPrediction, Choice, OnlineDeployment, PipelineLaunch, pipelines_of
 from retrigger.triggers.signature import fit
+from retrigger.triggers.spec import BatchRule, Model
 from retrigger.triggers.templates import read
 
 if TYPE_CHECKING:
@@ -42,7 +44,9 @@ def frozen_job(
     match trigger.launch:
         case PipelineLaunch() as launch:
             return _pipeline_job(catalog, trigger, launch, run, event=event, source=source, scope=full)
-        case BatchPrediction() | OnlineDeployment() as launch:
+        case BatchPrediction() as launch:
+            return _batch_job(catalog.environment, trigger, launch, run, event=event, scope=full)
+        case OnlineDeployment() as launch:
             raise Refused(f"{_told(launch, full)}: not launchable yet by this version", code="not_supported_yet")
 
 
@@ -51,6 +55,21 @@ def same_job(job: Mapping[str, Any], run: str) -> dict[str, Any]:
     again = {name: value for name, value in job.items() if name != "fingerprint"}
     again["labels"] = {**job["labels"], "retrigger-run": run}
     return again | {"fingerprint": keys.fingerprint(again)}
+
+
+def resolved_again(catalog: Catalog, trigger: Trigger, run: str, job: Mapping[str, Any]) -> dict[str, Any]:
+    """The request of another environment for a run of this one: values stay, all else is what this one says.
+
+    Raises Refused: `no_such_pipeline`, `bad_parameters`, or `not_supported_yet` for what is no pipeline.
+    """
+    environment, name = catalog.environment, job.get("pipeline")
+    if job.get("kind", "pipeline") != "pipeline" or not isinstance(name, str):
+        raise Refused("it is no run of a pipeline: it cannot be done elsewhere yet", code="not_supported_yet")
+    if name not in pipelines_of(trigger.launch) or name not in environment.pipelines:
+        told = f"{trigger.name} launches no pipeline `{name}` in {environment.name}"
+        raise Refused(told, code="no_such_pipeline")
+    event, given, artifacts = job["labels"]["retrigger-event"], job["parameters"], job["artifacts"]
+    return _resolved(catalog, trigger, name, run, event=event, given=given, artifacts=artifacts)
 
 
 def chosen_pipeline(launch: PipelineLaunch, scope: Mapping[str, object]) -> str:
@@ -78,17 +97,33 @@ def _pipeline_job(
     source: Mapping[str, Json],
     scope: Mapping[str, object],
 ) -> dict[str, Any]:
-    environment, name = catalog.environment, chosen_pipeline(launch, scope)
-    pipeline = environment.pipelines[name]
+    name = chosen_pipeline(launch, scope)
     given = _rendered(f"the parameters of {name}", {**launch.parameters, **source}, scope)
     artifacts = _rendered(f"the artifacts of {name}", launch.artifacts, scope)
     if not all(isinstance(value, str) and value for value in artifacts.values()):
         raise Refused(f"the artifacts of {name}: an id is no text, or empty", code="bad_parameters")
+    return _resolved(catalog, trigger, name, run, event=event, given=given, artifacts=artifacts)
+
+
+def _resolved(
+    catalog: Catalog,
+    trigger: Trigger,
+    name: str,
+    run: str,
+    *,
+    event: str,
+    given: Mapping[str, Json],
+    artifacts: Mapping[str, Json],
+) -> dict[str, Any]:
+    """The request for a pipeline of this environment, with these values."""
+    environment = catalog.environment
+    pipeline = environment.pipelines[name]
     try:
         parameters = fit(read(catalog.template(pipeline.template)), given)
     except ValueError as error:
         raise Refused(f"the parameters of {name}: {error}", code="bad_parameters") from error
     job: dict[str, Any] = {
+        "kind": "pipeline",
         "display_name": trigger.name,
         "pipeline": name,
         "template": pipeline.template,
@@ -98,10 +133,51 @@ def _pipeline_job(
         "compute": pipeline.compute,
         "experiment": pipeline.experiment,
         "parameters": parameters,
-        "artifacts": artifacts,
+        "artifacts": dict(artifacts),
         "labels": {**pipeline.labels, **_labels(environment, trigger, run, event)},
     }
     return job | {"fingerprint": keys.fingerprint(job)}
+
+
+def _batch_job(
+    environment: Environment,
+    trigger: Trigger,
+    launch: BatchPrediction,
+    run: str,
+    *,
+    event: str,
+    scope: Mapping[str, object],
+) -> dict[str, Any]:
+    """By the model; on Azure ML that is the batch endpoint that it stands behind."""
+    values = _rendered("what is predicted", launch.values, scope)
+    known = environment.models.get(launch.model or "", Model())
+    rule = {field.name: getattr(known.batch, field.name) for field in fields(BatchRule)}
+    endpoint = known.batch.endpoint if launch.endpoint is None else environment.endpoints[launch.endpoint]
+    job: dict[str, Any] = {
+        "kind": "batch",
+        "display_name": trigger.name,
+        **rule,
+        "model": launch.model and (known.resource or launch.model),
+        "endpoint": endpoint,
+        "input": _uris(values["input"]),
+        "output": _uri("output", values["output"]),
+        "labels": {**known.batch.labels, **_labels(environment, trigger, run, event)},
+    }
+    return job | {"fingerprint": keys.fingerprint(job)}
+
+
+def _uris(value: Json) -> list[str]:
+    """One URI, or a list of them."""
+    given = value if isinstance(value, list) else [value]
+    if not given:
+        raise Refused("the input is an empty list: there is nothing to predict", code="bad_parameters")
+    return [_uri("input", one) for one in given]
+
+
+def _uri(name: str, value: Json) -> str:
+    if not isinstance(value, str) or not value:
+        raise Refused(f"the {name} is no URI: it must be text", code="bad_parameters")
+    return value
 
 
 def _rendered(what: str, values: Parameters, scope: Mapping[str, object]) -> dict[str, Json]:
@@ -111,18 +187,12 @@ def _rendered(what: str, values: Parameters, scope: Mapping[str, object]) -> dic
         raise Refused(f"{what}: {error}", code="bad_parameters") from error
 
 
-def _told(launch: BatchPrediction | OnlineDeployment, scope: Mapping[str, object]) -> str:
+def _told(launch: OnlineDeployment, scope: Mapping[str, object]) -> str:
     """What would be asked for, in words; its values are computed all the same, so that what is wrong is told."""
-    values = _rendered("what is launched", launch.values, scope)
-    match launch:
-        case OnlineDeployment():
-            version = str(values["version"])
-            if not (version.isascii() and version.isdecimal() and len(version) <= _VERSION_DIGITS):
-                raise Refused(f"the version of model {launch.model} is not made of digits", code="bad_parameters")
-            return f"a rollout of model {launch.model}, version {version}, to endpoint {launch.endpoint}"
-        case BatchPrediction():
-            by = f"model {launch.model}" if launch.endpoint is None else f"endpoint {launch.endpoint}"
-            return f"a batch prediction by {by}"
+    version = str(_rendered("what is launched", launch.values, scope)["version"])
+    if not (version.isascii() and version.isdecimal() and len(version) <= _VERSION_DIGITS):
+        raise Refused(f"the version of model {launch.model} is not made of digits", code="bad_parameters")
+    return f"a rollout of model {launch.model}, version {version}, to endpoint {launch.endpoint}"
 
 
 def _labels(environment: Environment, trigger: Trigger, run: str, event: str) -> dict[str, str]:

@@ -59,9 +59,14 @@ class Standing:
     behind: bool = False
 
 
-def gates_of(trigger: Trigger, environment: Environment, key: str) -> tuple[GateRule, ...]:
+def own_gate(trigger: str, key: str) -> str:
+    """The gate of a trigger for one value of its concurrency key."""
+    return keys.digest("trigger", trigger, key)
+
+
+def gates_of(trigger: Trigger, environment: Environment, own_gate: str) -> tuple[GateRule, ...]:
     """The gates that a run of this trigger passes, in the order in which they are taken: its own, the environment's."""
-    own = GateRule(keys.digest("trigger", trigger.name, key), trigger.concurrency.limit)
+    own = GateRule(own_gate, trigger.concurrency.limit)
     if environment.limits.running is None:
         return (own,)
     return (own, GateRule(keys.digest("environment", environment.name), environment.limits.running))

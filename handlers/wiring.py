@@ -1,4 +1,7 @@
-"""The composition root: settings are read once, and everything is put together here and nowhere else."""
+"""The composition root: settings are read once, and everything is put together here and nowhere else.
+
+What only one cloud or one store needs is imported where it is put together: a cold start pays for nothing else.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retrigger.handlers.adapters.gcs import GcsObjects
 from retrigger.handlers.adapters.sqlite import SqliteRecords
-from retrigger.handlers.adapters.vertex.client import VertexLauncher
 from retrigger.handlers.admit import Admission
 from retrigger.handlers.core import Core
 from retrigger.handlers.ledger import Ledger
-from retrigger.handlers.transport.credentials import Tokens, TokenSettings
-from retrigger.handlers.transport.google import GoogleApi
 from retrigger.handlers.transport.http import Http, HttpSettings
 from retrigger.triggers.compiled import load
 from retrigger.triggers.errors import RetriggerError
@@ -29,10 +28,12 @@ if TYPE_CHECKING:
     from retrigger.handlers.outcome import Outcome
     from retrigger.handlers.ports import Launcher, Objects, Publisher, Records
     from retrigger.handlers.tick import Tick
+    from retrigger.handlers.transport.credentials import KeptToken, Tokens
+    from retrigger.handlers.transport.google import GoogleApi
     from retrigger.triggers.compiled import Compiled
     from retrigger.triggers.event import Event
     from retrigger.triggers.formats import Parsed
-    from retrigger.triggers.spec import Environment
+    from retrigger.triggers.spec import Archive, Environment
 
 _TICK_S = 45.0  # a tick every minute: one that has much to do ends before the next begins
 
@@ -55,10 +56,11 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """What an entry point needs."""
+    """What an entry point needs. `archive`: what is kept of a request that was no event."""
 
     core: Core
     ledger: Ledger
+    archive: Archive = "full"
 
     def parse(self, headers: Mapping[str, str], body: bytes, route: str) -> Parsed:
         """The events of a request that came now, also in the project's own formats. Errors: as `formats.parse`."""
@@ -120,7 +122,7 @@ def assemble(
     ledger = Ledger(records, compiled.environment.name)
     admission = Admission(ledger, compiled, launcher, objects)
     core = Core(admission, Index.from_json(compiled.index), time.sleep, publisher)
-    return App(core, ledger)
+    return App(core, ledger, compiled.environment.archive)
 
 
 def records_of(address: str, environ: Mapping[str, str], services: Mapping[str, str]) -> Records:
@@ -134,13 +136,12 @@ def records_of(address: str, environ: Mapping[str, str], services: Mapping[str, 
     if kind not in {"gs", "https"}:
         message = f"there can be no ledger at {address}: name it as sqlite:PATH, gs://BUCKET or https://ACCOUNT.blob…"
         raise RetriggerError(message, code="bad_ledger")
-    # 3 ms to import; a ledger on this machine does without it
     from retrigger.handlers.adapters.buckets import blob_records, gcs_records
 
     settings = HttpSettings.from_environment(environ)
     if kind == "https":
         return blob_records(address, settings, services.get("blob"))
-    tokens = Tokens(Http(settings), TokenSettings.from_environment(environ, endpoint=services.get("metadata")))
+    tokens = google_tokens(Http(settings), environ, services)
     return gcs_records(address, settings, tokens, services.get("storage"))
 
 
@@ -160,29 +161,60 @@ def _built_in(environment: Environment, environ: Mapping[str, str]) -> tuple[Lau
             api = google_api(environment, environ)
             return launcher_of(environment, api), objects_of(environment, api)
         case "azure":
-            from retrigger.handlers.adapters.later import LaterLauncher
-
-            return LaterLauncher(), blobs_of(environment, environ)
+            return azure_launcher_of(environment, environ), blobs_of(environment, environ)
 
 
 def publisher_of(environment: Environment, environ: Mapping[str, str]) -> Publisher | None:
     """Where outcomes and the ends of runs leave; None if the environment names no channel for them."""
     if environment.outbox is None:
         return None
-    from retrigger.handlers.adapters.pubsub import PUBLIC, PubSubPublisher  # only who asks for it pays for it
+    channel = environment.channels[environment.outbox]
+    match channel.service:
+        case "pubsub":
+            from retrigger.handlers.adapters.pubsub import PUBLIC, PubSubPublisher
 
-    topic = environment.channels[environment.outbox].address
-    endpoint = environment.services.get("pubsub", PUBLIC)
-    return PubSubPublisher(google_api(environment, environ), topic, endpoint=endpoint)
+            endpoint = environment.services.get("pubsub", PUBLIC)
+            return PubSubPublisher(google_api(environment, environ), channel.address, endpoint=endpoint)
+        case "servicebus":
+            from retrigger.handlers.adapters.service_bus import ServiceBusPublisher
+            from retrigger.handlers.transport.service_bus import AUDIENCE, ServiceBusApi
+
+            bus = ServiceBusApi(*entra(environment, environ, AUDIENCE))
+            return ServiceBusPublisher(bus, channel.address, endpoint=environment.services.get("servicebus"))
+        case "queue":
+            from retrigger.handlers.adapters.storage_queue import StorageQueuePublisher
+            from retrigger.handlers.transport.azure import QUEUE, AzureStorageApi
+            from retrigger.handlers.transport.managed_identity import STORAGE
+
+            storage = AzureStorageApi(*entra(environment, environ, STORAGE), QUEUE)
+            return StorageQueuePublisher(storage, channel.address, endpoint=environment.services.get("queue"))
+        case None:
+            message = f"nothing can be sent to the outbox {channel.address}: `retrigger check` says what it can be"
+            raise RetriggerError(message, code="bad_outbox")
+
+
+def entra(environment: Environment, environ: Mapping[str, str], resource: str) -> tuple[Http, KeptToken]:
+    """A way to the network, and tokens of Microsoft Entra for a resource."""
+    http = Http(HttpSettings.from_environment(environ))
+    return http, azure_tokens(environment, environ, http, resource)
 
 
 def google_api(environment: Environment, environ: Mapping[str, str]) -> GoogleApi:
+    from retrigger.handlers.transport.google import GoogleApi
+
     http = Http(HttpSettings.from_environment(environ))
-    tokens = TokenSettings.from_environment(environ, endpoint=environment.services.get("metadata"))
-    return GoogleApi(http, Tokens(http, tokens))
+    return GoogleApi(http, google_tokens(http, environ, environment.services))
+
+
+def google_tokens(http: Http, environ: Mapping[str, str], services: Mapping[str, str]) -> Tokens:
+    from retrigger.handlers.transport.credentials import Tokens, TokenSettings
+
+    return Tokens(http, TokenSettings.from_environment(environ, endpoint=services.get("metadata")))
 
 
 def objects_of(environment: Environment, api: GoogleApi) -> Objects:
+    from retrigger.handlers.adapters.gcs import GcsObjects
+
     endpoint = environment.services.get("storage")
     return GcsObjects(api) if endpoint is None else GcsObjects(api, endpoint=endpoint)
 
@@ -190,15 +222,34 @@ def objects_of(environment: Environment, api: GoogleApi) -> Objects:
 def blobs_of(environment: Environment, environ: Mapping[str, str]) -> Objects:
     from retrigger.handlers.adapters.blob import BlobObjects
     from retrigger.handlers.transport.azure import AzureStorageApi
-    from retrigger.handlers.transport.managed_identity import STORAGE, IdentitySettings, ManagedIdentityTokens
+    from retrigger.handlers.transport.managed_identity import STORAGE
 
-    http = Http(HttpSettings.from_environment(environ))
-    identity = IdentitySettings.from_environment(environ, endpoint=environment.services.get("metadata"))
-    api = AzureStorageApi(http, ManagedIdentityTokens(http, identity, STORAGE))
+    api = AzureStorageApi(*entra(environment, environ, STORAGE))
     return BlobObjects(api, endpoint=environment.services.get("blob"))
 
 
+def azure_launcher_of(environment: Environment, environ: Mapping[str, str]) -> Launcher:
+    """Through the Resource Manager of the cloud that `services` names, with tokens of that cloud."""
+    from retrigger.handlers.adapters.azureml.client import AzureMlLauncher
+    from retrigger.handlers.transport.azure import AzureApi
+    from retrigger.handlers.transport.managed_identity import audiences_at
+
+    http = Http(HttpSettings.from_environment(environ))
+    endpoint = environment.services.get("azureml")
+    manager, azureml = (azure_tokens(environment, environ, http, it) for it in audiences_at(endpoint))
+    return AzureMlLauncher(AzureApi(http, manager), azureml, workspace=environment.workspace, endpoint=endpoint)
+
+
+def azure_tokens(environment: Environment, environ: Mapping[str, str], http: Http, resource: str) -> KeptToken:
+    from retrigger.handlers.transport.managed_identity import IdentitySettings, ManagedIdentityTokens
+
+    identity = IdentitySettings.from_environment(environ, endpoint=environment.services.get("metadata"))
+    return ManagedIdentityTokens(http, identity, resource)
+
+
 def launcher_of(environment: Environment, api: GoogleApi) -> Launcher:
+    from retrigger.handlers.adapters.vertex.client import VertexLauncher
+
     return VertexLauncher(
         api,
         project=environment.project,

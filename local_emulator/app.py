@@ -19,12 +19,16 @@ from retrigger.local_emulator.delivery import Delivery, Policy, Subscription
 from retrigger.local_emulator.eventarc import object_event
 from retrigger.local_emulator.hosts.azure_worker import AzureApp
 from retrigger.local_emulator.hosts.functions_framework import Function, FunctionsHost
-from retrigger.local_emulator.messaging import pubsub
+from retrigger.local_emulator.messaging import pubsub, service_bus, storage_queue
+from retrigger.local_emulator.messaging.pull_queues import PullQueues
 from retrigger.local_emulator.messaging.queues import PushSubscription, Queues
 from retrigger.local_emulator.planes import vertex
+from retrigger.local_emulator.planes.azureml.plane import RUNNER, AzureMl
+from retrigger.local_emulator.planes.batch_predictions import BatchPredictions
 from retrigger.local_emulator.planes.models import Models
 from retrigger.local_emulator.planes.pipeline_jobs import PipelineJobs
 from retrigger.local_emulator.planes.resources import Resources
+from retrigger.local_emulator.runners.azureml.pipelines import BLOB_ENDPOINT
 from retrigger.local_emulator.runners.process import JobProcesses
 from retrigger.local_emulator.scheduler import Scheduler
 from retrigger.local_emulator.stores import blob_http, gcs_json, gcs_xml
@@ -47,7 +51,17 @@ if TYPE_CHECKING:
 _OBJECTS = "objects"
 _READY_WITHIN_S = 15.0
 # What would lead local code to the real cloud, and what would change how functions-framework serves.
-_NOT_INHERITED = frozenset({"GOOGLE_APPLICATION_CREDENTIALS", "PUBSUB_EMULATOR_HOST", "DEBUG", "FUNCTION_USE_ASGI"})
+_NOT_INHERITED = frozenset(
+    {
+        "AZURE_CLIENT_CERTIFICATE_PATH",
+        "AZURE_CLIENT_SECRET",
+        "AZURE_FEDERATED_TOKEN_FILE",
+        "DEBUG",
+        "FUNCTION_USE_ASGI",
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "PUBSUB_EMULATOR_HOST",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +94,9 @@ class Settings:
     azure: AzureSettings | None = None
 
 
-def environment_variables(url: str, blob_url: str, project: str, account: str | None = None) -> dict[str, str]:
+def environment_variables(
+    url: str, blob_url: str, queue_url: str, project: str, account: str | None = None
+) -> dict[str, str]:
     """The variables that point real client libraries at an emulator; `account` is a storage account."""
     address = urlsplit(url).netloc
     return {
@@ -90,7 +106,9 @@ def environment_variables(url: str, blob_url: str, project: str, account: str | 
         "GCE_METADATA_ROOT": address,
         "GOOGLE_CLOUD_PROJECT": project,
         "RETRIGGER_VERTEX_ENDPOINT": url,
-        "AZURE_STORAGE_CONNECTION_STRING": connection_string(blob_url, account or ANY_ACCOUNT),
+        "RETRIGGER_AZUREML_ENDPOINT": url,
+        BLOB_ENDPOINT: blob_url,
+        "AZURE_STORAGE_CONNECTION_STRING": connection_string(blob_url, queue_url, account or ANY_ACCOUNT),
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
     }
@@ -116,9 +134,15 @@ class Emulator:
         self.functions = FunctionsHost(self._function(), state.logs / "functions.log")
         self.delivery.register(self._to_functions(_OBJECTS))
         self.queues = Queues(state.queues, self.delivery, self.clock.now)
+        self.pulled = PullQueues(state.pulled, self.clock.now)
         azure = settings.azure or AzureSettings()
         self.azure = AzureWays(
-            azure, self.functions.url, delivery=self.delivery, now=self.clock.now, copies=settings.copies
+            azure,
+            self.functions.url,
+            delivery=self.delivery,
+            queues=self.pulled,
+            now=self.clock.now,
+            copies=settings.copies,
         )
         self.scheduler = Scheduler(
             settings.schedules,
@@ -129,8 +153,8 @@ class Emulator:
             copies=settings.copies,
             timer=strike if settings.azure else None,
         )
-        self.objects = Objects(state.objects, self.clock.now, self._announce)
-        self.blobs = Objects(state.blobs, self.clock.now, self.azure.announce, BLOB)
+        self.objects = Objects(state.objects, self.clock.now, self._announce, watched=settings.watched)
+        self.blobs = Objects(state.blobs, self.clock.now, self.azure.announce, names=BLOB, watched=azure.watched)
         self._resources = Resources(state.resources)
         self._processes = JobProcesses(
             state.jobs, env=self._environment(), now=self.clock.now, limit=settings.jobs_at_once
@@ -139,29 +163,54 @@ class Emulator:
             self._resources, self._processes, self.clock.now, cache=state.results, clock=state.clock
         )
         self.models = Models(self._resources, self.clock.now)
+        self.batches = BatchPredictions(
+            self._resources, self.models, self._processes, self.clock.now, clock=state.clock
+        )
+        self._azure_processes = JobProcesses(
+            state.azure_jobs, env=self._environment(), now=self.clock.now, limit=settings.jobs_at_once, runner=RUNNER
+        )
+        self.azureml = AzureMl(
+            self._resources,
+            self._azure_processes,
+            self.clock.now,
+            blobs=self.blobs,
+            blob_url=self.blob_url,
+            account=self._account() or ANY_ACCOUNT,
+            tell=self.azure.tell if settings.azure else lambda _: None,
+            clock=state.clock,
+        )
 
     @property
     def url(self) -> str:
         return self._claim.url
 
-    @property
-    def on_azure(self) -> bool:
-        return self._settings.azure is not None
+    def unready(self) -> list[str]:
+        """What of the project's pipelines on Azure ML cannot run here, and what to do about it."""
+        azure = self._settings.azure
+        if azure is None or azure.azureml is None:
+            return []
+        told = "{} is not registered: put its YAML into components/ of the project, with this name and version"
+        return [*azure.unfit, *map(told.format, self.azureml.missing(azure.azureml))]
 
     @property
     def blob_url(self) -> str:
         return self._claim.blob_url
 
     def environment_variables(self) -> dict[str, str]:
-        return environment_variables(self.url, self.blob_url, self._settings.project, self._account())
+        return environment_variables(
+            self.url, self.blob_url, self._claim.queue_url, self._settings.project, self._account()
+        )
 
     def start(self) -> None:
         """Errors: HostFailed if the functions do not come up; everything is stopped then."""
         try:
             self._make_places()
             self.functions.start()
-            self._claim.serve(self._routes(), blob_http.routes(self.blobs))
+            queue_storage = storage_queue.routes(self.pulled, self.azure.hear)
+            self._claim.serve(self._routes(), blob_http.routes(self.blobs), queue_storage)
             self.jobs.recover()
+            self.batches.recover()
+            self.azureml.recover()
             self.functions.wait_ready(_READY_WITHIN_S)
             self.delivery.start()
             self.scheduler.start()
@@ -170,8 +219,16 @@ class Emulator:
             raise
         started = rfc3339(datetime.now(UTC))
         folder = str(self._settings.project_folder)
-        process = Process(pid=os.getpid(), url=self.url, blob_url=self.blob_url, project_folder=folder, started=started)
-        self._claim.announce(process)
+        self._claim.announce(
+            Process(
+                pid=os.getpid(),
+                url=self.url,
+                blob_url=self.blob_url,
+                queue_url=self._claim.queue_url,
+                project_folder=folder,
+                started=started,
+            )
+        )
 
     def wait(self) -> None:
         """Until somebody asks it to shut down."""
@@ -184,8 +241,10 @@ class Emulator:
         self.delivery.stop()
         self.functions.stop()
         self._processes.close()
+        self._azure_processes.close()
         self._claim.release()
         self.queues.close()
+        self.pulled.close()
         self.objects.close()
         self.blobs.close()
         self._resources.close()
@@ -197,6 +256,7 @@ class Emulator:
             "pid": os.getpid(),
             "url": self.url,
             "blob_url": self.blob_url,
+            "queue_url": self._claim.queue_url,
             "project": self._settings.project,
             "project_folder": str(self._settings.project_folder),
             "now": rfc3339(now),
@@ -233,9 +293,8 @@ class Emulator:
         return Subscription(name=name, endpoint=self.functions.url + "/", policy=it.policy, copies=it.copies)
 
     def _announce(self, change: ObjectChange) -> None:
-        if change.resource["bucket"] in self._settings.watched:
-            headers, body = object_event(change)
-            self.delivery.submit(_OBJECTS, headers, body, now=self.clock.now())
+        headers, body = object_event(change)
+        self.delivery.submit(_OBJECTS, headers, body, now=self.clock.now())
 
     def _make_places(self) -> None:
         azure = self._settings.azure or AzureSettings()
@@ -243,6 +302,9 @@ class Emulator:
             for bucket in buckets:
                 with suppress(Conflict):  # made by an earlier run on this state folder
                     store.insert_bucket(bucket, {})
+        self.azure.make_queues()
+        if azure.azureml is not None:
+            self.azureml.furnish(azure.azureml)
         if self._settings.outbox is not None:
             self.queues.ensure_topic(self._settings.outbox)
         for topic in self._settings.topics:
@@ -281,7 +343,9 @@ class Emulator:
             *control.routes(self),
             *gcs_json.routes(self.objects),
             *pubsub.routes(self.queues),
-            *vertex.routes(self.jobs, self.models),
+            *service_bus.routes(self.azure),
+            *vertex.routes(self.jobs, self.batches, self.models),
+            *self.azureml.routes(),
             *metadata.routes(metadata.Identity(it.project, it.location)),
             *gcs_xml.routes(self.objects),  # last: any path could begin with a bucket's name
         ]

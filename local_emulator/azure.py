@@ -12,7 +12,9 @@ import json
 import uuid
 from dataclasses import dataclass, field
 from datetime import timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from retrigger.functions.azure.channels import ServiceBusQueue, ServiceBusTopic, StorageQueue, binding
 from retrigger.local_emulator.delivery import Policy, Subscription
@@ -23,12 +25,15 @@ from retrigger.local_emulator.messaging.messages import InvalidArgument, NotFoun
 from retrigger.triggers.event import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from retrigger.functions.azure.channels import Binding
     from retrigger.local_emulator.delivery import Delivery
+    from retrigger.local_emulator.messaging.pull_queues import PulledMessage, PullQueues
+    from retrigger.local_emulator.planes.azureml.plane import Furniture
     from retrigger.local_emulator.stores.resource import ObjectChange
+    from retrigger.triggers.event import Json
 
 EVENT_GRID = "event-grid"
 _EVENT_GRID = Policy(max_backoff=timedelta(hours=1), max_attempts=30, ack_deadline=timedelta(seconds=30))
@@ -46,24 +51,29 @@ ANY_ACCOUNT = "devstoreaccount1"
 _KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # gitleaks:allow
 
 
-def connection_string(blob_url: str, account: str) -> str:
-    """What Azure's clients take for an account, its key and its address."""
-    endpoint = f"{blob_url}/{account}"
-    return f"DefaultEndpointsProtocol=http;AccountName={account};AccountKey={_KEY};BlobEndpoint={endpoint};"
+def connection_string(blob_url: str, queue_url: str, account: str) -> str:
+    """What Azure's clients take for an account, its key and its addresses."""
+    who = f"DefaultEndpointsProtocol=http;AccountName={account};AccountKey={_KEY};"
+    return f"{who}BlobEndpoint={blob_url}/{account};QueueEndpoint={queue_url}/{account};"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AzureSettings:
     """What an environment on Azure needs. Containers are ACCOUNT/CONTAINER; changes in `watched` ones are announced.
 
-    `channels`: where a message is sent, to where functions hear it. `uploads`: a storage account to the queue through
-    which its events come; those of other accounts are pushed by Event Grid.
+    `channels`: where a message is sent, to where functions hear it; at those of `unheard` no function listens, and
+    messages wait for other readers. `uploads`: a storage account to the queue through which its events come; those of
+    other accounts are pushed by Event Grid. `azureml`: what its workspace holds, and `unfit` the reasons why other
+    files of the project could not be registered there.
     """
 
     containers: tuple[str, ...] = ()
     watched: tuple[str, ...] = ()
     channels: Mapping[str, str] = field(default_factory=dict)
+    unheard: frozenset[str] = frozenset()
     uploads: Mapping[str, str] = field(default_factory=dict)
+    azureml: Furniture | None = None
+    unfit: tuple[str, ...] = ()
 
 
 class AzureWays:
@@ -75,27 +85,40 @@ class AzureWays:
         functions: str,
         *,
         delivery: Delivery,
+        queues: PullQueues,
         now: Callable[[], datetime],
         copies: int = 1,
     ) -> None:
         self._settings = settings
         self._delivery = delivery
+        self._queues = queues
         self._now = now
         endpoint = f"{functions}/eventgrid"
         delivery.register(Subscription(name=EVENT_GRID, endpoint=endpoint, policy=_EVENT_GRID, copies=copies))
+        self._heard: dict[str, str] = {}
         for address in {*settings.channels.values(), *settings.uploads.values()}:
-            if (heard := binding(address)) is not None:
+            if (heard := binding(address)) is not None and address not in settings.unheard:
                 delivery.register(_subscription(address, heard, functions, copies))
+                self._heard[place_of(address)] = address
+
+    def make_queues(self) -> None:
+        """Those that the environment names, as it would find them in its cloud."""
+        for address in {*self._settings.channels.values(), *self._settings.uploads.values()}:
+            if binding(address) is not None:
+                self._queues.ensure(place_of(address))
 
     def announce(self, change: ObjectChange) -> None:
-        """Tell the functions, as Event Grid would, if somebody watches the blob's container."""
+        """Tell the functions, as Event Grid would, of a change in a watched container."""
         bucket = str(change.resource["bucket"])
-        event = blob_event(change) if bucket in self._settings.watched else None
-        if event is None:
+        if (event := blob_event(change)) is None:
             return
         if (queue := self._settings.uploads.get(bucket.partition("/")[0])) is not None:
             self._submit(queue, base64.b64encode(json.dumps(event).encode()), {})
             return
+        self.tell(event)
+
+    def tell(self, event: Mapping[str, Json]) -> None:
+        """Push an event to the functions, as Event Grid would."""
         headers = {"content-type": "application/json", "aeg-event-type": "Notification"}
         self._delivery.submit(EVENT_GRID, headers, json.dumps([event]).encode(), now=self._now())
 
@@ -107,18 +130,75 @@ class AzureWays:
             raise NotFound(f"No queue or topic at {address[:300]}: the channels are {known}.")
         return self._submit(heard, body, attributes)
 
-    def _submit(self, address: str, body: bytes, attributes: Mapping[str, str]) -> str:
-        identity, now = str(uuid.uuid4()), self._now()
+    def hear(self, place: str, message: PulledMessage) -> bool:
+        """Hand a message of a storage queue to the functions that listen to it, once it is visible; False: none do."""
+        if (address := self._heard.get(place)) is None:
+            return False
+        headers = {"Id": message.id, "DequeueCount": "1", "InsertionTime": rfc3339(message.inserted)}
+        given = Given.of(headers, message.text.encode()).write()
+        self._delivery.submit(address, {}, given, now=message.visible)
+        return True
+
+    def send_bus(
+        self, namespace: str, entity: str, body: bytes, attributes: Mapping[str, str], told: Mapping[str, str]
+    ) -> None:
+        """As `service_bus.Bus` says."""
+        sent = self._bus(self._settings.channels, namespace, entity)
+        self._submit(self._settings.channels[sent], body, attributes, told)
+
+    def receive_bus(self, namespace: str, entity: str) -> tuple[bytes, Mapping[str, Json]] | None:
+        """As `service_bus.Bus` says."""
+        place = place_of(self._bus(self._settings.channels.values(), namespace, entity))
+        for message in self._queues.take(place, 1, timedelta(seconds=30)):
+            self._queues.remove(place, message.id, message.receipt)
+            found = Given.read(message.text.encode())
+            return found.body, found.metadata
+        return None
+
+    def _bus(self, addresses: Iterable[str], namespace: str, entity: str) -> str:
+        for address in addresses:
+            parts = urlsplit(address)
+            if parts.scheme == "sb" and parts.netloc.partition(".")[0] == namespace and parts.path == f"/{entity}":
+                return address
+        raise NotFound(f"The namespace {namespace[:100]} has no entity {entity[:300]}: no channel has its address.")
+
+    def _submit(
+        self,
+        address: str,
+        body: bytes,
+        attributes: Mapping[str, str],
+        told: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
+        """`told` goes before what the queue would say of itself."""
+        now = self._now()
         match binding(address):
             case StorageQueue():
                 _check_queue(body, attributes)
-                headers = {"Id": identity, "DequeueCount": "1", "InsertionTime": rfc3339(now)}
+                message = self._queues.draft(body.decode(errors="replace"))
+                if not self.hear(place_of(address), message):
+                    self._queues.add(place_of(address), message)
+                return message.id
             case _:
                 _check_bus(body, attributes)
-                headers = {"MessageId": identity, "DeliveryCount": "1", "EnqueuedTimeUtc": rfc3339(now)}
+                headers = {
+                    "MessageId": str(uuid.uuid4()),
+                    "DeliveryCount": "1",
+                    "EnqueuedTimeUtc": rfc3339(now),
+                    **told,
+                }
                 headers["ApplicationProperties"] = json.dumps(dict(attributes))
-        self._delivery.submit(address, {}, Given.of(headers, body).write(), now=now)
-        return identity
+        given = Given.of(headers, body).write()
+        if address in self._settings.unheard:
+            self._queues.add(place_of(address), self._queues.draft(given.decode(), lives=_BUS.max_age))
+        else:
+            self._delivery.submit(address, {}, given, now=now)
+        return headers["MessageId"]
+
+
+def place_of(address: str) -> str:
+    """Where the queue at an address is among the emulator's: ACCOUNT/QUEUE, of Service Bus the address."""
+    parts = urlsplit(address)
+    return address if parts.scheme == "sb" else f"{parts.netloc.partition('.')[0]}/{parts.path.strip('/')}"
 
 
 def strike(last: datetime | None) -> bytes:

@@ -31,11 +31,12 @@ class InUse(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """A running emulator. `blob_url` is where Blob is; `started` is RFC 3339, by the host's clock."""
+    """A running emulator. `blob_url` and `queue_url`: Azure's storage; `started` is RFC 3339, by the host's clock."""
 
     pid: int
     url: str
     blob_url: str
+    queue_url: str
     project_folder: str
     started: str
 
@@ -63,20 +64,22 @@ class _Port:
 class Claim:
     """The state folder and the ports, taken before anything runs: what is compiled for the emulator names their URLs.
 
-    Blob has a port of its own: there the first part of a path is an account, which may have any name.
+    Blob and Queue have ports of their own: there the first part of a path is an account, which may have any name.
     """
 
-    def __init__(self, state: State, lock: TextIOWrapper, port: _Port, blob: _Port) -> None:
+    def __init__(self, state: State, lock: TextIOWrapper, port: _Port, blob: _Port, queue: _Port) -> None:
         self.state = state
         self.url = port.url
         self.blob_url = blob.url
+        self.queue_url = queue.url
         self._lock = lock
         self._port = port
         self._blob = blob
+        self._queue = queue
 
     @classmethod
     def take(cls, state: State, port: int = 0) -> Self:
-        """Port 0 takes any; Blob's is the one after `port`. Errors: InUse. The lock goes with the process."""
+        """Port 0 takes any; Blob and Queue have the two after `port`. Errors: InUse. The lock goes with the process."""
         with ExitStack() as stack:
             lock = stack.enter_context(state.lock.open("w"))
             try:
@@ -87,15 +90,18 @@ class Claim:
                 ) from error
             main = _Port(port)
             stack.callback(main.close)
-            if port == _LAST_PORT:
-                raise InUse(f"after port {port} there is none for Blob; choose another, or 0 for any")
+            if port > _LAST_PORT - 2:
+                raise InUse(f"after port {port} there are no two for Blob and Queue; choose another, or 0 for any")
             blob = _Port(port and port + 1)
+            stack.callback(blob.close)
+            queue = _Port(port and port + 2)
             stack.pop_all()
-        return cls(state, lock, main, blob)
+        return cls(state, lock, main, blob, queue)
 
-    def serve(self, routes: Sequence[BaseRoute], blob: Sequence[BaseRoute]) -> None:
+    def serve(self, routes: Sequence[BaseRoute], blob: Sequence[BaseRoute], queue: Sequence[BaseRoute]) -> None:
         """Answer on the ports from now on."""
         self._blob.serve(blob)
+        self._queue.serve(queue)
         self._port.serve(routes)
 
     def announce(self, process: Process) -> None:
@@ -107,6 +113,7 @@ class Claim:
         self.state.process.unlink(missing_ok=True)
         self._port.close()
         self._blob.close()
+        self._queue.close()
         self._lock.close()
 
 

@@ -8,22 +8,26 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
 from retrigger.functions.azure import FOLDER
-from retrigger.functions.azure.channels import StorageQueue, binding
+from retrigger.functions.azure.channels import StorageQueue, binding, heard
 from retrigger.functions.gcp import SOURCE
 from retrigger.local_emulator.app import Emulator, Settings
 from retrigger.local_emulator.azure import AzureSettings
+from retrigger.local_emulator.azureml_project import furniture_of
+from retrigger.local_emulator.messaging import service_bus
 from retrigger.local_emulator.scheduler import TriggerSchedule
 from retrigger.local_emulator.state import write_atomically
 from retrigger.triggers.authoring.compile import compile_project, local_environment
+from retrigger.triggers.interpolation import render_value
+from retrigger.triggers.launches import BatchPrediction
 from retrigger.triggers.spec import MessageSource, ObjectSource, ScheduleSource, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from retrigger.local_emulator.claim import Claim
     from retrigger.triggers.authoring.project import Project
-    from retrigger.triggers.spec import Environment
+    from retrigger.triggers.spec import Environment, Source
 
 _LEDGER: Final = "gs://retrigger-ledger"
 
@@ -51,22 +55,23 @@ def emulator_for(project: Project, claim: Claim, options: Options, environ: Mapp
     Raises ProjectError if the project has mistakes.
     """
     state = claim.state
-    google = dict.fromkeys(("storage", "vertex", "pubsub", "metadata"), claim.url)
-    services = {**google, "blob": claim.blob_url}
+    main = dict.fromkeys(("storage", "vertex", "azureml", "pubsub", "metadata"), claim.url)
+    azure = {"blob": claim.blob_url, "queue": claim.queue_url, "servicebus": claim.url + service_bus.ROOT}
+    services = {**main, **azure}
     ledger = f"sqlite:{state.ledger}" if options.ledger == "file" else _LEDGER
     local = local_environment(project, like=options.like, ledger=ledger, services=services)
     write_atomically(state.compiled, compile_project(project, local))
     on_azure = local.cloud == "azure"
-    watched, heard = _watched(project, local), _heard(project, local)
+    watched, followed = _watched(project, local), _followed(project, local)
     settings = Settings(
         project=local.project,
         location=local.location,
         project_folder=project.root,
         function_source=options.function_source or (FOLDER if on_azure else SOURCE),
         environment=dict(environ),
-        buckets=tuple(sorted((set() if on_azure else _places(local)) | _ledgers(local))),
+        buckets=tuple(sorted((set() if on_azure else _places(local) | _outputs(project, local)) | _ledgers(local))),
         watched=() if on_azure else watched,
-        topics=() if on_azure else heard,
+        topics=() if on_azure else followed,
         outbox=None if on_azure or local.outbox is None else local.channels[local.outbox].address,
         schedules=tuple(
             TriggerSchedule(trigger.name, source.cron, source.timezone)
@@ -77,21 +82,25 @@ def emulator_for(project: Project, claim: Claim, options: Options, environ: Mapp
         tick_every=options.tick_every,
         copies=options.copies,
         jobs_at_once=options.jobs_at_once,
-        azure=_azure(local, watched, heard) if on_azure else None,
+        azure=_azure(project, local) if on_azure else None,
     )
     return Emulator(claim, settings)
 
 
 def _watched(project: Project, local: Environment) -> tuple[str, ...]:
     """The places whose changes some trigger listens to."""
-    sources = [source for trigger in project.triggers for source in trigger.sources]
+    sources = _sources(project)
     return tuple(sorted({local.stores[it.store].place for it in sources if isinstance(it, ObjectSource)}))
 
 
-def _heard(project: Project, local: Environment) -> tuple[str, ...]:
+def _followed(project: Project, local: Environment) -> tuple[str, ...]:
     """The addresses of the channels that some trigger listens to."""
-    sources = [source for trigger in project.triggers for source in trigger.sources]
+    sources = _sources(project)
     return tuple(sorted({local.channels[it.channel].address for it in sources if isinstance(it, MessageSource)}))
+
+
+def _sources(project: Project) -> list[Source]:
+    return [source for trigger in project.triggers for source in trigger.sources]
 
 
 def _places(local: Environment) -> set[str]:
@@ -100,27 +109,42 @@ def _places(local: Environment) -> set[str]:
     return {store.place for store in [*local.stores.values(), *roots]}
 
 
+def _outputs(project: Project, local: Environment) -> set[str]:
+    """Where batch predictions write: of expressions that holds only the environment's `vars`."""
+    launches = (trigger.launch for trigger in project.triggers)
+    given = (it.output for it in launches if isinstance(it, BatchPrediction))
+    outputs = (render_value(output, {"vars": local.vars}) for output in given)
+    return {Store.at(it).place for it in outputs if isinstance(it, str) and it.startswith("gs://")}
+
+
 def _ledgers(local: Environment) -> set[str]:
     """The bucket of the ledger, where it is not in a file."""
     return {Store.at(local.ledger).place} if local.ledger.startswith("gs://") else set()
 
 
-def _azure(local: Environment, watched: tuple[str, ...], heard: tuple[str, ...]) -> AzureSettings:
+def _azure(project: Project, local: Environment) -> AzureSettings:
+    channels = {channel.address: channel.heard_at for channel in local.channels.values()}
+    listening = heard(local, _sources(project))
+    waiting = {address for address in listening if address not in _followed(project, local)}
+    furniture, unfit = furniture_of(project, local)
     return AzureSettings(
         containers=tuple(sorted(_places(local))),
-        watched=watched,
-        channels={channel.address: channel.heard_at for channel in local.channels.values()},
-        uploads=_uploads(local, heard),
+        watched=_watched(project, local),
+        channels=channels,
+        unheard=frozenset(channels.values()) - listening.keys(),
+        uploads=_uploads(address for address in channels if address in waiting),
+        azureml=furniture,
+        unfit=unfit,
     )
 
 
-def _uploads(local: Environment, heard: tuple[str, ...]) -> dict[str, str]:
+def _uploads(free: Iterable[str]) -> dict[str, str]:
     """The queue through which the events of a storage account come: its first channel that no trigger listens to.
 
     Such a queue is named as a channel for nothing else (docs/azure-functions.md).
     """
-    free: dict[str, str] = {}
-    for channel in local.channels.values():
-        if isinstance(binding(channel.address), StorageQueue) and channel.address not in heard:
-            free.setdefault(channel.address.removeprefix("https://").partition(".")[0], channel.address)
-    return free
+    queues: dict[str, str] = {}
+    for address in free:
+        if isinstance(binding(address), StorageQueue):
+            queues.setdefault(address.removeprefix("https://").partition(".")[0], address)
+    return queues

@@ -59,9 +59,19 @@ class State:
         return self.root / "queues.sqlite3"
 
     @property
+    def pulled(self) -> Path:
+        """Queues whose readers fetch: Queue Storage's."""
+        return self.root / "pulled.sqlite3"
+
+    @property
     def jobs(self) -> Path:
         """One folder a pipeline job: its request, its state, its tasks' logs and outputs."""
         return self.root / "jobs"
+
+    @property
+    def azure_jobs(self) -> Path:
+        """Those of Azure ML, kept alike."""
+        return self.root / "azure_jobs"
 
     @property
     def resources(self) -> Path:

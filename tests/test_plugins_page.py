@@ -128,11 +128,12 @@ def test_explain_prints_a_request_that_is_no_cloud_s(project: Path, tmp_path: Pa
 
 def test_the_launcher_says_how_a_job_ended(app: App, tmp_path: Path) -> None:
     answer(lambda: app, TASK, lambda: app.parse({}, TASK, "labels"))
-    [run] = Journal(app.ledger).runs()
-    launcher = app.core.admission.launcher
-    states = [launcher.status(run.job).state, launcher.status("other").state]
+    journal = Journal(app.ledger)
+    [run] = journal.runs()
+    job, launcher = journal.job(run.id), app.core.admission.launcher
+    states = [launcher.status(job).state, launcher.status(replace(job, id="other")).state]
     (tmp_path / "spool" / f"{run.job}.ended").write_text("0")
-    assert [*states, launcher.status(run.job).state] == ["running", "lost", "succeeded"]
+    assert [*states, launcher.status(job).state] == ["running", "lost", "succeeded"]
 
 
 def test_what_is_no_task_is_told_with_the_format_s_own_code(app: App) -> None:

@@ -1,6 +1,6 @@
 """The one file that a function loads: an environment, the index, and its triggers and templates.
 
-    {"format": 6, "size": …, "head": {"environment": {…}, "index": …, "triggers": [name, …], "templates": [sha256, …],
+    {"format": 8, "size": …, "head": {"environment": {…}, "index": …, "triggers": [name, …], "templates": [sha256, …],
      "ends": [0, …]}, "body": [trigger, …, template, …]}
 
 It is one line of JSON. A function reads the head, and of the body the one trigger that its event meets: part n lies
@@ -30,6 +30,7 @@ from retrigger.triggers.launches import (
     Rollback,
 )
 from retrigger.triggers.spec import (
+    BatchRule,
     Channel,
     Column,
     Concurrency,
@@ -40,6 +41,7 @@ from retrigger.triggers.spec import (
     LifecycleSource,
     Limits,
     MessageSource,
+    Model,
     ObjectCheck,
     ObjectSource,
     OnFailure,
@@ -55,7 +57,7 @@ from retrigger.triggers.spec import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from _typeshed import DataclassInstance
 
@@ -63,7 +65,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.launches import Launch
     from retrigger.triggers.spec import Caller, Source
 
-FORMAT = 6
+FORMAT = 8
 _START = f'{{"format":{FORMAT},"size":'
 _HEAD = ',"head":'
 _BODY = ',"body":'
@@ -113,6 +115,11 @@ class Compiled:
                 return None
             self._triggers[name] = _read(Trigger, self._part(at))
         return self._triggers[name]
+
+    def sources(self) -> Iterator[Source]:
+        """Of all triggers, which are parsed one after the other."""
+        for trigger in filter(None, map(self.trigger, self._trigger_names)):
+            yield from trigger.sources
 
     def template(self, sha: str) -> Mapping[str, Json]:
         """The compiled pipeline whose JSON text has this SHA-256. KeyError if no trigger launches it."""
@@ -267,6 +274,7 @@ _READERS: dict[type, dict[str, Callable[..., object]]] = {
         "throttle": _part(Throttle),
         "keep": _seconds,
         "on_failure": _part(OnFailure),
+        "redact": tuple,
     },
     ObjectSource: {"change": tuple},
     ScheduleSource: {"late_at_most": _seconds},
@@ -289,11 +297,13 @@ _READERS: dict[type, dict[str, Callable[..., object]]] = {
         "channels": partial(_each, _part(Channel)),
         "platforms": partial(_each, _part(Platform)),
         "pipelines": partial(_each, _part(Pipeline)),
+        "models": partial(_each, _part(Model)),
         "limits": _part(Limits),
         "callers": _callers,
         "launcher": _part(PlugIn),
         "formats": partial(_each, _part(PlugIn)),
     },
+    Model: {"batch": _part(BatchRule)},
     GoogleCaller: {"service_accounts": tuple},
     EntraCaller: {"apps": tuple},
 }

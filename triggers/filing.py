@@ -44,7 +44,7 @@ class _Table(NamedTuple):
 
     Where the whole text is asked for, that is the head. Rows are JSON in JSON: read when a name asks for them. `at`:
     which segment of a name the texts are of, counted from its end if negative; None if it may be any. `common`: what
-    all heads begin with.
+    all heads begin with. `letters`: all that heads are spelled with, if texts are parts of segments and these are few.
     """
 
     heading: Heading
@@ -52,6 +52,7 @@ class _Table(NamedTuple):
     length: int
     heads: dict[str, str]
     common: str
+    letters: str
 
 
 class _Row(NamedTuple):
@@ -83,8 +84,11 @@ class _Glob(NamedTuple):
 ANY_DEPTH: Final = -1
 """Among depths: of names of globs with `**`."""
 _ANY: Final = _Key("any", None, "")
-_WHOLE: Final = ("segment", "any")
+WHOLE: Final = ("segment", "any")
+"""Headings under which a whole text is asked for, or none."""
 _HEADINGS: Final[tuple[Heading, ...]] = get_args(Heading)
+_LETTERS: Final = 64
+"""Beyond, heads are spelled with so many letters that most of a name could be one."""
 _FEW: Final = 4
 """Globs that are sooner tried than filed once more."""
 _LEVELS: Final = 3
@@ -158,7 +162,7 @@ def _along(shared: Mapping[_Key, int]) -> dict[_Key, int]:
     for key in sorted(shared, key=_order):
         while above and not (key[:2] == above[-1][:2] and key.text.startswith(above[-1].text)):
             above.pop()
-        along[key] = shared[key] + (along[above[-1]] if above and key.heading not in _WHOLE else 0)
+        along[key] = shared[key] + (along[above[-1]] if above and key.heading not in WHOLE else 0)
         above.append(key)
     return along
 
@@ -175,11 +179,13 @@ def _table(heading: Heading, at: int | None, rows: dict[str, _Row]) -> _Table:
     length = min(map(len, rows))
     heads: dict[str, list[_Row]] = {}
     for text in sorted(rows):
-        head = text if heading in _WHOLE else text[:length]
+        head = text if heading in WHOLE else text[:length]
         others, rest = heads.setdefault(head, []), text[len(head) :]
         parent = len(others) - 1
         while parent >= 0 and not rest.startswith(others[parent].rest):
             parent = others[parent].parent
         others.append(rows[text]._replace(rest=rest, parent=parent))
     written = {head: json.dumps(those, separators=(",", ":")) for head, those in heads.items()}
-    return _Table(heading, at, length, written, commonprefix(list(heads)))  # noqa: RUF071  # of texts, character by character
+    common = commonprefix(list(heads))  # noqa: RUF071  # of texts, character by character
+    letters = set().union(*heads) if heading == "inside" and not common else set()
+    return _Table(heading, at, length, written, common, "".join(sorted(letters)) if len(letters) <= _LETTERS else "")

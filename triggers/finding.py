@@ -6,14 +6,33 @@
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_right
-from sys import intern
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from sys import intern, maxsize
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from retrigger.triggers import filing
+from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """`trigger` listens to the event with its source number `source`; -1 where the event is its window's marker."""
+
+    trigger: str
+    role: Literal["source", "marker"]
+    source: int
+    captures: Mapping[str, str]
+
+
+Entry: TypeAlias = tuple[str, str, str, tuple[Match, ...]]
+"""An entry of `filing`, read: each listener is what it matches if its glob captures nothing.
+
+Most globs do not, and then nothing is made for the event. A marker's number is negative, as it was filed.
+"""
 
 
 class Files:
@@ -22,156 +41,168 @@ class Files:
     __slots__ = ("_any_depth", "_by_depth")
 
     def __init__(self, filed: filing.Filed) -> None:
-        opened = {int(depth): _opened(tables) for depth, tables in filed.items()}
-        self._any_depth = opened.pop(filing.ANY_DEPTH, ())
+        opened = {int(depth): [_Table(*table) for table in tables] for depth, tables in filed.items()}
+        self._any_depth = opened.pop(filing.ANY_DEPTH, [])
         self._by_depth = {depth: tables + self._any_depth for depth, tables in opened.items()}
 
-    def candidates(self, name: str) -> list[filing.Entry]:
+    def candidates(self, name: str) -> list[Entry]:
         """Every entry filed under what `name` offers: more than those that fit, never fewer, none twice."""
         segments = name.split("/")
         return _collected(self._by_depth.get(len(segments) - 1, self._any_depth), name, segments)
 
 
 class _Table:
-    """A table in use: `filing` tells what it holds. Rows that were asked for stay read; no name adds any."""
+    """A table in use: `filing` tells what it holds. Leaves that were asked for stay read; no name adds any."""
 
-    __slots__ = ("_common", "_heads", "length", "offered", "read", "where")
+    __slots__ = ("_common", "_spelled", "leaves", "length", "offered", "where")
 
-    def __init__(
-        self, heading: filing.Heading, at: int | None, length: int, heads: dict[str, str], common: str
+    def __init__(  # noqa: PLR0917  # as it is filed
+        self, heading: filing.Heading, at: int | None, length: int, heads: dict[str, str], common: str, letters: str
     ) -> None:
         self.offered = _OFFERED[heading]
         self.where = slice(None) if at is None else slice(at, at + 1 or None)
-        self.length = length
-        self.read: dict[str, _Leaf] = {}
-        self._heads = heads
+        self.length = maxsize if heading in filing.WHOLE else length  # a text has no more letters
+        self.leaves: dict[str, str | _Branch | tuple[_Stands, ...]] = {**heads}
         self._common = common
+        self._spelled = re.compile(f"[{re.escape(letters)}]{{{length},}}") if letters else None
 
-    def leaf(self, head: str) -> _Leaf | None:
-        """What stands under one head. Who asks often looks into `read` first."""
-        if head not in self._heads:
-            return None
-        rows = json.loads(self._heads[head])
-        leaf = self.read[head] = tuple(row[0] for row in rows), tuple(_found(*row) for row in rows)
+    def read(self, head: str, written: str) -> _Branch | tuple[_Stands, ...]:
+        """What stands under a head, when it is first asked for: until then it is as it was written."""
+        rows = json.loads(written)
+        leaf = self.leaves[head] = _Branch(rows) if len(rows) > 1 else _leaf(*rows[0][2:])
         return leaf
 
-    def among(self, texts: Iterable[str]) -> set[str]:
-        """Those texts that are heads."""
-        return self._heads.keys() & texts
+    def starts(self, text: str) -> Iterable[int]:
+        """Where in it heads may begin: nowhere else.
 
-    def starts(self, text: str) -> list[int]:
-        """Where in it heads begin."""
-        heads, length, common = self._heads, self.length, self._common
-        if not common:
-            return [at for at in range(len(text) - length + 1) if text[at : at + length] in heads]
-        found = []
-        at = text.find(common)
+        All begin with what they have in common. If that is nothing: they stand where enough letters of theirs do.
+        """
+        leaves, length = self.leaves, self.length
+        if self._common:
+            return _places(self._common, text)
+        if length == 1:
+            return [at for at, letter in enumerate(text) if letter in leaves]
+        runs = self._spelled.findall(text) if self._spelled else (text,)
+        heads = {
+            part for run in runs for at in range(len(run) - length + 1) if (part := run[at : at + length]) in leaves
+        }
+        return [at for head in heads for at in _places(head, text)] if heads else ()
+
+
+def _places(part: str, text: str) -> list[int]:
+    """Where a part of a text stands in it."""
+    places = []
+    at = text.find(part)
+    while at >= 0:
+        places.append(at)
+        at = text.find(part, at + 1)
+    return places
+
+
+class _Branch:
+    """What stands under a head that has several texts: their rests, sorted; beside each, its parent and its leaf."""
+
+    __slots__ = ("leaves", "parents", "rests")
+
+    def __init__(self, rows: Iterable[Any]) -> None:
+        self.rests = tuple(intern(rest) for rest, _, _, _ in rows)  # heads share them: a search finds them in a cache
+        self.parents = tuple(parent for _, parent, _, _ in rows)
+        self.leaves = tuple(_leaf(entries, below) for _, _, entries, below in rows)
+
+    def followed(self, rest: str) -> list[_Stands]:
+        """What stands under the texts whose rest is what `rest` begins with."""
+        at = bisect_right(self.rests, rest) - 1
+        found: list[_Stands] = []
         while at >= 0:
-            if text[at : at + length] in heads:
-                found.append(at)
-            at = text.find(common, at + 1)
+            if rest.startswith(self.rests[at]):
+                found += self.leaves[at]
+            at = self.parents[at]
         return found
 
 
-_Found: TypeAlias = "tuple[int, tuple[filing.Entry, ...], tuple[_Table, ...]]"
-"""A row as it is read: its parent, its entries, and the tables below it."""
-_Leaf: TypeAlias = "tuple[tuple[str, ...], tuple[_Found, ...]]"
-"""The rests of texts, sorted, and their rows."""
+_Stands: TypeAlias = "Entry | list[_Table]"
+"""What stands under a text: an entry; or, of so many that they are filed again, the tables below it."""
 
 
-def _opened(tables: Iterable[Any]) -> tuple[_Table, ...]:
-    return tuple(_Table(*table) for table in tables)
-
-
-def _found(_: str, parent: int, entries: Any, below: Iterable[Any]) -> _Found:
+def _leaf(entries: Iterable[Any], below: Iterable[Any]) -> tuple[_Stands, ...]:
     """What many entries hold is held once: at thousands of triggers, an event costs what it must fetch from memory."""
-    return (
-        parent,
-        tuple(
-            (start, intern(core), intern(end), tuple((intern(trigger), source) for trigger, source in listeners))
-            for start, core, end, listeners in entries
-        ),
-        _opened(below),
+    if below:
+        return ([_Table(*table) for table in below],)
+    return tuple(
+        (start, intern(core), intern(end), tuple(Match(intern(trigger), "source", at, {}) for trigger, at in listeners))
+        for start, core, end, listeners in entries
     )
 
 
-def _collected(tables: tuple[_Table, ...], name: str, segments: list[str]) -> list[filing.Entry]:
-    found: list[filing.Entry] = []
+def _collected(tables: Iterable[_Table], name: str, segments: list[str]) -> list[Entry]:
+    found: list[Entry] = []
     for table in tables:
-        for _, entries, below in table.offered(table, name, segments):
-            found += _collected(below, name, segments) if below else entries
+        for one in table.offered(table, name, segments):
+            if isinstance(one, tuple):
+                found.append(one)
+            else:
+                found += _collected(one, name, segments)
     return found
 
 
-def _prefix(table: _Table, name: str, _: list[str]) -> Iterable[_Found]:
-    return _beginnings(table, name)
+def _beginning(table: _Table, text: str, _: list[str]) -> Sequence[_Stands]:
+    """What stands under the texts that `text` begins with. The one text of a head is not compared: `match` does."""
+    length = table.length
+    leaf = table.leaves.get(text[:length])
+    if leaf is None:
+        return ()
+    if isinstance(leaf, str):
+        leaf = table.read(text[:length], leaf)
+    return leaf if isinstance(leaf, tuple) else leaf.followed(text[length:])
 
 
-def _suffix(table: _Table, name: str, _: list[str]) -> Iterable[_Found]:
-    return _beginnings(table, name[::-1])
+def _suffix(table: _Table, name: str, segments: list[str]) -> Sequence[_Stands]:
+    return _beginning(table, name[::-1], segments)
 
 
-def _beginnings(table: _Table, text: str) -> Iterable[_Found]:
-    """The rows whose text `text` begins with."""
-    head = text[: table.length]
-    leaf = table.read.get(head) or table.leaf(head)
-    return _followed(leaf, text[table.length :]) if leaf else ()
-
-
-def _followed(leaf: _Leaf, rest: str) -> list[_Found]:
-    """The rows of a head that `rest` follows."""
-    rests, rows = leaf
-    at = bisect_right(rests, rest) - 1
-    found = []
-    while at >= 0:
-        row = rows[at]
-        if rest.startswith(rests[at]):
-            found.append(row)
-        at = row[0]
+def _segment(table: _Table, _: str, segments: list[str]) -> Sequence[_Stands]:
+    texts = segments[table.where]
+    if len(texts) == 1:
+        return _beginning(table, texts[0], segments)
+    found: list[_Stands] = []
+    for text in table.leaves.keys() & texts:
+        found += _beginning(table, text, segments)
     return found
 
 
-def _segment(table: _Table, _: str, segments: list[str]) -> Iterable[_Found]:
-    texts: Collection[str] = segments[table.where]
-    if len(texts) > 1:
-        texts = table.among(texts)
-    leaves = [table.read.get(text) or table.leaf(text) for text in texts]
-    return [row for leaf in leaves if leaf for row in leaf[1]]
-
-
-def _segment_prefix(table: _Table, _: str, segments: list[str]) -> Iterable[_Found]:
-    found: list[_Found] = []
+def _segment_prefix(table: _Table, _: str, segments: list[str]) -> Collection[_Stands]:
+    found: list[_Stands] = []
     for segment in segments[table.where]:
-        found += _beginnings(table, segment)
+        found += _beginning(table, segment, segments)
     return _once(found)
 
 
-def _segment_suffix(table: _Table, _: str, segments: list[str]) -> Iterable[_Found]:
-    found: list[_Found] = []
+def _segment_suffix(table: _Table, _: str, segments: list[str]) -> Collection[_Stands]:
+    found: list[_Stands] = []
     for segment in segments[table.where]:
-        found += _beginnings(table, segment[::-1])
+        found += _beginning(table, segment[::-1], segments)
     return _once(found)
 
 
-def _inside(table: _Table, _: str, segments: list[str]) -> Iterable[_Found]:
-    found: list[_Found] = []
+def _inside(table: _Table, _: str, segments: list[str]) -> Collection[_Stands]:
+    found: list[_Stands] = []
     for segment in segments[table.where]:
         for at in table.starts(segment):
-            found += _beginnings(table, segment[at:])
+            found += _beginning(table, segment[at:], segments)
     return _once(found)
 
 
-def _any(table: _Table, _: str, __: list[str]) -> Iterable[_Found]:
-    return _beginnings(table, "")
+def _any(table: _Table, _: str, segments: list[str]) -> Sequence[_Stands]:
+    return _beginning(table, "", segments)
 
 
-def _once(found: list[_Found]) -> Iterable[_Found]:
-    """Each row once, though several texts of a name may begin with its text."""
-    return {id(row): row for row in found}.values() if len(found) > 1 else found
+def _once(found: list[_Stands]) -> Collection[_Stands]:
+    """Each once, though several texts of a name may begin with its text: what is below it is looked up once, too."""
+    return {id(one): one for one in found}.values() if len(found) > 1 else found
 
 
-_OFFERED: Final[Mapping[filing.Heading, Callable[[_Table, str, list[str]], Iterable[_Found]]]] = {
-    "prefix": _prefix,
+_OFFERED: Final[Mapping[filing.Heading, Callable[[_Table, str, list[str]], Collection[_Stands]]]] = {
+    "prefix": _beginning,
     "suffix": _suffix,
     "segment": _segment,
     "segment_prefix": _segment_prefix,
@@ -179,4 +210,4 @@ _OFFERED: Final[Mapping[filing.Heading, Callable[[_Table, str, list[str]], Itera
     "inside": _inside,
     "any": _any,
 }
-"""Heading -> the rows filed under it that a name, and its segments, offer."""
+"""Heading -> what is filed under the texts of it that a name, and its segments, offer."""

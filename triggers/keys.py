@@ -31,14 +31,26 @@ def fingerprint(request: Mapping[str, Json]) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def conflict(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two canonical events of one identity carry different content: size and checksum, or body and attributes.
+def content(event: Mapping[str, Any]) -> dict[str, Json]:
+    """What two canonical events of one identity must have in common: size and checksum, or body and attributes.
+
+    What is not known is left out.
+    """
+    payload = event[event["kind"]]
+    return {name: payload[name] for name in _CONTENT if payload.get(name) is not None}
+
+
+def hashed(content: Mapping[str, Json]) -> dict[str, Json]:
+    """The same, to be compared with its like when the content itself is not kept."""
+    return {name: digest(json.dumps(value, sort_keys=True)) for name, value in content.items()}
+
+
+def conflict(one: Mapping[str, Json], other: Mapping[str, Json]) -> bool:
+    """Whether two contents differ.
 
     What one of them does not know is no difference: a notification may come without the object's metadata.
     """
-    kind = one["kind"]
-    known = [(one[kind].get(name), other[kind].get(name)) for name in _CONTENT]
-    return any(mine is not None and theirs is not None and mine != theirs for mine, theirs in known)
+    return any(name in other and other[name] != value for name, value in one.items())
 
 
 def captures_in(expression: str, captures: Mapping[str, str]) -> dict[str, str]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import re
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from retrigger.triggers import filing, finding, glob
 from retrigger.triggers.event import Lifecycle, Message, Object, Schedule, folded
-from retrigger.triggers.frozen import dataclass
+from retrigger.triggers.finding import Match as Match  # noqa: PLC0414  # the explicit re-export
 from retrigger.triggers.spec import LifecycleSource, MessageSource, ObjectSource, ScheduleSource
 
 if TYPE_CHECKING:
@@ -24,16 +24,6 @@ if TYPE_CHECKING:
 
 MARKER: Final = -1
 """The source index of a marker."""
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """`trigger` listens to the event with its source number `source`; -1 where the event is its window's marker."""
-
-    trigger: str
-    role: Literal["source", "marker"]
-    source: int
-    captures: Mapping[str, str]
 
 
 _DEEPEST: Final = 12
@@ -134,11 +124,11 @@ class Index:
             if fits is None:
                 continue
             captures = fits.groupdict()
-            for trigger, source in listeners:
-                if source < 0:
-                    marks.append((~source, trigger, captures))
+            for one in listeners:
+                if one.source < 0:
+                    marks.append((~one.source, one.trigger, captures))
                 else:
-                    found.append(Match(trigger, "source", source, captures))
+                    found.append(Match(one.trigger, "source", one.source, captures) if captures else one)
         if marks:
             found = _marked(found, marks, it.change)
         if len(found) > 1:

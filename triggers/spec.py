@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.event import Change, Json
     from retrigger.triggers.launches import Launch, Parameters
 
+Archive: TypeAlias = Literal["full", "metadata", "none"]
 ManifestFormat: TypeAlias = Literal["json", "uris", "mltable"]
 
 
@@ -163,7 +164,10 @@ class OnFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """One declared trigger. `validators` judge its events in this order, after the checks of the object."""
+    """One declared trigger. `validators` judge its events in this order, after the checks of the object.
+
+    `archive`, `redact`: what the ledger keeps of an event once it is settled, see `triggers.archive`.
+    """
 
     name: str
     sources: tuple[Source, ...]
@@ -178,6 +182,8 @@ class Trigger:
     throttle: Throttle | None = None
     keep: timedelta = timedelta(days=35)
     on_failure: OnFailure = field(default_factory=OnFailure)
+    archive: Archive = "full"
+    redact: tuple[str, ...] = ()
     mode: Literal["launch", "observe"] = "launch"
 
 
@@ -242,6 +248,19 @@ class Channel:
         """Every address under which a message of the channel may arrive."""
         return (self.address,) if self.subscription is None else (self.address, self.subscription)
 
+    @property
+    def service(self) -> Literal["pubsub", "servicebus", "queue"] | None:
+        """Which service takes messages at the address; None where only others can send: a subscription, Event Grid."""
+        match self.address.lower().split("/"):
+            case ["projects", _, "topics", _]:
+                return "pubsub"
+            case ["sb:", "", _, *entity] if "subscriptions" not in entity:
+                return "servicebus"
+            case ["https:", "", host, _] if ".queue." in host:
+                return "queue"
+            case _:
+                return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
@@ -269,6 +288,38 @@ class Pipeline:
     caching: bool | None = None
     compute: str | None = None
     experiment: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchRule:
+    """How batches are predicted by a model. `labels` are Azure ML's tags; None means that the platform decides.
+
+    `endpoint`, `deployment` and `experiment` are Azure ML's, where the model stands behind a batch endpoint; all that
+    follows them is Vertex AI's.
+    """
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    endpoint: str | None = None
+    deployment: str | None = None
+    experiment: str | None = None
+    service_account: str | None = None
+    instances_format: str | None = None
+    predictions_format: str | None = None
+    machine_type: str | None = None
+    accelerator_type: str | None = None
+    accelerator_count: int | None = None
+    starting_replica_count: int | None = None
+    max_replica_count: int | None = None
+    batch_size: int | None = None
+    model_parameters: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A registered model of an environment. `resource`: its id or resource name, None where that is its name here."""
+
+    resource: str | None = None
+    batch: BatchRule = field(default_factory=BatchRule)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,9 +364,11 @@ class Environment:
     `project` and `location` are Google Cloud's, `workspace` (a resource id) is Azure ML's; the others are empty.
     `endpoints`: the platform's names of batch and online endpoints.
     `callers`: "platform" has checked them already, or any of these may call; of none, only programs on loopback may.
+    `archive`: what is kept of a request that was no event, so that no trigger says it.
     `outbox` is the channel (its name) on which outcomes and the ends of runs leave; None: they do not.
-    `services` replaces a service's public address ("storage", "blob", "vertex", "pubsub", "metadata"): the emulator's
-    way in. The addresses of issuers' public keys are "google_certs" and "entra_certs".
+    `services` replaces a service's public address ("storage", "blob", "queue", "servicebus", "vertex", "azureml",
+    "pubsub", "metadata"): the emulator's way in. "azureml" is Azure's Resource Manager; tokens are for its cloud.
+    The addresses of issuers' public keys are "google_certs" and "entra_certs".
     `launcher` stands in for the cloud's own; `formats` are the project's, by the route that each one reads.
     """
 
@@ -331,8 +384,10 @@ class Environment:
     platforms: Mapping[str, Platform] = field(default_factory=dict)
     pipelines: Mapping[str, Pipeline] = field(default_factory=dict)
     endpoints: Mapping[str, str] = field(default_factory=dict)
+    models: Mapping[str, Model] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     callers: Literal["platform"] | tuple[Caller, ...] = ()
+    archive: Archive = "full"
     outbox: str | None = None
     services: Mapping[str, str] = field(default_factory=dict)
     launcher: PlugIn | None = None

@@ -13,10 +13,16 @@ a connection string. https://learn.microsoft.com/azure/azure-functions/functions
 from __future__ import annotations
 
 import re
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
 from retrigger.triggers.frozen import dataclass
+from retrigger.triggers.spec import MessageSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from retrigger.triggers.spec import Environment, Source
 
 _SUBSCRIBED = re.compile("/subscriptions/", re.IGNORECASE)
 
@@ -67,3 +73,17 @@ def binding(address: str) -> Binding | None:
             return StorageQueue(f"queue_{place}", entity)
         case _:
             return None
+
+
+def heard(environment: Environment, sources: Iterable[Source]) -> dict[str, str]:
+    """The addresses that functions listen to, each with its channel's name; `sources` are those of all triggers.
+
+    All but the outbox: who reads a queue takes its messages away from others, so only a trigger that follows it does.
+    """
+    channels = {one.heard_at: name for name, one in environment.channels.items()}
+    if environment.outbox is not None:
+        outbox = environment.channels[environment.outbox].heard_at
+        followed = (source.channel for source in sources if isinstance(source, MessageSource))
+        if outbox not in {environment.channels[name].heard_at for name in followed}:
+            del channels[outbox]
+    return channels

@@ -17,7 +17,7 @@ from azure.functions.timer import TimerRequest  # noqa: TC002  # the worker read
 from retrigger.functions import logs
 from retrigger.functions.auth import Call, Callers
 from retrigger.functions.azure import metadata
-from retrigger.functions.azure.channels import ServiceBusQueue, ServiceBusTopic, StorageQueue, binding
+from retrigger.functions.azure.channels import ServiceBusQueue, ServiceBusTopic, StorageQueue, binding, heard
 from retrigger.functions.azure.wake_ups import since, wake_ups
 from retrigger.functions.response import answer, answer_caller, answer_other_methods, settle
 from retrigger.handlers.wiring import Settings, app, compiled_at
@@ -115,7 +115,7 @@ def hear_service_bus(channel: str, address: str, it: ServiceBusQueue | ServiceBu
         take(metadata.of_service_bus(message), message.get_body(), f"servicebus/{address}")
 
 
-for address, channel in {one.heard_at: channel for channel, one in project.environment.channels.items()}.items():
+for address, channel in heard(project.environment, project.sources()).items():
     match binding(address):
         case StorageQueue() as it:
             hear_queue(channel, address, it)

@@ -7,7 +7,7 @@ import json
 import threading
 from typing import TYPE_CHECKING, Literal
 
-from retrigger.handlers.ports import Entry, JobStatus, ObjectStat, Record, Request
+from retrigger.handlers.ports import BatchJob, Entry, JobStatus, ObjectStat, Record, Request
 from retrigger.triggers.errors import Refused
 
 if TYPE_CHECKING:
@@ -117,23 +117,30 @@ class MemoryLauncher:
         self.jobs: dict[str, Job] = {}
         self._statuses: dict[str, JobStatus] = {}
 
-    def request(self, job: Job, template: Mapping[str, Json]) -> Request:
-        return Request(method="POST", url=f"memory://jobs/{job.id}", body={"template": dict(template)})
+    def request(self, job: Job, template: Mapping[str, Json] | None) -> Request:
+        return Request(
+            method="POST",
+            url=f"memory://jobs/{job.id}",
+            body={"template": None if template is None else dict(template)},
+        )
 
-    def submit(self, job: Job, template: Mapping[str, Json]) -> Literal["created", "adopted", "conflict"]:
+    def submit(self, job: Job, template: Mapping[str, Json] | None) -> Literal["created", "adopted", "conflict"]:
         del template
+        if isinstance(job, BatchJob) and job.id in self.jobs:  # the same once more is another job
+            self.jobs[f"{job.id} again, {len(self.jobs)}"] = job
+            return "created"
         known = self.jobs.setdefault(job.id, job)
         if known is job:
             self._statuses[job.id] = JobStatus(state="running")
             return "created"
         return "adopted" if known.fingerprint == job.fingerprint else "conflict"
 
-    def status(self, job_id: str) -> JobStatus:
-        return self._statuses.get(job_id, JobStatus(state="lost"))
+    def status(self, job: Job) -> JobStatus:
+        return self._statuses.get(job.id, JobStatus(state="lost"))
 
-    def cancel(self, job_id: str) -> None:
-        if self.status(job_id).state == "running":
-            self._statuses[job_id] = JobStatus(state="cancelled")
+    def cancel(self, job: Job) -> None:
+        if self.status(job).state == "running":
+            self._statuses[job.id] = JobStatus(state="cancelled")
 
     def finish(self, job_id: str, status: JobStatus) -> None:
         """Say how a job ended. KeyError if there is no such job."""

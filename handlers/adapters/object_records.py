@@ -92,9 +92,10 @@ class ObjectRecords:
         while some := list(islice(left, _DELETED_AT_ONCE)):
             try:
                 self._reads.delete(some)
-            except FileNotFoundError:  # one was gone already, and the others may not have been asked for
-                for key in some:
-                    self._delete(key)
+            except FileNotFoundError:
+                if len(some) > 1:  # one was gone already, and the others may not have been asked for
+                    for key in some:
+                        self._delete(key)
             except BaseError as error:
                 raise self._unknown(error) from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeVar, cast
 
-from retrigger.handlers.ports import JobStatus, Request
+from retrigger.handlers.ports import JobStatus, PipelineJob, Request
 from retrigger.triggers.errors import Refused, RetriggerError, Unavailable, Unknown
 from retrigger.triggers.plugins import load
 
@@ -32,29 +32,38 @@ class PlugInLauncher:
         self._environment = environment
         self._launcher: Launcher | None = None
 
-    def request(self, job: Job, template: Mapping[str, Json]) -> Request:
+    def request(self, job: Job, template: Mapping[str, Json] | None) -> Request:
+        self._check_kind(job)
         found: Any = self._asked("request", lambda: self._made().request(job, template), Refused)
         return found if isinstance(found, Request) else self._answered_with(found, "request", Refused)
 
-    def submit(self, job: Job, template: Mapping[str, Json]) -> Submitted:
+    def submit(self, job: Job, template: Mapping[str, Json] | None) -> Submitted:
         """A launcher that is not there, or cannot be made, is Refused: nothing happened, and nothing will.
 
         One that breaks may have launched: that is Unknown, and it is asked again about the same id.
         """
+        self._check_kind(job)
         made = self._asked("make", self._made, Refused)
         found: Any = self._asked("submit", lambda: made.submit(job, template), Unknown)
         if found not in _SUBMITTED:
             self._answered_with(found, "submit", Unknown)
         return cast("Submitted", found)
 
-    def status(self, job_id: str) -> JobStatus:
-        found: Any = self._asked("status", lambda: self._made().status(job_id), Unavailable)
+    def status(self, job: Job) -> JobStatus:
+        found: Any = self._asked("status", lambda: self._made().status(job), Unavailable)
         if not isinstance(found, JobStatus) or found.state not in _STATES:
             self._answered_with(found, "status", Unavailable)
         return found
 
-    def cancel(self, job_id: str) -> None:
-        self._asked("cancel", lambda: self._made().cancel(job_id), Unavailable)
+    def cancel(self, job: Job) -> None:
+        self._asked("cancel", lambda: self._made().cancel(job), Unavailable)
+
+    def _check_kind(self, job: Job) -> None:
+        if not isinstance(job, PipelineJob):
+            told = f"the launcher {self._plugin.name} launches pipelines alone, and job {job.id} is none"
+            raise Refused(
+                f"{told}: move the trigger to an environment without a launcher of its own", code="not_a_pipeline"
+            )
 
     def _made(self) -> Launcher:
         if self._launcher is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -46,16 +47,21 @@ class Api:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         content_type: str = "application/json",
+        also: Mapping[str, KeptToken] | None = None,
         write: bool = False,
         accept: frozenset[int] = frozenset(),
     ) -> Response:
-        """Raises Refused (for good), Unavailable (try again) or Unknown (the answer to a write was lost)."""
-        sent = self._with_token(headers or {})
+        """Raises Refused (for good), Unavailable (try again) or Unknown (the answer to a write was lost).
+
+        `also`: further tokens that this call needs, by the header that carries each.
+        """
+        further = also or {}
+        sent = self._with_token(headers or {}) | {name: tokens.token() for name, tokens in further.items()}
         if body is not None:
             sent["Content-Type"] = content_type
         response = self._http.request(method, url, headers=sent, body=body, write=write)
         if not _fine(response.status, accept):
-            raise self._refusal(response, url)
+            raise self.refusal(response, url, *further.values())
         return response
 
     @contextmanager
@@ -63,15 +69,17 @@ class Api:
         """GET with the body left on the wire. Raises Refused or Unavailable."""
         with self._http.stream(url, headers=self._with_token(headers)) as stream:
             if not _fine(stream.status, accept):
-                raise self._refusal(Response(stream.status, stream.headers, _beginning(stream)), url)
+                raise self.refusal(Response(stream.status, stream.headers, _beginning(stream)), url)
             yield stream
 
     def _with_token(self, headers: Mapping[str, str]) -> dict[str, str]:
         return {**headers, **self._headers, "Authorization": f"Bearer {self._tokens.token()}"}
 
-    def _refusal(self, response: Response, url: str) -> Refused | Unavailable:
+    def refusal(self, response: Response, url: str, *also: KeptToken) -> Refused | Unavailable:
+        """The error of an answer, which the caller may have accepted at first. A 401 lets go of all tokens."""
         if response.status == 401:
-            self._tokens.forget()
+            for tokens in (self._tokens, *also):
+                tokens.forget()
         return self._failure(response, urlsplit(url).netloc)
 
 
@@ -83,6 +91,19 @@ def failed(response: Response, host: str, code: str, line: str, steps: Mapping[i
     if response.status in _TRANSIENT or response.status >= 500:
         return Unavailable(message, code=code, retry_after=_seconds(response.headers.get("retry-after")))
     return Refused(message, code=code)
+
+
+def said(body: bytes, code: str) -> tuple[str, str]:
+    """Of `{"error": {code: …, "message": …}}` the code and the first line: empty where a proxy wrote the answer."""
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        return "", ""
+    error = parsed.get("error") if isinstance(parsed, dict) else None
+    told = error if isinstance(error, dict) else {}
+    texts = (told.get(code), told.get("message"))
+    first, second = (first_line(text) if isinstance(text, str) else "" for text in texts)
+    return first, second
 
 
 def first_line(text: str) -> str:

@@ -5,10 +5,9 @@ The shape: https://cloud.google.com/apis/design/errors#http_mapping
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Final
 
-from retrigger.handlers.transport.api import Api, failed, first_line
+from retrigger.handlers.transport.api import Api, failed, said
 
 if TYPE_CHECKING:
     from retrigger.handlers.transport.credentials import Tokens
@@ -32,20 +31,6 @@ class GoogleApi(Api):
 
 
 def failure(response: Response, host: str) -> Refused | Unavailable:
-    """What the platform says, and what to do about it."""
-    return failed(response, host, *_said(response.body), _NEXT)
-
-
-def _said(body: bytes) -> tuple[str, str]:
-    """Code in lower case and first line: both empty where a proxy, not the API, wrote the answer."""
-    try:
-        parsed = json.loads(body)
-    except (ValueError, RecursionError):
-        return "", ""
-    match parsed:
-        case {"error": {"status": str(code), "message": str(text)}}:
-            return first_line(code).lower(), first_line(text)
-        case {"error": {"message": str(text)}}:  # Cloud Storage gives no status
-            return "", first_line(text)
-        case _:
-            return "", ""
+    """What the platform says, and what to do about it. Cloud Storage gives no status."""
+    status, line = said(response.body, "status")
+    return failed(response, host, status.lower(), line, _NEXT)

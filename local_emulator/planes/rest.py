@@ -61,7 +61,7 @@ def route(method: str, path: str, handler: Callable[[Call], Body]) -> Route:
 
     async def endpoint(request: Request) -> Response:
         try:
-            body = await _read(request)
+            body = await read_json(request)
             call = Call(request.path_params, dict(request.query_params), body)
             return _json(await run_in_threadpool(handler, call), 200)
         except ResourceError as error:
@@ -76,7 +76,8 @@ def _json(body: Body, status: int) -> Response:
     return Response(json.dumps(body), status, media_type="application/json")
 
 
-async def _read(request: Request) -> Body:
+async def read_json(request: Request) -> Body:
+    """The body, an object; {} for an empty one. Errors: Invalid."""
     chunks, size = [], 0
     async for chunk in request.stream():
         size += len(chunk)

@@ -9,18 +9,18 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass, field
-from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
 from retrigger.local_emulator.runners.conditions import holds, select
 from retrigger.local_emulator.runners.errors import PipelineError
+from retrigger.local_emulator.runners.graphs import in_order, settled
 from retrigger.local_emulator.runners.placeholders import fill
 from retrigger.local_emulator.runners.record import Finished, Record, TaskRecord, TaskState
 from retrigger.local_emulator.runners.tasks import ContainerTask, Job
 from retrigger.local_emulator.runners.values import Artifact, Values, as_text, require, with_defaults
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 _NOT_TRIGGERED = Finished(TaskState.NOT_TRIGGERED)
 
@@ -46,8 +46,9 @@ class Graph:
     async def run_dag(self, component: Mapping[str, Any], scope: _Scope) -> Finished:
         dag = component["dag"]
         running: dict[str, asyncio.Task[None]] = {}
+        order = in_order({name: task.get("dependentTasks", ()) for name, task in dag["tasks"].items()})
         async with asyncio.TaskGroup() as group:
-            for name in _order(dag["tasks"]):
+            for name in order:
                 task = dag["tasks"][name]
                 upstream = [running[producer] for producer in task.get("dependentTasks", ())]
                 record = self.record.add(name, scope.parent)
@@ -56,17 +57,6 @@ class Graph:
         if failed:
             return Finished(TaskState.FAILED, error="; ".join(f"{name}: {error}" for name, error in failed.items()))
         return Finished(TaskState.SUCCEEDED, scope.outputs(dag.get("outputs", {})))
-
-
-def _order(tasks: Mapping[str, Any]) -> list[str]:
-    dependencies = {name: task.get("dependentTasks", ()) for name, task in tasks.items()}
-    for name, producers in dependencies.items():
-        if missing := set(producers) - tasks.keys():
-            raise PipelineError(f"task {name!r} depends on {min(missing)!r}, which is not in its graph")
-    try:
-        return list(TopologicalSorter(dependencies).static_order())
-    except CycleError as error:
-        raise PipelineError(f"tasks depend on each other in a circle: {' -> '.join(error.args[1])}") from error
 
 
 @dataclass(slots=True)
@@ -82,7 +72,7 @@ class _Scope:
     async def run_task(
         self, record: TaskRecord, task: Mapping[str, Any], upstream: Sequence[asyncio.Task[None]]
     ) -> None:
-        finished = await _settled(record, self._when_ready(record, task, upstream))
+        finished = await settled(record, self._when_ready(record, task, upstream))
         self.graph.failed |= finished.state is TaskState.FAILED
         self.finished[record.name] = finished
 
@@ -120,7 +110,7 @@ class _Scope:
         async def iterate(index: int, values: Values) -> None:
             own = self.graph.record.add(f"{record.name}[{index}]", record)
             async with slots:
-                done[index] = await _settled(own, self._component(own, task, component, values))
+                done[index] = await settled(own, self._component(own, task, component, values))
 
         async with asyncio.TaskGroup() as group:
             for index, values in enumerate(rounds):
@@ -242,19 +232,6 @@ class _Scope:
                     artifacts[name] = found
                     break
         return Values(parameters, artifacts)
-
-
-async def _settled(record: TaskRecord, work: Coroutine[Any, Any, Finished]) -> Finished:
-    """Await one task's end and record it, whichever way it ends."""
-    try:
-        finished = await work
-    except PipelineError as error:
-        finished = Finished(TaskState.FAILED, error=str(error))
-    except asyncio.CancelledError:
-        record.finish(Finished(TaskState.CANCELLED))
-        raise
-    record.finish(finished)
-    return finished
 
 
 def _iterations(task: Mapping[str, Any], inputs: Values) -> list[Values]:

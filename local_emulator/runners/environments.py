@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retrigger.local_emulator.runners.errors import PipelineError
+from retrigger.local_emulator.runners.groups import last_line, run_in_group
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 _EXECUTOR = "-m kfp.dsl.executor_main"
 _PIP_NOISE = ("--quiet", "--no-warn-script-location")
@@ -126,15 +127,30 @@ def create(requirements: Requirements, python: str, report: Callable[[str], None
     return str(place / "bin" / "python")
 
 
+async def ready(requirements: Requirements, python: str, log: Path) -> str:
+    """Return the interpreter, and make its environment first if need be, in a process that a cancellation ends.
+
+    `log` gets what is said meanwhile. Errors: PipelineError if it cannot be made.
+    """
+    found = interpreter(requirements, python)
+    if found is None:
+        recipe = json.dumps([requirements.installs, requirements.kfp, python])
+        if await run_in_group([sys.executable, "-m", __name__, recipe], env=os.environ, cwd=log.parent, log=log) != 0:
+            raise PipelineError(last_line(log))
+        found = interpreter(requirements, python)
+    if found is None:
+        raise PipelineError(f"the environment of {requirements} vanished; run the pipeline again")
+    return found
+
+
 def prepare(
-    spec: Mapping[str, Any], python: str = sys.executable, report: Callable[[str], None] = lambda _: None
+    wanted: Iterable[Requirements], python: str = sys.executable, report: Callable[[str], None] = lambda _: None
 ) -> None:
-    """Create every environment that a compiled pipeline (its PipelineSpec) needs, so that no run waits for one.
+    """Create every environment that is wanted, so that no run waits for one.
 
     `report` gets a line for each one. Errors: PipelineError if one cannot be made.
     """
-    wanted = dict.fromkeys(requirements_of(spec))
-    for requirements in wanted:
+    for requirements in dict.fromkeys(wanted):
         if interpreter(requirements, python) is None:
             create(requirements, python, report)
         report(f"ready: {requirements}")

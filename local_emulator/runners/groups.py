@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -48,3 +49,10 @@ async def run_in_group(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path
         await guard.wait()
         if program is not None:
             await program.wait()
+
+
+def last_line(log: Path) -> str:
+    """Return the last line of a log that says something, "" if there is none."""
+    with log.open(encoding="utf-8", errors="replace") as lines:
+        tail = deque((line.strip() for line in lines if line.strip()), maxlen=1)
+    return tail[0][:1000] if tail else ""

@@ -1,102 +1,33 @@
-"""The process of one pipeline job: `python -m retrigger.local_emulator.runners.kfp JOBDIR`.
-
-Reads `JOBDIR/request.json`, runs the compiled pipeline, keeps `JOBDIR/state.json` true, and leaves beside it
-`tasks/<task>/log.txt` and, in `gcs/`, the artifacts. SIGTERM cancels. So does the end of standard input, where that is
-a pipe: the emulator holds the other end, so a job never outlives it.
-"""
+"""Runs a compiled Kubeflow pipeline in the process that `job` describes; its artifacts are in the folder `gcs/`."""
 
 from __future__ import annotations
 
-import asyncio
-import fcntl
 import os
-import signal
-import stat
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retrigger.local_emulator.clock import WoundClock
+from retrigger.local_emulator.runners import job
 from retrigger.local_emulator.runners.cache import Cache
 from retrigger.local_emulator.runners.dag import Graph
-from retrigger.local_emulator.runners.errors import PipelineError
 from retrigger.local_emulator.runners.gcs import Mount
-from retrigger.local_emulator.runners.record import Finished, JobState, Record, TaskState
 from retrigger.local_emulator.runners.request import JobRequest
 from retrigger.local_emulator.runners.tasks import Job
-from retrigger.local_emulator.runners.values import Values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-LOCK = "lock"
-"""The file that a job's process holds locked for as long as it lives."""
-
-ORPHANED = "the emulator stopped while the pipeline ran; launch it again"
-
-_STDIN = 0
+    from retrigger.local_emulator.runners.record import Finished, Record
 
 
-def main() -> int:
-    folder = Path(sys.argv[1]).resolve()
-    with (folder / LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        asyncio.run(_run(folder))
-    return 0
-
-
-async def _run(folder: Path) -> None:
+def read(folder: Path) -> job.Work:
     request = JobRequest.read(folder)
-    loop = asyncio.get_running_loop()
-    record = Record(folder, _clock(request.clock), loop)
     mount = Mount(folder / "gcs", os.environ.get("STORAGE_EMULATOR_HOST"))
     cache = Cache(Path(request.cache), mount) if request.cache else None
-    slots = asyncio.Semaphore(int(os.environ.get("RETRIGGER_PARALLEL_TASKS") or os.cpu_count() or 1))
-    job = Job(request, folder, mount, cache, slots, record.timestamp())
-    stops: list[JobState] = []
-    work = asyncio.create_task(Graph(job, record).run())
 
-    def stop(outcome: JobState) -> None:
-        if not stops:  # a second signal must not interrupt the tidying up after the first
-            record.cancelling()
-            work.cancel()
-        stops.append(outcome)
+    async def run(record: Record) -> Finished:
+        return await Graph(Job(request, folder, mount, cache, job.slots(), record.timestamp()), record).run()
 
-    loop.add_signal_handler(signal.SIGTERM, stop, JobState.CANCELLED)
-    loop.add_signal_handler(signal.SIGINT, stop, JobState.CANCELLED)
-    _watch_parent(loop, lambda: stop(JobState.FAILED))
-    try:
-        finished = await work
-    except PipelineError as error:
-        finished = Finished(TaskState.FAILED, error=str(error))
-    except asyncio.CancelledError:
-        error_text = ORPHANED if stops[0] is JobState.FAILED else "cancelled"
-        record.finish(stops[0], Values(), error_text)
-        return
-    state = JobState.FAILED if finished.state is TaskState.FAILED else JobState.SUCCEEDED
-    record.finish(state, finished.outputs, finished.error)
-
-
-def _watch_parent(loop: asyncio.AbstractEventLoop, gone: Callable[[], None]) -> None:
-    """Call `gone` when the other end of standard input closes. A terminal or /dev/null is nobody's life line."""
-    if not stat.S_ISFIFO(os.fstat(_STDIN).st_mode):
-        return
-
-    def readable() -> None:
-        if not os.read(_STDIN, 1024):
-            loop.remove_reader(_STDIN)
-            gone()
-
-    loop.add_reader(_STDIN, readable)
-
-
-def _clock(path: str) -> Callable[[], datetime]:
-    """Return the emulator's time, read anew each time: it may be wound while the job runs."""
-    if not path:
-        return lambda: datetime.now(UTC)
-    return lambda: WoundClock(Path(path)).now()
+    return job.Work(request.clock, run)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(job.main(read))

@@ -11,24 +11,28 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from retrigger.local_emulator.runners.kfp import LOCK, ORPHANED
+from retrigger.local_emulator.runners.groups import last_line
+from retrigger.local_emulator.runners.job import LOCK, ORPHANED
 from retrigger.local_emulator.runners.record import JobState, read_state, timestamp, write_state
-from retrigger.local_emulator.runners.request import JobRequest
-from retrigger.local_emulator.runners.tasks import last_line
+from retrigger.local_emulator.runners.request import is_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
     from pathlib import Path
 
+    from retrigger.local_emulator.runners.request import Request
+
 _LOG = "runner.log"
+KFP = "retrigger.local_emulator.runners.kfp"
 
 
 class JobProcesses:
     """Runs the jobs below `folder`, one folder each, named by its key.
 
-    `env` is the whole environment of the jobs and of their tasks: what is not in it, no pipeline sees. At most `limit`
-    jobs run at once, the rest are PENDING in the order of their arrival. `now` is the emulator's clock.
+    `runner` is the module that runs them (see `job`). `env` is the whole environment of the jobs and of their tasks:
+    what is not in it, no pipeline sees. At most `limit` jobs run at once, the rest are PENDING in the order of their
+    arrival. `now` is the emulator's clock.
     """
 
     def __init__(
@@ -38,21 +42,28 @@ class JobProcesses:
         env: Mapping[str, str],
         now: Callable[[], datetime],
         limit: int = 2,
+        runner: str = KFP,
         python: str = sys.executable,
     ) -> None:
         self._folder = folder
         self._env = dict(env)
         self._now = now
+        self._runner = runner
         self._python = python
         self._pool = ThreadPoolExecutor(limit, thread_name_prefix="pipeline-job")
         self._lock = threading.Lock()
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._closed = False
+        self._ended: Callable[[str], None] = lambda _: None
+
+    def on_end(self, ended: Callable[[str], None]) -> None:
+        """Call with the key of each job that ends from now on, but of those that end because the emulator does."""
+        self._ended = ended
 
     def recover(self) -> None:
         """After a start of the emulator: queue what had not begun, call failed what was running and is gone."""
         for folder in sorted(self._folder.iterdir()) if self._folder.exists() else ():
-            if not JobRequest.is_in(folder):
+            if not is_in(folder):
                 continue
             match self._state_of(folder):
                 case JobState.PENDING:
@@ -60,10 +71,14 @@ class JobProcesses:
                 case state if not state.terminal and not _lives(folder):
                     self._settle(folder, JobState.FAILED, ORPHANED)
 
-    def knows(self, key: str) -> bool:
-        return JobRequest.is_in(self._folder / key)
+    def folder(self, key: str) -> Path:
+        """Where a job's request, state and logs are."""
+        return self._folder / key
 
-    def submit(self, key: str, request: JobRequest) -> None:
+    def knows(self, key: str) -> bool:
+        return is_in(self._folder / key)
+
+    def submit(self, key: str, request: Request) -> None:
         """Queue a job; it is on disk when this returns. A key that is known already is left as it is."""
         if self.knows(key):
             return
@@ -92,8 +107,12 @@ class JobProcesses:
         with self._lock:
             if (process := self._running.get(key)) is not None:
                 process.terminate()
-            elif self.knows(key) and self._state_of(folder) is JobState.PENDING:
+                return
+            waits = self.knows(key) and self._state_of(folder) is JobState.PENDING
+            if waits:
                 self._settle(folder, JobState.CANCELLED, "cancelled before it started")
+        if waits:
+            self._ended(key)
 
     def delete(self, key: str) -> None:
         """Forget a finished job and everything it wrote."""
@@ -110,18 +129,28 @@ class JobProcesses:
         self._pool.shutdown(cancel_futures=True)
 
     def _run(self, key: str) -> None:
-        """Start one job and wait for its end, in a thread of the pool."""
+        """Run one job to its end, in a thread of the pool."""
         folder = self._folder / key
         with self._lock:
             waits = self.knows(key) and key not in self._running and self._state_of(folder) is JobState.PENDING
             if self._closed or not waits:
                 return
-            try:
-                process = self._running[key] = self._start(folder)
-            except OSError as error:
-                self._settle(folder, JobState.FAILED, f"the runner could not be started: {error}")
-                return
-        status = process.wait()
+            process = self._started(key)
+        if process is not None:
+            self._wait(key, process)
+        if not self._closed:
+            self._ended(key)
+
+    def _started(self, key: str) -> subprocess.Popen[bytes] | None:
+        try:
+            process = self._running[key] = self._start(self._folder / key)
+        except OSError as error:
+            self._settle(self._folder / key, JobState.FAILED, f"the runner could not be started: {error}")
+            return None
+        return process
+
+    def _wait(self, key: str, process: subprocess.Popen[bytes]) -> None:
+        folder, status = self._folder / key, process.wait()
         with self._lock:
             del self._running[key]
             if process.stdin is not None:
@@ -137,7 +166,7 @@ class JobProcesses:
     def _start(self, folder: Path) -> subprocess.Popen[bytes]:
         with (folder / _LOG).open("ab") as log:
             return subprocess.Popen(
-                [self._python, "-m", "retrigger.local_emulator.runners.kfp", str(folder)],
+                [self._python, "-m", self._runner, str(folder)],
                 stdin=subprocess.PIPE,  # the job's life line: it ends when this process does
                 stdout=log,
                 stderr=log,

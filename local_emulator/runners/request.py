@@ -1,10 +1,10 @@
-"""What a job is asked to do, as it stands in its folder: `request.json`."""
+"""What a job is asked to do, as it stands in its folder: `request.json`. Each platform has its own form of it."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from retrigger.local_emulator.state import write_atomically
 
@@ -12,12 +12,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-_FILE = "request.json"
+FILE = "request.json"
+
+
+class Request(Protocol):
+    """What the process of a job reads."""
+
+    def write(self, folder: Path) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """One run of a compiled pipeline.
+    """One run of a compiled Kubeflow pipeline, as Vertex AI is asked for it.
 
     `name` is the resource name (`projects/P/locations/L/pipelineJobs/ID`), `spec` the PipelineSpec, `parameters` hold
     every value that the pipeline takes (`values.bind`), `artifacts` its input artifacts' URIs, `root` the output
@@ -39,13 +45,14 @@ class JobRequest:
         return self.name.rsplit("/", 1)[-1]
 
     def write(self, folder: Path) -> None:
-        write_atomically(folder / _FILE, json.dumps(asdict(self)))
+        write_atomically(folder / FILE, json.dumps(asdict(self)))
 
     @classmethod
     def read(cls, folder: Path) -> JobRequest:
         """Errors: FileNotFoundError if the folder holds no request."""
-        return cls(**json.loads((folder / _FILE).read_text(encoding="utf-8")))
+        return cls(**json.loads((folder / FILE).read_text(encoding="utf-8")))
 
-    @staticmethod
-    def is_in(folder: Path) -> bool:
-        return (folder / _FILE).exists()
+
+def is_in(folder: Path) -> bool:
+    """Tell whether a folder holds a request, of either platform."""
+    return (folder / FILE).exists()

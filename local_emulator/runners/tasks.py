@@ -9,7 +9,6 @@ import os
 import shlex
 import shutil
 import sys
-from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from urllib3.exceptions import HTTPError
 
 from retrigger.local_emulator.runners import environments
 from retrigger.local_emulator.runners.errors import PipelineError
-from retrigger.local_emulator.runners.groups import run_in_group
+from retrigger.local_emulator.runners.groups import last_line, run_in_group
 from retrigger.local_emulator.runners.placeholders import fill, resolve_structures
 from retrigger.local_emulator.runners.record import Finished, TaskRecord, TaskState
 from retrigger.local_emulator.runners.values import Artifact, Values, convert, parameter_type
@@ -128,7 +127,7 @@ class ContainerTask:
         command, args = list(self.container.get("command", ())), list(self.container.get("args", ()))
         component = environments.lightweight(command, self.job.request.spec.get("sdkVersion", ""))
         if component is not None:
-            python = await self._interpreter(component.requirements, log)
+            python = await environments.ready(component.requirements, self.job.python, log)
             # `exec`: the component itself leads its process group, and gets the signals.
             runner = f"exec {shlex.quote(python)} -P {shlex.quote(str(_COMPONENT_MAIN))}"
             program = [word.replace("python3 -m kfp.dsl.executor_main", runner) for word in component.program]
@@ -141,18 +140,6 @@ class ContainerTask:
                 "the step as a lightweight Python component"
             )
         return program, self.job.python
-
-    async def _interpreter(self, requirements: environments.Requirements, log: Path) -> str:
-        found = environments.interpreter(requirements, self.job.python)
-        if found is None:
-            recipe = json.dumps([requirements.installs, requirements.kfp, self.job.python])
-            build = [sys.executable, "-m", environments.__name__, recipe]
-            if await run_in_group(build, env=os.environ, cwd=log.parent, log=log) != 0:
-                raise PipelineError(last_line(log))
-            found = environments.interpreter(requirements, self.job.python)
-        if found is None:
-            raise PipelineError(f"the environment of {requirements} vanished; run the pipeline again")
-        return found
 
     def _filled(self, words: Sequence[str], executor_input: Mapping[str, Any]) -> list[str]:
         given = self.inputs.parameters.keys() | self.inputs.artifacts.keys()
@@ -259,10 +246,3 @@ def _read_parameter(name: str, file: Path, kind: str) -> Any:
 def _seconds(duration: str) -> float:
     """Read a protobuf Duration in JSON: "1.5s"."""
     return float(duration.removesuffix("s"))
-
-
-def last_line(log: Path) -> str:
-    """Return the last line of a log that says something, "" if there is none."""
-    with log.open(encoding="utf-8", errors="replace") as lines:
-        tail = deque((line.strip() for line in lines if line.strip()), maxlen=1)
-    return tail[0][:1000] if tail else ""

@@ -70,7 +70,11 @@ def code_of(error: StoreError) -> str:
 
 
 def error_response(error: StoreError) -> Response:
-    code = code_of(error)
+    return refused(error, code_of(error))
+
+
+def refused(error: StoreError, code: str) -> Response:
+    """In the shape that all storage services share, under the service's own word for it."""
     headers = {"x-ms-error-code": code}
     if error.status == 304:
         return Response(status_code=304, headers=headers)

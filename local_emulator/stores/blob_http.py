@@ -60,7 +60,7 @@ class BlobFace:
             response = await self._answer(call, body)
         except StoreError as error:
             response = error_response(error)
-        response.headers.update(_service_headers(call))
+        response.headers.update(service_headers(call))
         return response
 
     async def _answer(self, call: Call, body: Body) -> Response:
@@ -128,7 +128,7 @@ class BlobFace:
     def _answer_part(self, call: Call) -> Response:
         operation, call = _understood(call)
         response = self._simple(operation, call)
-        response.headers.update(_service_headers(call))
+        response.headers.update(service_headers(call))
         return response
 
 
@@ -194,7 +194,7 @@ def _written(headers: dict[str, str], md5: str | None) -> dict[str, str]:
     return {**headers, **checksum, "x-ms-request-server-encrypted": "true"}
 
 
-def _service_headers(call: Call) -> dict[str, str]:
+def service_headers(call: Call) -> dict[str, str]:
     """What every answer carries: the version that was asked for, an id, and the client's own id."""
     version = call.headers.get("x-ms-version", "")
     headers = {

@@ -38,13 +38,13 @@ def containers(found: Sequence[Bucket], asked: Mapping[str, str], marker: str, e
     listed = ET.SubElement(root, "Containers")
     for it in found:
         container = ET.SubElement(listed, "Container")
-        _add(container, "Name", it.name.partition("/")[2])
+        add_text(container, "Name", it.name.partition("/")[2])
         properties = ET.SubElement(container, "Properties")
-        _add(properties, "Last-Modified", http_date(it.updated))
-        _add(properties, "Etag", f'"{container_etag(it)}"')
-        _add(properties, "LeaseStatus", "unlocked")
-        _add(properties, "LeaseState", "available")
-    _add(root, "NextMarker", marker)
+        add_text(properties, "Last-Modified", http_date(it.updated))
+        add_text(properties, "Etag", f'"{container_etag(it)}"')
+        add_text(properties, "LeaseStatus", "unlocked")
+        add_text(properties, "LeaseState", "available")
+    add_text(root, "NextMarker", marker)
     return root
 
 
@@ -63,10 +63,10 @@ def blobs(page: Page, asked: Mapping[str, str], place: Mapping[str, str], *, wit
         if with_metadata:
             metadata = ET.SubElement(blob, "Metadata")
             for name, value in stored.metadata.items():
-                _add(metadata, name, value)
+                add_text(metadata, name, value)
     for prefix in page.prefixes:
         _add_name(ET.SubElement(listed, "BlobPrefix"), prefix)
-    _add(root, "NextMarker", page.token or "")
+    add_text(root, "NextMarker", page.token or "")
     return root
 
 
@@ -77,8 +77,8 @@ def blocks(uncommitted: Iterable[tuple[str, int]]) -> ET.Element:
     listed = ET.SubElement(root, "UncommittedBlocks")
     for name, size in uncommitted:
         block = ET.SubElement(listed, "Block")
-        _add(block, "Name", name)
-        _add(block, "Size", str(size))
+        add_text(block, "Name", name)
+        add_text(block, "Size", str(size))
     return root
 
 
@@ -99,11 +99,11 @@ def read_block_list(text: bytes) -> list[tuple[str, str]]:
 def _results(asked: Mapping[str, str], **attributes: str) -> ET.Element:
     root = ET.Element("EnumerationResults", attributes)
     for name, value in asked.items():
-        _add(root, name, value)
+        add_text(root, name, value)
     return root
 
 
-def _add(parent: ET.Element, tag: str, text: str) -> None:
+def add_text(parent: ET.Element, tag: str, text: str) -> None:
     ET.SubElement(parent, tag).text = _UNWRITABLE.sub("\ufffd", text)
 
 
@@ -130,4 +130,4 @@ def _add_properties(properties: ET.Element, stored: StoredObject) -> None:
         "ServerEncrypted": "true",
     }
     for name, value in told.items():
-        _add(properties, name, value)
+        add_text(properties, name, value)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import base64
 import re
+from contextlib import asynccontextmanager
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
@@ -30,10 +32,12 @@ from retrigger.local_emulator.stores.gcs_describe import describe_upload
 from retrigger.local_emulator.stores.gcs_http import RawRoute, integer, unquoted
 from retrigger.local_emulator.stores.gcs_media import media
 from retrigger.local_emulator.stores.listing import MOST, Query
+from retrigger.local_emulator.stores.objects import CHUNK
+from retrigger.local_emulator.stores.partial import Held
 from retrigger.local_emulator.stores.resource import timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from starlette.routing import BaseRoute
 
@@ -41,7 +45,10 @@ if TYPE_CHECKING:
     from retrigger.local_emulator.stores.gcs_http import Body, Call
     from retrigger.local_emulator.stores.listing import Page
     from retrigger.local_emulator.stores.objects import Objects
+    from retrigger.local_emulator.stores.partial import Content
     from retrigger.local_emulator.stores.resource import StoredObject
+
+T = TypeVar("T")
 
 # obstore encodes all but letters and digits, those of a bucket's name too.
 _BUCKET: Final = r"(?:[a-z0-9._-]|%2[DdEe]|%5[Ff]){3,222}"
@@ -77,7 +84,11 @@ def routes(objects: Objects) -> list[BaseRoute]:
 
 
 class XmlFace:
-    """One bucket's objects and lists. A handler raises StoreError for what it refuses."""
+    """One bucket's objects and lists. A handler raises StoreError for what it refuses.
+
+    A call takes less time than handing it to a thread would: it is answered where it arrives, unless somebody is to
+    hear of what it changes. A ledger is thousands of small objects that nobody hears of.
+    """
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
@@ -87,16 +98,16 @@ class XmlFace:
         encoded, _, name = call.path.removeprefix("/").partition("/")
         bucket = unquoted(encoded)
         if not name:
-            return await run_in_threadpool(self._list, call, bucket)
+            return self._list(call, bucket)
         if unknown := call.query.keys() - _OF_OBJECT:
             raise NotEmulated(f"The emulator's XML API does not know ?{min(unknown)} of an object.")
         match call.method:
             case "PUT":
                 return await self._put(call, body, bucket, unquoted(name))
             case "GET":
-                return await run_in_threadpool(self._get, call, bucket, unquoted(name))
+                return self._get(call, bucket, unquoted(name))
             case "DELETE":
-                return await run_in_threadpool(self._delete, call, bucket, unquoted(name))
+                return await self._delete(call, bucket, unquoted(name))
             case _:
                 raise NotAllowed(f"{call.method} is not a method of an object; it has GET, HEAD, PUT, DELETE.")
 
@@ -104,13 +115,21 @@ class XmlFace:
         if "x-goog-copy-source" in call.headers:
             raise NotEmulated("The emulator's XML API does not copy: use the JSON API, or read and write.")
         description = describe_upload(call, _resource(call), call.headers.get("content-type"))
+        conditions = _preconditions(call)
+        async with self._content(call, body) as content:
+            put = partial(self._objects.put, bucket, name, content, description, conditions)
+            return Response(headers=_identity(await self._change(bucket, put)))
+
+    @asynccontextmanager
+    async def _content(self, call: Call, body: Body) -> AsyncIterator[Content]:
+        length = integer("content-length", call.headers.get("content-length"))
+        if length is not None and length <= CHUNK:
+            yield Held(await body.read(CHUNK))
+            return
         with self._objects.receive() as content:
             async for chunk in body.chunks():
                 content.write(chunk)
-            stored = await run_in_threadpool(
-                self._objects.put, bucket, name, content, description, _preconditions(call)
-            )
-        return Response(headers=_identity(stored))
+            yield content
 
     def _get(self, call: Call, bucket: str, name: str) -> Response:
         stored, file = self._objects.open(bucket, name, call.integer("generation"), _preconditions(call))
@@ -123,9 +142,13 @@ class XmlFace:
         answer.headers.update(_identity(stored))
         return answer
 
-    def _delete(self, call: Call, bucket: str, name: str) -> Response:
-        self._objects.delete(bucket, name, call.integer("generation"), _preconditions(call))
+    async def _delete(self, call: Call, bucket: str, name: str) -> Response:
+        generation, conditions = call.integer("generation"), _preconditions(call)
+        await self._change(bucket, partial(self._objects.delete, bucket, name, generation, conditions))
         return Response(status_code=204)
+
+    async def _change(self, bucket: str, change: Callable[[], T]) -> T:
+        return await run_in_threadpool(change) if self._objects.announces(bucket) else change()
 
     def _list(self, call: Call, bucket: str) -> Response:
         if call.method != "GET":

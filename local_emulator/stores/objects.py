@@ -24,12 +24,13 @@ from retrigger.local_emulator.stores.partial import Partial
 from retrigger.local_emulator.stores.resource import Bucket, Description, ObjectChange, StoredObject, object_resource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping
     from datetime import datetime
     from pathlib import Path
 
     from retrigger.local_emulator.stores.conditions import Conditions
     from retrigger.local_emulator.stores.names import Names
+    from retrigger.local_emulator.stores.partial import Content
     from retrigger.local_emulator.stores.resource import ChangeKind
 
 CHUNK = 256 * 1024
@@ -49,9 +50,10 @@ class Source:
 class Objects:
     """Buckets and objects in one folder; safe to call from any thread, owned by one process.
 
-    `announce` is called once a change, after it is durable, on the thread that made it and under no lock: two changes
-    made at the same time may be told in either order. If it raises, so does the call, though the change stays and is
-    announced again at the next opening. Every method raises `StoreError` for what the caller got wrong.
+    `announce` is called once a change in one of the `watched` buckets (None: in any), after it is durable, on the
+    thread that made it and under no lock: two changes made at the same time may be told in either order. If it raises,
+    so does the call, though the change stays and is announced again at the next opening. Every method raises
+    `StoreError` for what the caller got wrong.
     """
 
     def __init__(
@@ -60,11 +62,13 @@ class Objects:
         now: Callable[[], datetime],
         announce: Callable[[ObjectChange], None],
         names: Names = GCS,
+        watched: Container[str] | None = None,
     ) -> None:
         """Open or create, and announce what a crash has withheld. Errors: RuntimeError if another process has it."""
         self._now = now
         self._names = names
         self._announce = announce
+        self._watched = watched
         self._data = folder / "data"
         self._partial = folder / "partial"
         for needed in (self._data, self._partial):
@@ -74,6 +78,10 @@ class Objects:
 
     def close(self) -> None:
         self._index.close()
+
+    def announces(self, bucket: str) -> bool:
+        """Whether a change in this bucket is told, which takes as long as whoever hears of it does."""
+        return self._watched is None or bucket in self._watched
 
     # buckets
 
@@ -162,7 +170,7 @@ class Objects:
         self,
         bucket: str,
         name: str,
-        content: Partial,
+        content: Content,
         description: Description,
         conditions: Conditions = ALWAYS,
         *,
@@ -201,11 +209,11 @@ class Objects:
                 overwritten = {"overwrittenByGeneration": str(stored.generation)}
                 changes.append(self._retire(before, now, overwritten, archive=versioned))
             self._index.put(stored)
-            content.path.rename(self._file(stored))
-            keys = [self._index.add_change(change) for change in changes]
+            content.become(self._file(stored))
+            untold = self._withhold(changes)
         if before and not versioned:
             self._file(before).unlink()
-        self._tell(zip(keys, changes, strict=True))
+        self._tell(untold)
         return stored
 
     def compose(
@@ -257,9 +265,8 @@ class Objects:
                 metadata=description.metadata,
             )
             self._index.put(after)
-            change = _change("metadataUpdated", after, now, {})
-            key = self._index.add_change(change)
-        self._tell([(key, change)])
+            untold = self._withhold([_change("metadataUpdated", after, now, {})])
+        self._tell(untold)
         return after
 
     def delete(self, bucket: str, name: str, generation: int | None = None, conditions: Conditions = ALWAYS) -> None:
@@ -268,11 +275,10 @@ class Objects:
             stored = self._find(bucket, name, generation)
             conditions.check_write(stored)
             archive = generation is None and self._bucket(bucket).versioned
-            change = self._retire(stored, self._now(), {}, archive=archive)
-            key = self._index.add_change(change)
+            untold = self._withhold([self._retire(stored, self._now(), {}, archive=archive)])
         if not archive:
             self._file(stored).unlink()
-        self._tell([(key, change)])
+        self._tell(untold)
 
     # inside
 
@@ -317,9 +323,14 @@ class Objects:
     def _file(self, stored: StoredObject) -> Path:
         return self._data / str(stored.generation)
 
+    def _withhold(self, changes: Iterable[ObjectChange]) -> list[tuple[int, ObjectChange]]:
+        """Keep those that somebody is to hear of until `_tell` has told them."""
+        return [(self._index.add_change(it), it) for it in changes if self.announces(str(it.resource["bucket"]))]
+
     def _tell(self, changes: Iterable[tuple[int, ObjectChange]]) -> None:
         for key, change in changes:
-            self._announce(change)
+            if self.announces(str(change.resource["bucket"])):  # not so if nobody listens since the crash
+                self._announce(change)
             with self._index.transaction():
                 self._index.remove_change(key)
 
@@ -339,7 +350,7 @@ def _change(kind: ChangeKind, stored: StoredObject, now: datetime, attributes: d
     return ObjectChange(kind, object_resource(stored), attributes, now)
 
 
-def _check_claims(content: Partial, description: Description) -> None:
+def _check_claims(content: Content, description: Description) -> None:
     for label, claimed, actual in (
         ("CRC32C", description.crc32c, content.crc32c),
         ("MD5", description.md5, content.md5),

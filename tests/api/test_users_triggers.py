@@ -6,7 +6,7 @@ import io
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
@@ -172,38 +172,36 @@ def wake_up(at: datetime) -> Event:
     return due("weekly-segments", at)
 
 
-@pytest.mark.parametrize(
-    ("payload", "trigger", "verdict"),
-    [
-        (
-            {"RunId": "r9", "RunStatus": "Completed", "RunTags": MODEL_MONITOR},
-            "drift-retrain",
-            "pipeline retrain of Azure ML: not launchable yet by this version",
-        ),
-        (
-            {"ModelName": "churn", "ModelVersion": "7", "ModelTags": {"gate": "passed"}},
-            "churn-rollout",
-            "a rollout of model churn, version 7, to endpoint churn: not launchable yet by this version",
-        ),
-    ],
-)
-def test_explain_shows_the_verdicts_up_to_the_launch(
-    tmp_path: Path, payload: Mapping[str, object], trigger: str, verdict: str
-) -> None:
-    kind = "RunStatusChanged" if "RunId" in payload else "ModelRegistered"
+def explained(folder: Path, kind: str, subject: str, payload: Mapping[str, object]) -> tuple[int, dict[str, Any]]:
     event = {
         "specversion": "1.0",
         "id": "e1",
         "source": WORKSPACE,
         "type": f"Microsoft.MachineLearningServices.{kind}",
         "time": "2026-01-05T09:00:00Z",
-        "subject": "experiments/e/runs/r9" if kind == "RunStatusChanged" else "models/churn:7",
+        "subject": subject,
         "data": payload,
     }
-    file = tmp_path / "event.json"
+    file = folder / "event.json"
     file.write_text(json.dumps(event), encoding="utf-8")
     called = retrigger("explain", file, "--project", USERS / "drift", "--format", "json")
     (told,) = called.lines
-    assert (called.code, told["trigger"], told["result"]) == (1, trigger, "dead")
-    assert [it["reason"] for it in told["verdicts"]][-1] == verdict
-    assert told["verdicts"][-1]["code"] == "not_supported_yet"
+    return called.code, told
+
+
+def test_explain_shows_the_job_of_a_breached_monitor(tmp_path: Path) -> None:
+    alarm = {"RunId": "r9", "RunStatus": "Completed", "RunTags": MODEL_MONITOR}
+    code, told = explained(tmp_path, "RunStatusChanged", "experiments/e/runs/r9", alarm)
+    assert (code, told["trigger"], told["result"]) == (0, "drift-retrain", "launched")
+    assert told["request"]["body"]["properties"]["inputs"] == {
+        "because": {"value": "r9", "jobInputType": "literal"},
+        "data": {"uri": f"{WORKSPACE}/data/churn_table/versions/12", "jobInputType": "mltable"},
+    }
+
+
+def test_explain_shows_the_verdicts_up_to_a_launch_that_this_version_has_not(tmp_path: Path) -> None:
+    model = {"ModelName": "churn", "ModelVersion": "7", "ModelTags": {"gate": "passed"}}
+    code, told = explained(tmp_path, "ModelRegistered", "models/churn:7", model)
+    assert (code, told["trigger"], told["result"]) == (1, "churn-rollout", "dead")
+    reason = "a rollout of model churn, version 7, to endpoint churn: not launchable yet by this version"
+    assert (told["verdicts"][-1]["code"], told["verdicts"][-1]["reason"]) == ("not_supported_yet", reason)

@@ -79,9 +79,9 @@ class Held:
 
     def finish(self, state: Literal["succeeded", "failed", "cancelled", "lost"] = "succeeded") -> None:
         """End every job that runs, and let the tick see it."""
-        for job in self.platform.jobs:
+        for job in list(self.platform.jobs.values()):
             if self.platform.status(job).state == "running":
-                self.platform.finish(job, JobStatus(state=state))
+                self.platform.finish(job.id, JobStatus(state=state))
         self.wind(timedelta(minutes=11))
 
 

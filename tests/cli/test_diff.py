@@ -289,7 +289,7 @@ def test_an_object_of_a_wrong_type_is_no_event(project: Path, write: Write, name
     assert lines_of(source, project, project)[2] == {**NOTHING, "unchanged": 1, "unreadable": 1}
 
 
-def test_what_this_version_cannot_launch_is_compared_too(write: Write, tmp_path: Path) -> None:
+def test_launches_on_azure_ml_are_compared_too(write: Write, tmp_path: Path) -> None:
     new = Path(shutil.copytree(SECTION_6, tmp_path / "new"))
     (trigger,) = (new / "triggers").glob("churn*.yaml")
     trigger.write_text(trigger.read_text(encoding="utf-8").replace("min_auc: 0.9", "min_auc: 0.8"), encoding="utf-8")
@@ -297,7 +297,7 @@ def test_what_this_version_cannot_launch_is_compared_too(write: Write, tmp_path:
     code, (found,), summary = lines_of(source, SECTION_6, new, "--env", "prod")
     assert (code, summary) == (1, {**NOTHING, "changed": 1})
     assert found["changes"] == {"parameters.min_auc": {"old": 0.9, "new": 0.8}}
-    assert lines_of(source, SECTION_6, SECTION_6, "--env", "prod")[2] == {**NOTHING, "no_launch": 1}
+    assert lines_of(source, SECTION_6, SECTION_6, "--env", "prod")[2] == {**NOTHING, "unchanged": 1}
 
 
 def test_an_event_that_is_recorded_twice_counts_once(project: Path, table: Path) -> None:
@@ -350,3 +350,14 @@ def test_a_message_that_names_objects_by_another_expression_is_a_changed_launch(
         "old": [[named[0], "deferred", "1"]],
         "new": [[named[0], "deferred", "1"], [named[1], "deferred", "2"]],
     }
+
+
+def test_what_a_ledger_keeps_in_part_is_no_event_to_compare(project: Path, tmp_path: Path) -> None:
+    event = an_object(f"{DAY}/a.csv")
+    path = kept(tmp_path / "ledger.sqlite3", event)
+    ledger = Ledger(SqliteRecords(path), "local")
+    bare = Claim(state="rejected", trigger="tables", event=an_object(f"{DAY}/b.csv").to_json(), archive="none")
+    ledger.claims.create(ledger.claim_name("tables", "b"), bare.settled())
+    called = retrigger("diff", project, "--from", f"sqlite:{path}", "--old", project)
+    assert (called.code, "event_not_kept: its trigger's `archive` or `redact`" in called.err) == (0, True)
+    assert lines_of(f"sqlite:{path}", project, project)[2] == {**NOTHING, "unchanged": 1, "unreadable": 1}

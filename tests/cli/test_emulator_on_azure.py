@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from azure.core.messaging import CloudEvent
 from azure.storage.blob import BlobServiceClient
+from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 
 from tests.cli.conftest import REQUESTS, TABLES, retrigger, write_project
 from tests.cli.test_emulator import until
@@ -21,6 +24,7 @@ pytestmark = pytest.mark.xdist_group("emulator of the command line")
 
 LANDING = "https://acmeprod.blob.core.windows.net/landing"
 UPLOADS = "https://acmeprod.queue.core.windows.net/uploads"
+TOLD = "https://acmeprod.queue.core.windows.net/told"
 BUS = "sb://acme.servicebus.windows.net/requests"
 PROJECT = f"""\
 environments:
@@ -29,7 +33,8 @@ environments:
     workspace: /subscriptions/1/resourceGroups/ml/providers/Microsoft.MachineLearningServices/workspaces/ml
     ledger: https://acmeprod.blob.core.windows.net/retrigger
     stores: {{landing: "{LANDING}"}}
-    channels: {{requests: "{BUS}", uploads: "{UPLOADS}"}}
+    channels: {{requests: "{BUS}", uploads: "{UPLOADS}", told: "{TOLD}"}}
+    outbox: told
     pipelines: {{train: {{template: pipelines/train.yaml}}}}
 """
 PIPELINE = """\
@@ -94,21 +99,59 @@ def test_what_no_trigger_claimed_is_explained(laptop: Path, tmp_path: Path) -> N
     assert (missing.code, "is not in the emulator" in missing.err) == (1, True)
 
 
-def test_what_the_real_client_uploads_is_announced_too(laptop: Path) -> None:
+def connection_string(laptop: Path) -> str:
     exports = retrigger("up", "--project", laptop.parent, "--state", laptop, "--print-env").out.splitlines()
     (line,) = [line for line in exports if line.startswith("export AZURE_STORAGE_CONNECTION_STRING=")]
-    with BlobServiceClient.from_connection_string(line.partition("=")[2].strip("'")) as client:
+    return line.partition("=")[2].strip("'")
+
+
+def test_what_the_real_client_uploads_is_announced_too(laptop: Path) -> None:
+    with BlobServiceClient.from_connection_string(connection_string(laptop)) as client:
         client.get_blob_client("landing", "churn/dt=2026-11-21/a.csv").upload_blob(b"x,y\n1,2\n")
     until(lambda: listed(laptop, "events", subject=f"{LANDING}/churn/dt=2026-11-21/a.csv"))
 
 
-def test_a_message_is_decided_on_and_its_launch_is_kept_for_later(laptop: Path) -> None:
+def test_a_launch_that_azure_ml_refuses_is_kept_with_its_reason(laptop: Path) -> None:
     called = on(laptop, "publish", "requests", '{"id": "r1", "data": "d", "seconds": "0"}', "--format", "json")
     assert (called.code, called.lines[0]["topic"]) == (0, BUS)
     (event,) = until(lambda: listed(laptop, "events", id=called.lines[0]["id"]))
     (run,) = until(lambda: listed(laptop, "runs", id=event["run"], state="failed"))
     assert run["parameters"]["data"] == "d"
-    assert "not launchable yet" in run["error"]
+    assert "/components/rest/versions/1 is not registered" in run["error"]
+
+
+def test_what_leaves_is_read_by_the_real_client(laptop: Path) -> None:
+    called = on(laptop, "publish", "requests", '{"id": "r2", "data": "d", "seconds": "0"}', "--format", "json")
+    policy = TextBase64DecodePolicy()
+    with QueueClient.from_connection_string(connection_string(laptop), "told", message_decode_policy=policy) as told:
+
+        def outcomes() -> list[CloudEvent]:
+            events = [CloudEvent.from_json(message) for message in told.peek_messages(32)]
+            return [it for it in events if it.data.get("event") == called.lines[0]["id"]]
+
+        (event,) = until(outcomes)
+    assert (event.type, event.subject, event.source) == (
+        "retrigger.outcome",
+        "requests",
+        "//retrigger/environments/local",
+    )
+    assert TOLD not in deliveries(laptop)
+
+
+def test_what_the_real_client_puts_into_a_queue_reaches_the_functions(laptop: Path) -> None:
+    name = f"{LANDING}/churn/dt=2026-11-22/a.csv"
+    upload = {
+        "topic": "/subscriptions/1/resourceGroups/r/providers/Microsoft.Storage/storageAccounts/acmeprod",
+        "subject": "/blobServices/default/containers/landing/blobs/churn/dt=2026-11-22/a.csv",
+        "eventType": "Microsoft.Storage.BlobCreated",
+        "id": "e1",
+        "data": {"api": "PutBlob", "eTag": "0x1", "contentLength": 8, "url": name, "sequencer": "01"},
+        "dataVersion": "",
+        "eventTime": "2026-11-22T09:00:00Z",
+    }
+    with QueueClient.from_connection_string(connection_string(laptop), "uploads") as uploads:
+        uploads.send_message(json.dumps(upload))
+    until(lambda: listed(laptop, "events", subject=name, result="rejected"))  # nobody has uploaded it
 
 
 def test_a_schedule_is_found_by_the_timer(laptop: Path) -> None:
@@ -122,7 +165,11 @@ def test_a_schedule_is_found_by_the_timer(laptop: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("drop", __file__, "https://acmeprod.blob.core.windows.net/nope/x"), 1, "containers of acmeprod are landing"),
+        (
+            ("drop", __file__, "https://acmeprod.blob.core.windows.net/nope/x"),
+            1,
+            "containers of acmeprod are azureml, landing",
+        ),
         (("drop", __file__, "https://example.com/nope/x"), 2, "is no place"),
         (("publish", "sb://elsewhere/x", "{}"), 1, "No queue or topic at sb://elsewhere/x"),
         (("publish", "uploads", "{}", "--attribute", "k=v"), 1, "has no attributes"),
@@ -135,5 +182,8 @@ def test_what_cannot_be_done_is_said_in_one_message(
     assert (called.code, said in called.err) == (code, True), called.err
 
 
-def test_it_says_at_its_start_what_is_not_run_yet(laptop: Path) -> None:
-    assert "Pipelines of Azure ML are not run yet" in (laptop / "logs" / "emulator.log").read_text()
+def test_it_says_at_its_start_which_component_it_lacks(laptop: Path) -> None:
+    assert (
+        "azureml:rest:1 is not registered: put its YAML into components/"
+        in (laptop / "logs" / "emulator.log").read_text()
+    )

@@ -1,4 +1,4 @@
-"""Azurite, Microsoft's emulator of Blob Storage (npm): the oracle of what we do with its ETags and conditions."""
+"""Azurite, Microsoft's emulator of Blob and Queue Storage (npm): the oracle of what ours answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ACCOUNT = "devstoreaccount1"
 # The well-known key of every Azurite: https://learn.microsoft.com/azure/storage/common/storage-connect-azurite
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-PROGRAM = Path(__file__).resolve().parents[2] / "build/azurite/node_modules/azurite/dist/src/blob/main.js"
+_PROGRAMS = Path(__file__).resolve().parents[2] / "build/azurite/node_modules/azurite/dist/src"
 _READY_WITHIN_S = 30
 
 
@@ -55,13 +55,15 @@ class Azurite:
 
 
 @contextmanager
-def azurite(folder: Path) -> Iterator[Azurite]:
+def azurite(folder: Path, service: Literal["blob", "queue"] = "blob") -> Iterator[Azurite]:
     """Start it on a free port, in memory. Skips the test where node is missing, or what `make setup` installs."""
-    if shutil.which("node") is None or not PROGRAM.is_file():
+    program = _PROGRAMS / service / "main.js"
+    if shutil.which("node") is None or not program.is_file():
         pytest.skip("Azurite needs node, and `make setup` with npm at hand")
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
-    command = ["node", str(PROGRAM), "--blobHost", "127.0.0.1", "--blobPort", str(port), "--inMemoryPersistence"]
+    where = [f"--{service}Host", "127.0.0.1", f"--{service}Port", str(port)]
+    command = ["node", str(program), *where, "--inMemoryPersistence"]
     command += ["--silent", "--disableTelemetry", "--skipApiVersionCheck", "--loose"]
     with (folder / "azurite.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @contextmanager
 def cloud_storage(folder: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Iterator[str]:
     """The emulator's Cloud Storage with the bucket `ledgers`, and its metadata server. -> its URL."""
-    objects = Objects(folder / "objects", now, lambda _: None)
+    objects = Objects(folder / "objects", now, lambda _: None, watched=())
     objects.insert_bucket("ledgers", {})
     server = Server([*metadata.routes(metadata.Identity("acme-dev", "europe-west4")), *gcs_xml.routes(objects)])
     server.start()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from retrigger.functions.response import Answer
     from retrigger.handlers.core import Core
     from retrigger.triggers.formats import Parsed
+    from retrigger.triggers.spec import Archive
 
 JSON = {"Content-Type": "application/json"}
 
@@ -126,6 +127,16 @@ def test_what_is_malformed_is_acknowledged_once_it_lies_among_the_dead_letters(l
             "members": [{"member": 0, **TOLD["error"]}],
         }
     ]
+
+
+@pytest.mark.parametrize("archive", ["metadata", "none"])
+def test_of_what_is_malformed_no_more_is_kept_than_the_project_says(ledger: Ledger, archive: Archive) -> None:
+    answer(lambda: replace(app(ledger)(), archive=archive), b"a secret", raising(NO_EVENT))
+    (letter,) = dead_letters(ledger)
+    told = TOLD["error"] if archive == "metadata" else {"code": "malformed_utf8"}
+    assert (letter["size"], letter["members"]) == (8, [{"member": 0, **told}])
+    assert letter["reason"] == told.get("message", "malformed_utf8")
+    assert "raw" not in letter
 
 
 def test_a_malformed_member_costs_the_others_nothing(ledger: Ledger) -> None:

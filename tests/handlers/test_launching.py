@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from retrigger.handlers.ports import BatchJob
 from retrigger.manifest import Member, read
 from retrigger.testing import Sandbox
 
@@ -32,6 +33,7 @@ environments:
       train: {template: pipelines/train.json, root: gs://runs/train}
       lite: {template: pipelines/lite.json, root: gs://runs/lite}
     endpoints: {churn: "1234567890"}
+    models: {scored: {resource: "4711@prod", batch: {machine_type: n1-standard-4}}}
 """
 CHOICE = """\
 name: churn
@@ -165,22 +167,52 @@ launch: {pipeline: train, artifacts: {model: "${{ event.message.json.model }}"}}
     assert sandbox.platform.jobs[run.job].artifacts == {"model": "4711"}
 
 
-def test_a_batch_prediction_of_a_window_is_kept_for_a_version_that_can_launch_it(make: Make) -> None:
-    trigger = """\
+PREDICTION = """\
 name: churn
 source: [{object: {in: landing, match: "{day}/*.csv"}}]
-admit: {window: {key: match.day}}
-launch: {batch_prediction: {model: churn, input: "${{ window.folder }}", output: "gs://out"}}
+admit: {window: {key: match.day, until: {object: "{day}/_SUCCESS"}}}
+launch: {batch_prediction: {model: MODEL, input: "${{ window.WHAT }}", output: "gs://out"}}
 """
-    sandbox = make(trigger)
-    sandbox.drop("gs://landing/1/a.csv", b"a")
+
+
+@pytest.mark.parametrize(
+    ("model", "what", "wanted"),
+    [
+        ("churn", "folder", {"model": "churn", "input": ["gs://landing/1/"]}),
+        ("churn", "uris", {"model": "churn", "input": ["gs://landing/1/a.csv", "gs://landing/1/b.csv"]}),
+        ("scored", "folder", {"model": "4711@prod", "input": ["gs://landing/1/"], "machine_type": "n1-standard-4"}),
+    ],
+)
+def test_a_batch_prediction_is_frozen_with_what_the_environment_says_of_its_model(
+    make: Make, model: str, what: str, wanted: dict[str, Json]
+) -> None:
+    sandbox = make(PREDICTION.replace("MODEL", model).replace("WHAT", what))
+    for name in ("a.csv", "b.csv", "_SUCCESS"):
+        sandbox.drop(f"gs://landing/1/{name}", b"a")
     [run] = sandbox.runs()
-    reason = "a batch prediction by model churn: not launchable yet by this version"
-    assert (run.phase, run.verdicts[-1]) == (
-        "dead",
-        {"stage": "launch", "says": "stop", "code": "not_supported_yet", "reason": reason},
-    )
-    assert [(letter["reason"], letter["window"]) for letter in sandbox.journal.dead_letters()] == [(reason, run.window)]
+    job = sandbox.platform.jobs[run.job]
+    assert isinstance(job, BatchJob)
+    assert {name: getattr(job, name) for name in wanted} == wanted
+    assert (run.phase, run.parameters) == ("launched", {"input": wanted["input"], "output": "gs://out"})
+    assert job.labels["retrigger-run"] == run.id
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ([], "the input is an empty list: there is nothing to predict"),
+        (["gs://a", ""], "the input is no URI: it must be text"),
+        (4711, "the input is no URI: it must be text"),
+    ],
+)
+def test_an_input_that_is_no_uri_is_rejected(make: Make, data: Json, reason: str) -> None:
+    trigger = """\
+name: churn
+source: [{message: {in: requests}}]
+launch: {batch_prediction: {model: churn, input: "${{ event.message.json.data }}", output: "gs://out"}}
+"""
+    [outcome] = make(trigger).publish("requests", {"data": data})
+    assert (outcome.result, [verdict.reason for verdict in outcome.verdicts]) == ("rejected", [reason])
 
 
 def test_a_message_may_come_by_its_topic_or_by_its_subscription(make: Make) -> None:

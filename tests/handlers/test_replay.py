@@ -516,7 +516,11 @@ def test_a_run_that_is_being_sent_is_cancelled_on_the_platform_too() -> None:
     bench.publish("m")
     bench.advance(25 * MINUTE)
     [run] = bench.runs()
-    assert (said, run.phase, bench.platform.status(run.job).state) == (["cancelling"], "cancelled", "cancelled")
+    assert (said, run.phase, bench.platform.status(bench.platform.jobs[run.job]).state) == (
+        ["cancelling"],
+        "cancelled",
+        "cancelled",
+    )
 
 
 def test_a_run_that_waits_for_the_platform_is_cancelled_once_nothing_can_arrive_any_more() -> None:

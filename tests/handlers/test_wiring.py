@@ -1,31 +1,36 @@
-"""What a function is put together from: its ledger; and on Azure it reads Blob, and keeps what it cannot launch yet."""
+"""What a function is put together from: its ledger; and on Azure it reads Blob and launches on Azure ML."""
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 
-from retrigger.handlers.adapters.later import LaterLauncher
 from retrigger.handlers.journal import Journal
 from retrigger.handlers.records import FORMAT
-from retrigger.handlers.wiring import App, Settings, build, records_of
+from retrigger.handlers.wiring import App, Settings, build, publisher_of, records_of
 from retrigger.local_emulator import metadata
 from retrigger.local_emulator.http import Server
 from retrigger.local_emulator.stores.blob_conditions import etag_of
 from retrigger.local_emulator.stores.resource import Description
 from retrigger.triggers.authoring.compile import compile_project
 from retrigger.triggers.authoring.project import load_project
-from retrigger.triggers.errors import Refused, RetriggerError
+from retrigger.triggers.errors import RetriggerError
 from retrigger.triggers.event import Event, Message, Object
+from retrigger.triggers.spec import Channel, Environment
+from tests.local_emulator.messaging.queue_store import QueueStore
 from tests.local_emulator.stores.blob_store import BlobStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.handlers.conftest import Loopback
 
 SECTION_6 = Path(__file__).parents[1] / "golden" / "section6"
 BLOB = "https://acmeprod.blob.core.windows.net/landing/churn/dt=2026-11-20/a.csv"
@@ -48,9 +53,9 @@ def machine() -> Iterator[Server]:
 
 
 @pytest.fixture
-def app(tmp_path: Path, blobs: BlobStore, machine: Server) -> App:
+def app(tmp_path: Path, blobs: BlobStore, machine: Server, loopback: Loopback) -> App:
     project = load_project(SECTION_6)
-    services = {"metadata": machine.url, "blob": blobs.server.url}
+    services = {"metadata": machine.url, "blob": blobs.server.url, "azureml": loopback.url}
     prod = replace(project.environments["prod"], ledger=f"sqlite:{tmp_path / 'ledger'}", services=services)
     compiled = tmp_path / "compiled.json"
     compiled.write_text(compile_project(project, prod), encoding="utf-8")
@@ -61,21 +66,25 @@ def event(payload: Message | Object) -> Event:
     return Event(id="1", source="s", type="t", time=datetime(2026, 11, 20, tzinfo=UTC), subject=None, payload=payload)
 
 
-def test_what_cannot_be_launched_yet_is_acknowledged_and_kept_with_its_frozen_request(app: App) -> None:
+def test_a_message_launches_on_azure_ml_as_the_machine(app: App, loopback: Loopback) -> None:
+    loopback.reply(201, {})
     wanted = {"data": BLOB, "as_of": "2026-11-20"}
     body = json.dumps({"request_id": "r", **wanted}).encode()
     channel = "sb://acme.servicebus.windows.net/retrain-requests"
     asked = Message(channel=channel, id="1", body=body, json=json.loads(body))
     [outcome] = app.core.handle(event(asked))
-    journal = Journal(app.ledger)
-    [run] = journal.runs()
-    assert (outcome.run, run.phase, run.parameters) == (run.id, "dead", {**wanted, "min_auc": 0.9})
-    assert [verdict["code"] for verdict in run.verdicts] == ["not_supported_yet"]
-    [letter] = journal.dead_letters()
-    claim = app.ledger.claim_name("churn-retrain", '["key", "r"]')
-    assert (letter["what"], letter["claim"]) == (f"run:{run.id}", claim)
+    [run] = Journal(app.ledger).runs()
+    assert (outcome.result, outcome.run, run.parameters) == ("launched", run.id, {**wanted, "min_auc": 0.9})
+    [sent] = loopback.requests
+    workspace = quote(app.core.catalog.environment.workspace)
+    assert (sent.method, sent.path) == ("PUT", f"{workspace}/jobs/{run.id}?api-version=2024-01-01-preview")
+    properties = json.loads(sent.body)["properties"]
+    data = {"uri": BLOB, "mode": "ReadOnlyMount", "jobInputType": "uri_folder"}
+    assert (properties["inputs"]["data"], properties["tags"]["retrigger-run"]) == (data, run.id)
+    assert sent.headers["authorization"].startswith("Bearer ")
+    assert sent.headers["x-azureml-token"] != ""
     assert app.core.handle(event(asked))[0].result == "duplicate"
-    assert app.tick().run().failed == 0
+    assert len(loopback.requests) == 1
 
 
 def dropped(version: str) -> Event:
@@ -105,13 +114,6 @@ def test_the_gate_reads_the_version_that_was_announced(app: App, blobs: BlobStor
 def test_a_version_that_is_not_there_is_gone(app: App, version: str) -> None:
     [outcome] = app.core.handle(dropped(version))
     assert [verdict.code for verdict in outcome.verdicts] == ["object_gone"]
-
-
-def test_nothing_of_azure_ml_is_launched_yet() -> None:
-    launcher = LaterLauncher()
-    for refused in (lambda: launcher.status("j"), lambda: launcher.cancel("j")):
-        with pytest.raises(Refused, match="not launchable yet by this version"):
-            refused()
 
 
 def test_a_ledger_of_a_format_that_is_not_known_is_not_touched(app: App) -> None:
@@ -145,3 +147,67 @@ def test_an_address_of_no_ledger_is_refused_with_what_there_is() -> None:
     with pytest.raises(RetriggerError, match="there can be no ledger at s3://bucket: name it as sqlite:PATH") as raised:
         records_of("s3://bucket", {}, {})
     assert raised.value.code == "bad_ledger"
+
+
+@pytest.mark.parametrize(
+    ("address", "kind"),
+    [
+        ("projects/acme-dev/topics/told", "PubSubPublisher"),
+        ("sb://acme.servicebus.windows.net/told", "ServiceBusPublisher"),
+        ("https://acme.queue.core.windows.net/told", "StorageQueuePublisher"),
+    ],
+)
+def test_an_address_says_how_what_leaves_is_sent(address: str, kind: str) -> None:
+    channels = {"told": Channel(address=address), "other": Channel(address="projects/p/topics/other")}
+    environment = Environment(name="it", cloud="azure", ledger="", channels=channels, outbox="told")
+    assert type(publisher_of(environment, {})).__name__ == kind
+    assert publisher_of(replace(environment, outbox=None), {}) is None
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "projects/acme-dev/subscriptions/told",
+        "sb://acme.servicebus.windows.net/told/Subscriptions/s",
+        "/subscriptions/1/resourceGroups/r/providers/Microsoft.EventGrid/topics/told",
+        "https://acme.westeurope-1.eventgrid.azure.net/api/events",
+    ],
+)
+def test_an_outbox_to_which_nothing_can_be_sent_is_refused(address: str) -> None:
+    channels = {"told": Channel(address=address)}
+    environment = Environment(name="it", cloud="azure", ledger="", channels=channels, outbox="told")
+    with pytest.raises(RetriggerError, match="nothing can be sent to the outbox") as raised:
+        publisher_of(environment, {})
+    assert raised.value.code == "bad_outbox"
+
+
+def test_what_leaves_on_azure_is_sent_with_the_functions_identity(
+    tmp_path: Path, blobs: BlobStore, machine: Server
+) -> None:
+    queues = QueueStore(tmp_path)
+    queues.queues.ensure("acmeprod/told")
+    project = load_project(SECTION_6)
+    services = {"metadata": machine.url, "blob": blobs.server.url, "queue": queues.server.url}
+    prod = replace(
+        project.environments["prod"],
+        ledger=f"sqlite:{tmp_path / 'ledger'}",
+        services=services,
+        channels={
+            **project.environments["prod"].channels,
+            "told": Channel(address="https://acmeprod.queue.core.windows.net/told"),
+        },
+        outbox="told",
+    )
+    compiled = tmp_path / "compiled.json"
+    compiled.write_text(compile_project(project, prod), encoding="utf-8")
+    try:
+        [outcome] = build(Settings(compiled, {})).core.handle(dropped("0x1"))
+        (message,) = queues.queues.peek("acmeprod/told", 32)
+    finally:
+        queues.close()
+    told = json.loads(base64.b64decode(message.text))
+    assert (told["type"], told["subject"], told["data"]["result"]) == (
+        "retrigger.outcome",
+        outcome.trigger,
+        outcome.result,
+    )

@@ -78,20 +78,20 @@ class MortalLauncher:
     def __init__(self, launcher: Launcher) -> None:
         self._launcher = launcher
 
-    def request(self, job: Job, template: Mapping[str, Json]) -> Request:
+    def request(self, job: Job, template: Mapping[str, Json] | None) -> Request:
         return self._launcher.request(job, template)
 
-    def submit(self, job: Job, template: Mapping[str, Json]) -> Literal["created", "adopted", "conflict"]:
+    def submit(self, job: Job, template: Mapping[str, Json] | None) -> Literal["created", "adopted", "conflict"]:
         die_if_ordered("before", "submit", job.id)
         submitted = self._launcher.submit(job, template)
         die_if_ordered("after", "submit", job.id)
         return submitted
 
-    def status(self, job_id: str) -> JobStatus:
-        return self._launcher.status(job_id)
+    def status(self, job: Job) -> JobStatus:
+        return self._launcher.status(job)
 
-    def cancel(self, job_id: str) -> None:
-        self._launcher.cancel(job_id)
+    def cancel(self, job: Job) -> None:
+        self._launcher.cancel(job)
 
 
 def _mortal_records(make: Callable[..., Records]) -> Callable[..., Records]:

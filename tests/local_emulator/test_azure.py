@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from retrigger.handlers.adapters.structured import CONTENT_TYPE, structured
 from retrigger.local_emulator.azure import AzureSettings, AzureWays, connection_string, strike
 from retrigger.local_emulator.clock import WoundClock
 from retrigger.local_emulator.delivery import Delivery
 from retrigger.local_emulator.messaging.messages import InvalidArgument, NotFound
+from retrigger.local_emulator.messaging.pull_queues import PullQueues
 from retrigger.local_emulator.stores.resource import ObjectChange
+from retrigger.triggers.event import Event, Message
+from retrigger.triggers.formats import parse
 from tests.local_emulator.endpoint import Endpoint, Request, Response
 
 if TYPE_CHECKING:
@@ -28,9 +32,12 @@ BUS = "sb://acme.servicebus.windows.net/orders"
 TOPIC = "sb://acme.servicebus.windows.net/news"
 HEARD = f"{TOPIC}/subscriptions/train"
 GRID = "/subscriptions/1/providers/Microsoft.EventGrid/topics/t"
+TOLD = "https://acme.queue.core.windows.net/told"
+TOLD_BUS = "sb://acme.servicebus.windows.net/ml/told"
 SETTINGS = AzureSettings(
     watched=("acme/landing", "other/landing"),
-    channels={QUEUE: QUEUE, UPLOADS: UPLOADS, BUS: BUS, TOPIC: HEARD, GRID: GRID},
+    channels={QUEUE: QUEUE, UPLOADS: UPLOADS, BUS: BUS, TOPIC: HEARD, GRID: GRID, TOLD: TOLD, TOLD_BUS: TOLD_BUS},
+    unheard=frozenset({TOLD, TOLD_BUS}),
     uploads={"acme": UPLOADS},
 )
 
@@ -39,12 +46,15 @@ SETTINGS = AzureSettings(
 def ways(folder: Path, endpoint: Endpoint, copies: int = 1) -> Iterator[tuple[AzureWays, Delivery, WoundClock]]:
     clock = WoundClock(folder / "clock.json")
     delivery = Delivery(folder / "queues.sqlite3", clock)
-    made = AzureWays(SETTINGS, endpoint.url, delivery=delivery, now=clock.now, copies=copies)
+    queues = PullQueues(folder / "pulled.sqlite3", clock.now)
+    made = AzureWays(SETTINGS, endpoint.url, delivery=delivery, queues=queues, now=clock.now, copies=copies)
+    made.make_queues()
     delivery.start()
     try:
         yield made, delivery, clock
     finally:
         delivery.stop(timedelta(0))
+        queues.close()
 
 
 def uploaded(bucket: str) -> ObjectChange:
@@ -74,7 +84,6 @@ def test_an_upload_comes_through_the_queue_of_its_account(tmp_path: Path) -> Non
 def test_an_upload_to_another_account_is_pushed_by_event_grid(tmp_path: Path) -> None:
     with Endpoint() as endpoint, ways(tmp_path, endpoint, copies=2) as (azure, delivery, _):
         azure.announce(uploaded("other/landing"))
-        azure.announce(uploaded("other/unwatched"))
         assert delivery.wait_idle(SOON)
         first, again = endpoint.requests
     assert (first.path, first.headers["aeg-event-type"], first.body) == ("/eventgrid", "Notification", again.body)
@@ -98,6 +107,55 @@ def test_a_message_reaches_who_hears_its_channel(tmp_path: Path, address: str, p
     metadata, body = given(request)
     assert (request.path, body, metadata.get("Id") or metadata["MessageId"]) == (path, b"{}", identity)
     assert told.items() <= metadata.items()
+
+
+def test_what_no_function_hears_waits_for_a_reader(tmp_path: Path) -> None:
+    with Endpoint() as endpoint, ways(tmp_path, endpoint) as (azure, delivery, _):
+        azure.send(TOLD, b"to a queue", {})
+        azure.send(TOLD_BUS, b"to a bus", {"k": "v"})
+        (message,) = azure._queues.peek("acme/told", 32)
+        received = azure.receive_bus("acme", "ml/told")
+        assert received is not None
+        assert (message.text, received[0], received[1]["ApplicationProperties"]) == (
+            "to a queue",
+            b"to a bus",
+            {"k": "v"},
+        )
+        assert (azure.receive_bus("acme", "ml/told"), delivery.tallies(), endpoint.requests) == (None, {}, [])
+
+
+def test_what_leaves_by_service_bus_reads_as_it_does_from_pubsub(tmp_path: Path) -> None:
+    """A trigger that follows another is the same file on both clouds."""
+    attributes = {"ce-specversion": "1.0", "ce-id": "7", "ce-source": "//s", "ce-type": "retrigger.run.ended"}
+    attributes["ce-time"] = "2026-11-22T09:00:00Z"
+    body = structured(b'{"run": "r"}', {**attributes, "content-type": "application/json"})
+    with Endpoint() as endpoint, ways(tmp_path, endpoint) as (azure, delivery, _):
+        azure.send_bus("acme", "orders", body, attributes, {"MessageId": "7", "ContentType": CONTENT_TYPE})
+        assert delivery.wait_idle(SOON)
+        (request,) = endpoint.requests
+    metadata, handed = given(request)
+    headers = {name: told if isinstance(told, str) else json.dumps(told) for name, told in metadata.items()}
+    parsed = parse(headers, handed, f"servicebus/{BUS}")
+    assert isinstance(parsed, list)
+    (event,) = parsed
+    assert isinstance(event, Event)
+    assert isinstance(event.payload, Message)
+    assert (event.payload.channel, event.payload.json) == (BUS, {"run": "r"})
+    assert attributes.items() <= event.payload.attributes.items()
+
+
+def test_what_a_client_puts_into_a_queue_reaches_the_functions_that_hear_it(tmp_path: Path) -> None:
+    with Endpoint() as endpoint, ways(tmp_path, endpoint) as (azure, delivery, clock):
+        heard = [azure._queues.draft("now"), azure._queues.draft("later", delay=timedelta(hours=1))]
+        assert [azure.hear("acme/asks", it) for it in heard] == [True, True]
+        assert azure.hear("acme/told", azure._queues.draft("x")) is False
+        assert delivery.wait_idle(SOON)
+        assert [given(request)[1] for request in endpoint.requests] == [b"now"]
+        clock.advance(timedelta(hours=1))
+        assert delivery.wait_idle(SOON)
+        assert [given(request)[1] for request in endpoint.requests] == [b"now", b"later"]
+        metadata, _ = given(endpoint.requests[0])
+        assert (metadata["Id"], metadata["DequeueCount"]) == (heard[0].id, 1)
 
 
 def test_event_grid_waits_and_tries_again(tmp_path: Path) -> None:
@@ -142,6 +200,9 @@ def test_a_timer_is_told_when_it_struck_before() -> None:
 
 def test_a_connection_string_names_the_account_in_the_path() -> None:
     parts = dict(
-        part.partition("=")[::2] for part in connection_string("http://127.0.0.1:1", "acme").split(";") if part
+        part.partition("=")[::2]
+        for part in connection_string("http://127.0.0.1:1", "http://127.0.0.1:2", "acme").split(";")
+        if part
     )
-    assert (parts["AccountName"], parts["BlobEndpoint"]) == ("acme", "http://127.0.0.1:1/acme")
+    endpoints = ("http://127.0.0.1:1/acme", "http://127.0.0.1:2/acme")
+    assert (parts["AccountName"], parts["BlobEndpoint"], parts["QueueEndpoint"]) == ("acme", *endpoints)

@@ -45,7 +45,7 @@ def test_it_answers_only_those_who_know_what_they_ask(url: str) -> None:
 
 def test_googles_own_library_finds_its_project_and_a_token(url: str, tmp_path: Path) -> None:
     """In a process of its own, because google-auth reads the variables when it is imported."""
-    variables = environment_variables(url, url, "from-the-environment")
+    variables = environment_variables(url, url, url, "from-the-environment")
     del variables["GOOGLE_CLOUD_PROJECT"]
     answer = subprocess.run(
         [sys.executable, "-c", _ASK],

@@ -11,7 +11,7 @@ def filed(*texts: str) -> filing.Filed:
 
 
 def tried(files: filing.Filed, name: str) -> list[str]:
-    return [entry[3][0][0] for entry in finding.Files(files).candidates(name)]
+    return [entry[3][0].trigger for entry in finding.Files(files).candidates(name)]
 
 
 SHAPES = {

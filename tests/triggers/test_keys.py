@@ -40,7 +40,9 @@ def test_a_run_id_differs_by_environment() -> None:
 def test_content_conflicts_where_both_know_it(
     mine: dict[str, object], theirs: dict[str, object], conflict: bool
 ) -> None:
-    assert keys.conflict({"kind": "object", "object": mine}, {"kind": "object", "object": theirs}) is conflict
+    one, other = (keys.content({"kind": "object", "object": payload}) for payload in (mine, theirs))
+    assert keys.conflict(one, other) is conflict
+    assert keys.conflict(keys.hashed(one), keys.hashed(other)) is conflict
 
 
 def test_a_window_fixes_only_the_captures_that_its_key_names() -> None:

@@ -232,7 +232,7 @@ def test_who_waits_for_another_change_is_not_tried() -> None:
     many = [trigger(f"t{number:03}", ObjectSource(store="landing", match="*", change=changes)) for number in range(300)]
     one = trigger("one", ObjectSource(store="landing", match="*"))
     files = cast("dict[str, filing.Filed]", index(one, *many).to_json()["objects"])["created:gcs:landing"]
-    assert [listeners for _, _, _, listeners in finding.Files(files).candidates("x")] == [(("one", 0),)]
+    assert [listeners for _, _, _, listeners in finding.Files(files).candidates("x")] == [(source("one"),)]
     assert index(one, *many).match(dropped("x")) == [source("one")]
 
 

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, StringConstraints, Tag
+from pydantic import Discriminator, Field, Tag
 
 from retrigger.triggers.authoring.callers import CALLERS, Callers
 from retrigger.triggers.authoring.fields import (
     AtLeastOne,
-    Called,
+    AzureName,
     FilePath,
     Identifier,
+    LabelKey,
+    LabelValue,
+    ModelName,
     Name,
     ServiceAccount,
+    TagKey,
+    TagValue,
     Text,
     TriggerName,
 )
 from retrigger.triggers.authoring.model import Model, form
-from retrigger.triggers.authoring.models import Concurrency, Deduplicate
+from retrigger.triggers.authoring.models import ARCHIVE, Concurrency, Deduplicate
+from retrigger.triggers.authoring.predicting import AzureModel, VertexModel
+from retrigger.triggers.spec import Archive
 
 GcsAddress = Annotated[
     str,
@@ -46,13 +53,6 @@ ProjectId = Annotated[
     str, Text(r"([-a-z0-9.]{1,100}:)?[a-z][-a-z0-9]{4,28}[a-z0-9]", "a Google Cloud project id", "project id")
 ]
 Location = Annotated[str, Text(r"[a-z]{2,30}-[a-z]{2,30}[0-9]{1,3}", "a region such as `europe-west4`", "region")]
-LabelKey = Annotated[
-    str,
-    Text(r"[a-z][-a-z0-9_]{0,62}", "lower-case letters, digits, `-` and `_`, a letter first, at most 63", "label key"),
-]
-LabelValue = Annotated[
-    str, Text(r"[-a-z0-9_]{0,63}", "lower-case letters, digits, `-` and `_`, at most 63", "label value")
-]
 VertexEndpoint = Annotated[
     str,
     Text(
@@ -84,11 +84,6 @@ ServiceBusAddress = Annotated[
 Workspace = Annotated[
     str, Text(r"/subscriptions/.{1,900}/workspaces/[^/]{1,100}", "the workspace's resource id", "workspace")
 ]
-TagKey = Annotated[str, Called("tag", "text, 1 to 512 characters"), StringConstraints(min_length=1, max_length=512)]
-TagValue = Annotated[str, Called("tag value", "text, at most 256 characters"), StringConstraints(max_length=256)]
-AzureName = Annotated[
-    str, Text(r"[A-Za-z0-9][-A-Za-z0-9_]{0,254}", "letters, digits, `-` and `_`, at most 255 characters", "Azure name")
-]
 PlatformAddress = Annotated[
     str,
     Text(
@@ -105,6 +100,7 @@ class Defaults(Model):
 
     concurrency: Concurrency = Field(default=Concurrency(), description="How many runs at once.")
     deduplicate: Deduplicate = Field(default=Deduplicate(), description="How long an occurrence is remembered.")
+    archive: Archive = Field(default="full", description=f"{ARCHIVE}.")
 
 
 class Pipeline(Model):
@@ -169,6 +165,10 @@ class Shared(Model):
     launcher: Name | None = Field(
         default=None, description="A plug-in that launches pipelines; default: the cloud's own platform."
     )
+    outbox: Name | None = Field(
+        default=None,
+        description="The channel on which outcomes and the ends of runs leave as CloudEvents; default: none.",
+    )
 
 
 class Gcp(Shared):
@@ -184,9 +184,8 @@ class Gcp(Shared):
     )
     pipelines: dict[Name, Pipeline] = Field(default={}, description="The compiled pipelines.")
     endpoints: dict[Name, VertexEndpoint] = Field(default={}, description="Ids of endpoints.")
-    outbox: Name | None = Field(
-        default=None,
-        description="The channel (a topic) on which outcomes and the ends of runs leave as CloudEvents; default: none.",
+    models: dict[ModelName, VertexModel] = Field(
+        default={}, description="Registered models whose batch predictions need more than their name."
     )
 
 
@@ -202,6 +201,9 @@ class Azure(Shared):
     )
     pipelines: dict[Name, AzurePipeline] = Field(default={}, description="The pipelines of registered components.")
     endpoints: dict[Name, AzureName] = Field(default={}, description="Names of online and batch endpoints.")
+    models: dict[ModelName, AzureModel] = Field(
+        default={}, description="Registered models, and the batch endpoints that they stand behind."
+    )
 
 
 def _cloud(value: object) -> str | None:

@@ -211,5 +211,21 @@ FilePath = Annotated[str, Text(r"[^\x00-\x1f]{1,1024}", "a path from the project
 ServiceAccount = Annotated[
     str, Text(r"[^@\s]{1,100}@[^@\s]{1,200}", "a service account's e-mail address", "service account")
 ]
+Pointer = Annotated[
+    str,
+    Text(r"(/([^/~]|~[01]){1,200}){2,20}", "a JSON pointer into the event, such as `/message/json/email`", "pointer"),
+]
+LabelKey = Annotated[
+    str,
+    Text(r"[a-z][-a-z0-9_]{0,62}", "lower-case letters, digits, `-` and `_`, a letter first, at most 63", "label key"),
+]
+LabelValue = Annotated[
+    str, Text(r"[-a-z0-9_]{0,63}", "lower-case letters, digits, `-` and `_`, at most 63", "label value")
+]
+TagKey = Annotated[str, Called("tag", "text, 1 to 512 characters"), StringConstraints(min_length=1, max_length=512)]
+TagValue = Annotated[str, Called("tag value", "text, at most 256 characters"), StringConstraints(max_length=256)]
+AzureName = Annotated[
+    str, Text(r"[A-Za-z0-9][-A-Za-z0-9_]{0,254}", "letters, digits, `-` and `_`, at most 255 characters", "Azure name")
+]
 Count = Annotated[int, Field(ge=0)]
 AtLeastOne = Annotated[int, Field(ge=1)]

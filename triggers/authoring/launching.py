@@ -38,7 +38,7 @@ class BatchPrediction(Model):
 
     endpoint: Name | None = Field(default=None, description="The batch endpoint's name in the environment.")
     model: ModelName | None = Field(default=None, description="The registered model's name.")
-    input: Value = Field(description="The URI of the data: text, which may hold `${{ expression }}`.")
+    input: Value = Field(description="The URI of the data, or a list of them such as `${{ window.uris }}`.")
     output: Value = Field(description="The URI of the folder to write to; of expressions only `vars.*`.")
 
     @model_validator(mode="after")

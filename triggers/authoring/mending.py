@@ -29,7 +29,7 @@ def mend(data: Json, document: Document, at: At, kind: str, optional: frozenset[
     elif kind != "extra_forbidden" and (name := _stand_in(document, at)):
         return _put(data, at, name)
     match at:
-        case ("mode" | "description",):
+        case ("mode" | "description" | "archive",):
             pass
         case ("source", int(), str(), "change" | "missed" | "late_at_most" | "timezone", *_):
             at = at[:4]

@@ -19,11 +19,18 @@ from retrigger.triggers.authoring.fields import (
     Identifier,
     Name,
     Period,
+    Pointer,
     Size,
     TriggerName,
 )
 from retrigger.triggers.authoring.launching import Launch
 from retrigger.triggers.authoring.model import Model, Parameters, form
+from retrigger.triggers.spec import Archive
+
+ARCHIVE = (
+    "What the ledger keeps of an event that is settled: `full`, `metadata` (nothing that its sender wrote in it), "
+    "`none` (hashes)"
+)
 
 
 class ObjectSource(Model):
@@ -313,6 +320,10 @@ class TriggerFile(Model):
     deduplicate: Deduplicate | None = Field(default=None, description="How long an occurrence is remembered.")
     launch: Launch = Field(description="What is launched.")
     on_failure: OnFailure = Field(default=OnFailure(), description="What becomes of a failed run.")
+    archive: Archive | None = Field(default=None, description=f"{ARCHIVE}; default: that of the project.")
+    redact: list[Pointer] = Field(
+        default=[], max_length=100, description="What is left out of an event that is kept whole otherwise."
+    )
     mode: Literal["launch", "observe"] = Field(
         default="launch", description="`observe` records what would launch and launches nothing."
     )
@@ -321,4 +332,7 @@ class TriggerFile(Model):
     def _one(self) -> TriggerFile:
         if self.deduplicate and self.admit.deduplicate:
             raise PydanticCustomError("one_of_keys", "has `deduplicate` twice, also under `admit`: keep one")
+        if self.redact and self.archive not in {None, "full"}:
+            told = f"has `redact`, of which `archive: {self.archive}` leaves nothing: leave one of them out"
+            raise PydanticCustomError("unused_key", told)
         return self

@@ -128,7 +128,8 @@ def read_project(root: Path) -> tuple[Project, list[Problem]]:
         root=root,
         document=document,
         environments={
-            name: reading.environment(document, name, one, formats) for name, one in file.environments.items()
+            name: reading.environment(document, name, one, file.defaults, formats)
+            for name, one in file.environments.items()
         },
         authored=tuple(reading.triggers(file.defaults)),
         schemas=reading.schemas,
@@ -171,7 +172,12 @@ class _Reading:
                 yield route, found
 
     def environment(
-        self, document: Document, name: str, file: Gcp | Azure, formats: Mapping[str, PlugIn]
+        self,
+        document: Document,
+        name: str,
+        file: Gcp | Azure,
+        defaults: Defaults,
+        formats: Mapping[str, PlugIn],
     ) -> Environment:
         shas = {}
         for key, pipeline in file.pipelines.items():
@@ -181,7 +187,7 @@ class _Reading:
         launcher = None
         if file.launcher:
             launcher = self._plugin("launchers", file.launcher, {}, document, ("environments", name, "launcher"))
-        return settle.environment(name, file, shas, launcher, formats)
+        return settle.environment(name, file, defaults, templates=shas, launcher=launcher, formats=formats)
 
     def triggers(self, defaults: Defaults) -> Iterator[Authored]:
         for path in sorted((self.root / "triggers").rglob("*.y*ml")):

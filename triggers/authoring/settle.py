@@ -11,7 +11,7 @@ from retrigger.triggers.authoring import environments
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from retrigger.triggers.authoring import callers, launching, models
+    from retrigger.triggers.authoring import callers, launching, models, predicting
     from retrigger.triggers.event import Json
 
 
@@ -37,6 +37,8 @@ def trigger(
         throttle=_throttle(admit.throttle) if admit.throttle else None,
         keep=(file.deduplicate or admit.deduplicate or defaults.deduplicate).keep,
         on_failure=spec.OnFailure(retry=file.on_failure.retry, then=file.on_failure.then),
+        archive=file.archive or defaults.archive,
+        redact=tuple(dict.fromkeys(file.redact)),
         launch=_launch(file.launch, documents),
         mode=file.mode,
     )
@@ -45,6 +47,8 @@ def trigger(
 def environment(
     name: str,
     file: environments.Gcp | environments.Azure,
+    defaults: environments.Defaults,
+    *,
     templates: Mapping[str, str],
     launcher: spec.PlugIn | None,
     formats: Mapping[str, spec.PlugIn],
@@ -61,14 +65,22 @@ def environment(
         endpoints=dict(file.endpoints),
         limits=spec.Limits(submit_per_minute=file.limits.submit_per_minute, running=file.limits.running),
         callers=file.callers if file.callers == "platform" else tuple(_caller(one) for one in file.callers),
+        archive=defaults.archive,
         launcher=launcher,
         formats=formats,
+        outbox=file.outbox,
     )
     if isinstance(file, environments.Gcp):
         pipelines = {key: _vertex_pipeline(one, templates[key]) for key, one in file.pipelines.items()}
-        return replace(shared, project=file.project, location=file.location, pipelines=pipelines, outbox=file.outbox)
+        models = {key: _vertex_model(one) for key, one in file.models.items()}
+        return replace(shared, project=file.project, location=file.location, pipelines=pipelines, models=models)
     pipelines = {key: _azure_pipeline(one, templates[key]) for key, one in file.pipelines.items()}
-    return replace(shared, workspace=file.workspace, pipelines=pipelines)
+    return replace(
+        shared,
+        workspace=file.workspace,
+        pipelines=pipelines,
+        models={key: spec.Model(batch=_azure_batch(one.batch)) for key, one in file.models.items()},
+    )
 
 
 def _channel(one: str | environments.PubSubChannel | environments.ServiceBusChannel) -> spec.Channel:
@@ -102,6 +114,30 @@ def _azure_pipeline(file: environments.AzurePipeline, template: str) -> spec.Pip
         caching=file.caching,
         compute=file.compute,
         experiment=file.experiment,
+    )
+
+
+def _vertex_model(file: predicting.VertexModel) -> spec.Model:
+    it = file.batch
+    batch = spec.BatchRule(
+        labels=dict(it.labels),
+        service_account=it.service_account,
+        instances_format=it.instances_format,
+        predictions_format=it.predictions_format,
+        machine_type=it.machine_type,
+        accelerator_type=it.accelerator_type,
+        accelerator_count=it.accelerator_count,
+        starting_replica_count=it.starting_replica_count,
+        max_replica_count=it.max_replica_count,
+        batch_size=it.batch_size,
+        model_parameters=_parameters(it.model_parameters),
+    )
+    return spec.Model(resource=file.resource, batch=batch)
+
+
+def _azure_batch(file: predicting.AzureBatch) -> spec.BatchRule:
+    return spec.BatchRule(
+        labels=dict(file.tags), endpoint=file.endpoint, deployment=file.deployment, experiment=file.experiment
     )
 
 

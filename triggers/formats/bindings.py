@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import base64
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import field, replace
 from datetime import UTC
 from typing import TYPE_CHECKING
 
@@ -48,10 +48,14 @@ _NAMED = {"content_type": "ContentType", "correlation_id": "CorrelationId", "sub
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """The JSON of events that a message carries, one or an array, and which delivery of the message this is."""
+    """The JSON of events that a message carries, one or an array, and which delivery of the message this is.
+
+    `attributes`: what Service Bus tells beside it.
+    """
 
     value: Json
     attempt: int
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 def queue(request: Request) -> Event | Carried:
@@ -75,14 +79,14 @@ def service_bus(request: Request) -> Event | Carried:
     """
     where = "The Service Bus message's"
     attempt = count(request.headers, "deliverycount", where) or 1
-    value = body_json(request.body)
+    value, attributes = body_json(request.body), _attributes(request.headers, where)
     if sniff.is_event(value):
-        return Carried(value, attempt)
+        return Carried(value, attempt, attributes)
     published, notes = _time(request.headers, "enqueuedtimeutc", where)
     message = Message(
         channel=request.place,
         id=_optional(request.headers, "messageid", where) or _required(request.headers, "sequencenumber", where),
-        attributes=_attributes(request.headers, where),
+        attributes=attributes,
         body=request.body,
         json=value,
         ordering_key=_optional(request.headers, "sessionid", where),

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from retrigger.triggers.errors import Malformed
-from retrigger.triggers.event import FIRED, Event, Object, Schedule
+from retrigger.triggers.event import FIRED, Event, Message, Object, Schedule
 from retrigger.triggers.formats import cloudevents, custom, event_grid, pubsub, schedule, sniff, storage, unwrapped
 from retrigger.triggers.formats.wire import Handshake, Request, json_body
 
@@ -86,7 +86,15 @@ def _carried(found: Event | Carried, request: Request) -> Parsed:
     if isinstance(found, Event):
         return [found]
     envelopes = _envelopes(found.value, sniff.shape(found.value), request)
-    return [_no_clock(each) for each in _attempted(_opened(envelopes, request), found.attempt)]
+    events = _attempted(_opened(envelopes, request), found.attempt)
+    return [_no_clock(_beside(each, found.attributes)) for each in events]
+
+
+def _beside(found: Event | Malformed, attributes: Mapping[str, str]) -> Event | Malformed:
+    """A message that came inside another one has also the outer one's attributes; its own go first."""
+    if isinstance(found, Malformed) or not isinstance(found.payload, Message) or not attributes:
+        return found
+    return replace(found, payload=replace(found.payload, attributes={**attributes, **found.payload.attributes}))
 
 
 def _no_clock(found: Event | Malformed) -> Event | Malformed:

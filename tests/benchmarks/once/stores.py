@@ -69,7 +69,7 @@ def _serve(folder: Path, ahead: Synchronized[float], ready: Connection) -> None:
     def now() -> datetime:
         return datetime.now(UTC) + timedelta(seconds=ahead.value)
 
-    objects = Objects(folder / "objects", now, lambda _: None)
+    objects = Objects(folder / "objects", now, lambda _: None, watched=())
     objects.insert_bucket(_BUCKET, {})
     server = Server([*metadata.routes(metadata.Identity("acme", "europe-west4")), *gcs_xml.routes(objects)])
     server.start()

@@ -96,11 +96,11 @@ class MoodyLauncher(MemoryLauncher):
         self.after: list[RetriggerError] = []
         self.slow = False
 
-    def cancel(self, job_id: str) -> None:
+    def cancel(self, job: Job) -> None:
         if not self.slow:
-            super().cancel(job_id)
+            super().cancel(job)
 
-    def submit(self, job: Job, template: Mapping[str, Json]) -> Literal["created", "adopted", "conflict"]:
+    def submit(self, job: Job, template: Mapping[str, Json] | None) -> Literal["created", "adopted", "conflict"]:
         if self.before:
             raise self.before.pop(0)
         result = super().submit(job, template)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, get_args
 
 from retrigger.triggers.event import Event, Message
-from retrigger.triggers.launches import PipelineLaunch
+from retrigger.triggers.launches import BatchPrediction, PipelineLaunch
 from retrigger.triggers.spec import (
     Channel,
     Column,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from retrigger.triggers.event import Json
 
+PREDICTION = BatchPrediction(model="churn", input="gs://landing/all.jsonl", output="gs://out")
 JUDGE = PlugIn(name="judge", target="tests.handlers.protocol.judge:judge", package="tests==1")
 Style = Literal[
     "mixed",
@@ -48,6 +50,8 @@ Style = Literal[
     "count",
     "listed",
     "operated",
+    "archived",
+    "once",
 ]
 
 
@@ -103,12 +107,14 @@ def scene(seed: int, style: Style) -> Scene:
     message, and breaks on some. `skip`: what finds no slot, or no room under its throttle, is let go. `queue`: one run
     an event, and nobody dies in every other scene. `replace`: what is newer stops what runs. `count`: a few members
     complete a window. `listed`: markers list their batch, some before it has landed; some name what no source takes.
-    `operated`: operators replay and cancel, several at once.
+    `operated`: operators replay and cancel, several at once. `archived`: as judged, with a ledger that is often away
+    and keeps little of events; operators replay what they can. `once`: batch predictions, which the platform does not
+    know by our ids; an operator settles what is unsure.
     """
     chance = random.Random(f"scene {seed}")
     rule = _rule(chance, style)
-    judged = style == "judged"
-    gated = style in {"stormy", "judged"} or chance.random() < 0.5
+    judged = style in {"judged", "archived"}
+    gated = style == "stormy" or judged or chance.random() < 0.5
     made = trigger(
         rule,
         gated=gated and not judged,
@@ -122,6 +128,7 @@ def scene(seed: int, style: Style) -> Scene:
             retry=0 if style == "tight" else chance.choice([0, 0, 1]),
             then="carry_over" if style == "tight" else chance.choice(["carry_over", "carry_over", "dead"]),
         ),
+        archive=chance.choice(["metadata", "none"]) if style == "archived" else "full",
     )
     objects: dict[str, tuple[int, bytes]] = {}
     events: list[tuple[int, Event]] = []
@@ -136,13 +143,15 @@ def scene(seed: int, style: Style) -> Scene:
     elif style != "honest":
         count = chance.choice([0, 0, 1, 3] if style not in {"queue", "replace"} else [0, 4, 7])
         events += [(chance.randint(0, 200_000), message(f"m{number}")) for number in range(count)]
+    if style == "once":
+        made = replace(made, launch=PREDICTION)
     return Scene(
         trigger=made,
         environment=environment(running=2 if chance.random() < 0.2 else None),
         deliveries=_at_least_once(chance, events, slowest_ms=500 if style in {"late", "stormy"} else 40_000),
         objects=objects,
         pauses=_pauses(chance) if style in {"mixed", "operated"} and chance.random() < 0.3 else [],
-        operators=_operators(chance) if style == "operated" else [],
+        operators=_operators(chance) if style == "operated" or (style == "archived" and seed % 2) else [],
     )
 
 
@@ -256,6 +265,6 @@ def _operators(chance: random.Random) -> list[tuple[int, Operation]]:
     found: list[tuple[int, Operation]] = []
     for _ in range(chance.choice([2, 4, 6])):
         at_ms = chance.randint(10_000, 3_000_000)
-        operation = chance.choice(get_args(Operation))
+        operation = chance.choice(get_args(Operation)[:3])
         found += [(at_ms, operation)] * chance.choice([1, 2])
     return sorted(found)

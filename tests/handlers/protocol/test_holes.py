@@ -1,8 +1,8 @@
 """Each hole that the ledger's protocol closes, as a story of its own; the numbers are those of the protocol's page.
 
-Not here, because no feature of this release meets them: platforms without ids (1), rollouts (14), replay (20), two
-clouds (21). `replace` and `skip` (9, 11), schedules (12) and a ledger that is away (19) are in `test_promises.py`,
-hosts' clocks (13) in `test_mutants.py`.
+Not here, because no feature of this release meets them: rollouts (14), two clouds (21). Platforms without ids (1) are
+in `tests/handlers/test_sent_once.py`, replay (20) in `test_replay.py` beside it; `replace` and `skip` (9, 11),
+schedules (12) and a ledger that is away (19) in `test_promises.py`, hosts' clocks (13) in `test_mutants.py`.
 """
 
 from __future__ import annotations

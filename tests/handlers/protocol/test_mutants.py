@@ -22,6 +22,7 @@ from retrigger.handlers.gathering import Gathering
 from retrigger.handlers.granting import Granting
 from retrigger.handlers.joining import Joining
 from retrigger.handlers.judging import Judging
+from retrigger.handlers.launch import job_of
 from retrigger.handlers.records import Claim
 from retrigger.handlers.slots import Slots
 from retrigger.handlers.windows import Joined, WindowId, Windows, first_look
@@ -87,6 +88,29 @@ class LeavesRunsToTheirNote(Core):
     def resume(self, name: str) -> Outcome | None:
         stored = self.ledger.claims.get(name)
         return None if stored is None or stored.value.job is not None else super().resume(name)
+
+
+class LetsGoTooSoon(Claims):
+    """What is settled needs its event no more."""
+
+    def settle(self, name: str, stored: Stored[Claim], value: Claim) -> tuple[Stored[Claim], bool]:
+        return super().settle(name, stored, value.settled())
+
+
+class LetsGoAtOnce(Claims):
+    """Who delivers an event brings it along: the ledger need not hold it."""
+
+    def take(self, arrival: Arrival, name: str, **state: Any) -> tuple[Stored[Claim], bool]:
+        mine = Claim(trigger=arrival.trigger.name, event=arrival.event.to_json(), archive="none", **state).archived()
+        created = self.ledger.claims.create(name, mine)
+        return (created, True) if created is not None else (self.reread(name), False)
+
+
+class NeverLetsGo(Claims):
+    """A claim that joined its window is done with."""
+
+    def joined(self, name: str, stored: Stored[Claim]) -> None:
+        pass
 
 
 class LaunchesWhatIsNotJudged(Gate):
@@ -422,6 +446,52 @@ class NotesBreed(AnyOrder):
         return int(self.nonce(), 16) % 20_000
 
 
+# what is sent at most once
+
+
+class SendsAgain(Admission):
+    """Where the answer was lost, try again later: what is right for a platform that knows our ids."""
+
+    def _send(self, name: str, run: Stored[Run], trigger: Trigger, *, timed: bool) -> bool:
+        launched = super()._send(name, run, trigger, timed=timed)
+        now = self.ledger.runs.get(name)
+        if now is not None and now.value.state == "sending":
+            self.ledger.runs.swap(now, replace(now.value, state="wait"))
+        return launched
+
+
+class TakesOver(Following):
+    """Who is sending must be dead by now, or a tick would not come across it: the tick does it."""
+
+    def _look_up(self, name: str, run: Stored[Run]) -> int:
+        if run.value.state == "sending":
+            self.launcher.submit(job_of(name, run.value), None)
+            self.ledger.runs.swap(run, replace(run.value, state="launched", launched_ms=self.ledger.now_ms()))
+            return self.ledger.now_ms() + 1
+        return super()._look_up(name, run)
+
+
+class WaitsNoMore(Following):
+    """What the platform does not have was never sent."""
+
+    def _look_up(self, name: str, run: Stored[Run]) -> int:
+        if run.value.state == "sending" and self.launcher.status(job_of(name, run.value)).state == "lost":
+            self.ledger.runs.swap(run, replace(run.value, state="wait"))
+            return self.ledger.now_ms() + 1
+        return super()._look_up(name, run)
+
+
+class FreesUnsure(Following):
+    """Whoever waits behind a run that nobody can find has waited long enough."""
+
+    def _look_up(self, name: str, run: Stored[Run]) -> int:
+        at_ms = super()._look_up(name, run)
+        now = self.ledger.runs.get(name)
+        if now is not None and now.value.state == "unsure":
+            self.slots.free(now.value.gates, name)
+        return at_ms
+
+
 @dataclass(frozen=True)
 class Naive:
     """A rule put back, the violation that gives it away, and the seeds among which the simulation meets it."""
@@ -437,6 +507,9 @@ NAIVE = {
     "the member before its claim": Naive(Parts(claims=MemberBeforeClaim), "DOUBLED", "mixed", range(60)),
     "resume only open claims": Naive(Parts(core=ResumesOnlyOpenClaims), "LOST", "stormy", range(30, 120)),
     "leave runs to their note": Naive(Parts(core=LeavesRunsToTheirNote), "LOST", "judged", range(30)),
+    "let go of an event when it is settled": Naive(Parts(claims=LetsGoTooSoon), "LOST", "archived", range(50, 60)),
+    "let go of an event when it is claimed": Naive(Parts(claims=LetsGoAtOnce), "LOST", "archived", range(20)),
+    "never let go of what joined": Naive(Parts(claims=NeverLetsGo), "KEPT TOO LONG", "archived", range(20)),
     "launch what is not judged": Naive(Parts(gate=LaunchesWhatIsNotJudged), "BAD MEMBER RAN", "judged", range(30)),
     "acknowledge without a note": Naive(Parts(ledger=AcknowledgesUnnoted), "LOST|NOT ENDED|STUCK", "stormy", range(20)),
     "live before its note": Naive(Parts(windows=LiveBeforeNote), "LOST|NOT ENDED|STUCK", "late", range(60)),
@@ -478,6 +551,10 @@ NAIVE = {
     "no note for what is carried": Naive(Parts(ledger=NoCarryNote), "LOST", "tight", range(40)),
     "expire without sealing": Naive(Parts(carrying=ExpiresUnsealed), "SUCCEEDED AND DEAD", "tight", range(20, 60)),
     "carry without end": Naive(Parts(windows=NoCap), "ENDLESS CARRY", "tight", range(200)),
+    "send again where the answer was lost": Naive(Parts(admission=SendsAgain), "JOBS THAT NO RUN", "once", range(20)),
+    "take over what is being sent": Naive(Parts(following=TakesOver), "JOBS THAT NO RUN KNOWS", "once", range(20)),
+    "what is not there was not sent": Naive(Parts(following=WaitsNoMore), "JOBS THAT NO RUN KNOWS", "once", range(20)),
+    "free the slot of an unsure run": Naive(Parts(following=FreesUnsure), "MORE RUNS THAN SLOTS", "once", range(40)),
     "notes off the grid": Naive(Parts(ledger=NotesBreed), "NOTES BREED", "mixed", range(60)),
 }
 

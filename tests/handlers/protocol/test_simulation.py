@@ -44,7 +44,7 @@ def play(style: Style, seed: int, parts: Parts = REAL) -> World:
     chances = Chances(
         crash=[0, 0.01, 0.02 if gentle else 0.05][seed % 3],
         lose=[0, 0.01, 0.02 if gentle else 0.05][seed // 3 % 3],
-        unavailable=[0, 0.01][seed // 9 % 2] if style != "stormy" else 0.05,
+        unavailable=[0, 0.01][seed // 9 % 2] if style not in {"stormy", "archived"} else 0.05,
         fail={"honest": 0.0, "tight": 0.9}.get(style, [0, 0.3, 0.6, 1][seed // 18 % 4]),
     )
     if style in {"queue", "count"} and seed % 2 == 0:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -29,20 +30,22 @@ from retrigger.handlers.granting import Granting
 from retrigger.handlers.joining import Joining
 from retrigger.handlers.judging import Judging
 from retrigger.handlers.ledger import Ledger, to_ms
-from retrigger.handlers.ports import JobStatus, ObjectStat, Request
+from retrigger.handlers.ports import BatchJob, JobStatus, ObjectStat, Request
 from retrigger.handlers.records import ALL_TRIGGERS, MAX_CARRIES, Pause
 from retrigger.handlers.replay import Replay
-from retrigger.handlers.slots import Slots, gates_of
+from retrigger.handlers.slots import Slots, own_gate
 from retrigger.handlers.tick import Tick
 from retrigger.handlers.windows import Windows
 from retrigger.triggers import keys
 from retrigger.triggers.errors import RetriggerError, Unavailable, Unknown
 from retrigger.triggers.event import Event, Message, Object
+from retrigger.triggers.launches import BatchPrediction
 from retrigger.triggers.match import Index
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from retrigger.handlers.ledger import Stored
     from retrigger.handlers.ports import Entry, Job, Record
     from retrigger.handlers.records import Manifest, Note, Run
     from retrigger.triggers.event import Json
@@ -57,7 +60,8 @@ TEMPLATE: dict[str, Any] = {
 GOOD, BAD = b"n\n1\n2\n", b"n\nmany\n"
 
 
-Operation = Literal["replay every", "replay one", "cancel"]
+Operation = Literal["replay every", "replay one", "cancel", "settle"]
+_LATEST_MS = 1_200_000
 
 
 class Violation(BaseException):
@@ -235,6 +239,8 @@ class World:
         if self.operators and self.operators[0][0] <= self.ms and kinds.count("operator") < 2:
             operation = self.operators.pop(0)[1]
             self._start("operator", operation, lambda: self._operate(operation))
+        if "operator" not in kinds and self.random.random() < 0.01 and self._unsure():
+            self._start("operator", "settle", lambda: self._operate("settle"))
         ready = [index for index, (at_ms, _) in enumerate(self.queue) if at_ms <= self.ms]
         if ready and kinds.count("event") < 5 and self.random.random() < 0.3:
             event = self.queue.pop(self.random.choice(ready))[1]
@@ -343,11 +349,31 @@ class World:
                 event = self.random.choice([event.id for _, event in self.scene.deliveries] or ["none came"])
                 for plan in replay.of(event):
                     replay.ask(plan)
+            case "settle":
+                self._settle(ledger)
             case "cancel":
                 claims = {claim.value.run for claim in self.ledger.claims.list() if claim.value.run}
                 runs = sorted(claims | {self.ledger.runs.name(run) for run in self.ledger.runs.list()})
                 if runs:
                     cancel(ledger, self.platform, self.random.choice(runs))
+
+    def _settle(self, ledger: Ledger) -> None:
+        """Some time after the alarm somebody has looked at the platform: what is not there by then never comes."""
+        for run in self._unsure():
+            name = self.ledger.runs.name(run)
+            if self.random.random() < 0.5:
+                cancel(ledger, self.platform, name)
+                continue
+            replay = Replay(ledger, again=True)
+            for plan in replay.of(name):
+                with suppress(RetriggerError):  # it was found at this moment
+                    replay.ask(plan)
+
+    def _unsure(self) -> list[Stored[Run]]:
+        """Runs that have been unsure for longer than anything is under way."""
+        runs = self.ledger.runs.list()
+        late_ms = self.ms + to_ms(START) - _LATEST_MS
+        return [run for run in runs if run.value.state == "unsure" and to_ms(run.time) < late_ms]
 
 
 class HostileRecords:
@@ -384,6 +410,8 @@ class HostileRecords:
             self._sealed_in_order(old, body)
         if done is not None and old.key.startswith("c/"):
             self._claim_goes_on(old, body)
+        if done is not None and old.key.startswith("r/"):
+            self._sent_once(old, body)
         return self._world.answer(done)  # type: ignore[no-any-return]
 
     def list(self, prefix: str, limit: int | None = None) -> Iterable[Entry]:
@@ -425,7 +453,7 @@ class HostileRecords:
         ended = self._world.platform.ended_ms
         for holder in worker.full:
             run = self._world.ledger.runs.get(holder)
-            if run is None or run.value.state in {"ready", "wait"}:
+            if run is None or run.value.state in {"ready", "wait", "sending", "unsure"}:
                 continue  # nobody can know that the platform has it
             if to_ms(run.record.time) - to_ms(START) < worker.full_ms:
                 job = f"{holder}-{run.value.epoch}" if run.value.epoch else holder
@@ -440,9 +468,9 @@ class HostileRecords:
         worker = self._world.worker
         assert worker is not None
         new = [holder for holder in after if holder not in before]
-        own = gates_of(self._world.scene.trigger, self._world.scene.environment, "")[0]
+        own = own_gate(self._world.scene.trigger.name, "")
         paused = pause is not None and pause.value.paused and worker.began_ms + to_ms(START) > to_ms(pause.time)
-        if new and old.key == f"g/{own.name}" and paused:
+        if new and old.key == f"g/{own}" and paused:
             raise Violation("GRANTED WHILE PAUSED")  # the environment's gate comes after: that is rolling forward
 
     def _sealed_in_order(self, old: Record, body: Mapping[str, Any]) -> None:
@@ -456,7 +484,7 @@ class HostileRecords:
             assert world.worker is not None
             self._really_busy(world.worker)
         elif cause not in {"reject", "empty", "expired"}:
-            own = world.ledger.gates.get(gates_of(trigger, world.scene.environment, "")[0].name)
+            own = world.ledger.gates.get(own_gate(trigger.name, ""))
             run = keys.run_id(world.scene.environment.name, trigger.name, window, "0")
             _require(own is not None and run in own.value.holds, "SEALED WITHOUT A SLOT")
         wait = {"quiet": min(rule.quiet, rule.max_wait), "max_wait": rule.max_wait, "reject": rule.max_wait}.get(cause)
@@ -465,7 +493,10 @@ class HostileRecords:
             _require(world.plain.now() >= oldest + wait, f"SEALED BEFORE ITS TIME: {cause}")
 
     def _claim_goes_on(self, old: Record, body: Mapping[str, Any]) -> None:
-        """A claim that was settled stays settled; a member moves only out of a window that is closed without it."""
+        """A claim that was settled stays settled; a member moves only out of a window that is closed without it.
+
+        Where it is, it may let go of its event, once it is on record there.
+        """
         before, after = old.body["state"], body["state"]
         if len(body["replays"]) > len(old.body["replays"]):  # type: ignore[arg-type]
             _require((before in {"rejected", "dead", "run", "open"}, after) == (True, "open"), "NOT TO BE OPENED AGAIN")
@@ -475,8 +506,19 @@ class HostileRecords:
         _require(not back, f"A CLAIM WENT BACK: {before} -> {after}")
         if before == after == "member":
             manifest = self._world.ledger.manifests.get(str(old.body["window"]))
-            moves = manifest is not None and old.key.rsplit("/", 1)[1] not in manifest.value.own
-            _require(moves, "A CLAIM WENT BACK: member -> member")
+            flat = old.key.rsplit("/", 1)[1]
+            moves = manifest is not None and flat not in manifest.value.own
+            lets_go = {name for name, value in body.items() if value != old.body.get(name)} == {"event", "content"}
+            joined = manifest is not None or self._world.plain.get(f"m/{old.body['window']}/e.{flat}") is not None
+            _require(moves or (lets_go and joined), "A CLAIM WENT BACK: member -> member")
+
+    def _sent_once(self, old: Record, body: Mapping[str, Any]) -> None:
+        """`sending` is entered by who sends; what is unsure is sent no more."""
+        before, after = old.body["state"], body["state"]
+        if after == "sending":
+            _require(before in {"ready", "wait"}, f"SENDING WAS TAKEN OVER: {before}")
+        if before == "unsure":
+            _require(after in {"unsure", "launched", "cancelling", "ended"}, f"UNSURE, AND SENT AGAIN: {after}")
 
     def _few_notes(self, key: str) -> None:
         """Notes of one piece of work converge: ticks that overlap do not breed them."""
@@ -515,7 +557,10 @@ class HostileObjects:
 
 
 class Platform:
-    """Accepts our ids, drops answers after acting, and lets jobs succeed or fail in their own time."""
+    """Accepts our ids for pipelines, drops answers after acting, and lets jobs succeed or fail in their own time.
+
+    A batch prediction of the same id is another job, and a lost answer may mean that the request is still under way.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -523,37 +568,58 @@ class Platform:
         self.states: dict[str, str] = {}
         self.stopping: set[str] = set()
         self.ended_ms: dict[str, int] = {}
+        self.under_way: list[tuple[int, Job]] = []
         self.most_running = 0
 
-    def request(self, job: Job, template: Mapping[str, Json]) -> Request:
+    def request(self, job: Job, template: Mapping[str, Json] | None) -> Request:
         raise AssertionError((job, template))
 
-    def submit(self, job: Job, template: Mapping[str, Json]) -> Literal["created", "adopted", "conflict"]:
+    def submit(self, job: Job, template: Mapping[str, Json] | None) -> Literal["created", "adopted", "conflict"]:
         self._world.edge()
-        assert template == TEMPLATE
-        if job.id in self.jobs:
-            return "adopted" if self.jobs[job.id].fingerprint == job.fingerprint else "conflict"
-        self.jobs[job.id] = job
-        self.states[job.id] = "running"
-        self.most_running = max(self.most_running, sum(state == "running" for state in self.states.values()))
+        if isinstance(job, BatchJob):
+            self._predict(job)
+        else:
+            assert template == TEMPLATE
+            if job.id in self.jobs:
+                return "adopted" if self.jobs[job.id].fingerprint == job.fingerprint else "conflict"
+            self._begin(job.id, job)
         if self._world.random.random() < self._world.chances.lose:
             raise Unknown("the answer was lost", code="response_lost")
         self._world.answer(None)
         return "created"
 
-    def status(self, job_id: str) -> JobStatus:
+    def _predict(self, job: BatchJob) -> None:
+        """Another job whenever it is asked for; now and then it arrives when nobody waits for it any more."""
+        if self._world.random.random() < self._world.chances.lose:
+            self.under_way.append((self._world.ms + self._world.random.randint(0, _LATEST_MS), job))
+            raise Unknown("it did not answer in time", code="timeout")
+        self._arrive(job)
+
+    def _arrive(self, job: Job) -> None:
+        self._begin(f"{job.id} again" if job.id in self.jobs else job.id, job)
+
+    def _begin(self, name: str, job: Job) -> None:
+        self.jobs[name] = job
+        self.states[name] = "running"
+        self.most_running = max(self.most_running, sum(state == "running" for state in self.states.values()))
+
+    def status(self, job: Job) -> JobStatus:
         self._world.edge()
-        state: Any = self.states.get(job_id, "lost")
+        state: Any = self.states.get(job.id, "lost")
         return JobStatus(state=state, error="it failed" if state == "failed" else None)
 
-    def cancel(self, job_id: str) -> None:
+    def cancel(self, job: Job) -> None:
         self._world.edge()
-        self._world.stopped_for_something_newer(job_id)
-        self.stopping.add(job_id)
+        self._world.stopped_for_something_newer(job.id)
+        self.stopping.add(job.id)
         self._world.answer(None)
 
     def progress(self) -> None:
         """A job ends in its own time; one that is to stop may end as it would have, just before."""
+        arrived = [job for at_ms, job in self.under_way if at_ms <= self._world.ms]
+        self.under_way = [(at_ms, job) for at_ms, job in self.under_way if at_ms > self._world.ms]
+        for job in arrived:
+            self._arrive(job)
         for job_id, state in self.states.items():
             if state == "running" and self._world.random.random() < 0.02:
                 stopped = job_id in self.stopping and self._world.random.random() < 0.8
@@ -589,7 +655,8 @@ def assert_nothing_lost_or_doubled(world: World) -> None:
             _require(newest > run.value.since_ms, "REPLACED BY NOTHING NEWER")
         if "succeeded" in states:
             good.update(subjects)
-        by_operator = run.value.outcome == "cancelled" and bool(world.scene.operators)
+        operated = bool(world.scene.operators) or isinstance(trigger.launch, BatchPrediction)
+        by_operator = run.value.outcome == "cancelled" and operated
         if run.value.outcome in {"rejected", "dead", "skipped"} or by_operator:
             refused.update(subjects)
         if run.value.replay_of is not None:
@@ -616,6 +683,7 @@ def assert_nothing_lost_or_doubled(world: World) -> None:
         most = (MAX_CARRIES + 1 + len(world.scene.operators)) * (trigger.on_failure.retry + 1)
         _require(tried[subject] <= most, f"ENDLESS CARRY: {subject}")
     for claim in ledger.claims.list():
+        _require(claim.value.archived() is claim.value, f"KEPT TOO LONG: {claim.value.state}")
         if claim.value.joins is not None:
             settled = claim.value.state in {"joined", "rejected"} and not claim.value.joins["left"]
             _require(settled, f"A MESSAGE JOINED BY HALVES: {claim.value.state}")
@@ -731,9 +799,18 @@ def _dead(world: World) -> set[str]:
     subjects = {str(body["what"]).rsplit(":", 1)[1].rsplit("/", 1)[-1] for body in bodies}
     for body in bodies:
         what = str(body["what"])
+        if body.get("code") == "unsure" and _was_found(world, what):
+            subjects.discard(what.removeprefix("run:"))
+            continue
         if what.startswith("run:") and (run := world.ledger.runs.get(what.removeprefix("run:"))):
             subjects.update(_subjects(world, run.value))
     return subjects
+
+
+def _was_found(world: World, what: str) -> bool:
+    """Whether the platform had the job after all."""
+    run = world.ledger.runs.get(what.removeprefix("run:"))
+    return run is not None and bool(run.value.launched_ms)
 
 
 def _spent(world: World) -> set[str]:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from retrigger.handlers.transport.azure import AzureStorageApi, failure
+from retrigger.handlers.transport.azure import AzureApi, AzureStorageApi, failure, manager_failure
 from retrigger.handlers.transport.credentials import KeptToken
 from retrigger.handlers.transport.http import Response
 from retrigger.triggers.errors import Refused, Unavailable
@@ -44,3 +44,31 @@ def test_a_token_that_was_not_accepted_is_forgotten(http: Http, loopback: Loopba
         api.call("GET", loopback.url)
     assert api.call("GET", loopback.url).status == 200
     assert [seen.headers["authorization"] for seen in loopback.requests] == ["Bearer first", "Bearer second"]
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b'{"error": {"code": "AuthorizationFailed", "message": "not you\\nmore"}}', "AuthorizationFailed: not you"),
+        (b'{"error": {"code": 7, "message": null}}', "http_403: no reason given"),
+        (b'{"error": "no"}', "http_403: no reason given"),
+        (b"[]", "http_403: no reason given"),
+        (b"<html>", "http_403: no reason given"),
+        (b"[" * 100_000, "http_403: no reason given"),
+    ],
+)
+def test_what_resource_manager_says_with_the_next_step(body: bytes, told: str) -> None:
+    error = manager_failure(Response(403, {}, body), "h.example")
+    step = "grant the function's identity the role AzureML Data Scientist on the workspace"
+    assert (type(error), str(error)) == (Refused, f"h.example answered 403 {told}; {step}")
+
+
+def test_a_call_may_need_a_further_token(http: Http, loopback: Loopback) -> None:
+    further = KeptToken(lambda: ("further", 3600.0), lambda: 0.0)
+    api = AzureApi(http, KeptToken(lambda: ("usual", 3600.0), lambda: 0.0))
+    loopback.reply(200)
+    loopback.reply(200)
+    api.call("PUT", loopback.url, also={"x-further": further})
+    api.call("GET", loopback.url)
+    sent = [(it.headers["authorization"], it.headers.get("x-further")) for it in loopback.requests]
+    assert sent == [("Bearer usual", "further"), ("Bearer usual", None)]

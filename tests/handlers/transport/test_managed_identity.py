@@ -4,7 +4,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from retrigger.handlers.transport.managed_identity import STORAGE, IdentitySettings, ManagedIdentityTokens
+from retrigger.handlers.transport.managed_identity import (
+    STORAGE,
+    IdentitySettings,
+    ManagedIdentityTokens,
+    audiences_at,
+)
 from retrigger.local_emulator import metadata
 from retrigger.local_emulator.http import Server
 from retrigger.triggers.errors import Refused, Unavailable
@@ -78,3 +83,17 @@ def test_the_emulators_metadata_server_gives_one(http: Http) -> None:
             ManagedIdentityTokens(http, settings, "").token()
     finally:
         server.stop()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "manager", "azureml"),
+    [
+        (None, "https://management.azure.com/", "https://ml.azure.com/"),
+        ("http://127.0.0.1:8000", "https://management.azure.com/", "https://ml.azure.com/"),
+        ("https://management.azure.com.evil.example", "https://management.azure.com/", "https://ml.azure.com/"),
+        ("https://management.usgovcloudapi.net", "https://management.usgovcloudapi.net/", "https://ml.azure.us/"),
+        ("https://management.chinacloudapi.cn/", "https://management.chinacloudapi.cn/", "https://ml.azure.cn/"),
+    ],
+)
+def test_the_clouds_that_tokens_are_for(endpoint: str | None, manager: str, azureml: str) -> None:
+    assert audiences_at(endpoint) == (manager, azureml)

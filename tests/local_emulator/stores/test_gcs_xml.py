@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import http.client
+import random
 import xml.etree.ElementTree as ET
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -17,7 +18,7 @@ import pytest
 
 from retrigger.local_emulator.http import Server
 from retrigger.local_emulator.stores import gcs_json, gcs_xml
-from retrigger.local_emulator.stores.objects import Objects
+from retrigger.local_emulator.stores.objects import CHUNK, Objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,9 +67,9 @@ class Store:
         return self.send("GET", f"/landing?list-type=2{query}")
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    objects = Objects(tmp_path, lambda: NOW, lambda _: None)
+@pytest.fixture(params=[None, ()], ids=["watched", "unwatched"])
+def store(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Store]:
+    objects = Objects(tmp_path, lambda: NOW, lambda _: None, watched=request.param)
     objects.insert_bucket("landing", {})
     server = Server([*gcs_json.routes(objects), *gcs_xml.routes(objects)])
     server.start()
@@ -92,6 +93,15 @@ def test_an_object_is_read_as_it_was_written(store: Store) -> None:
     assert {key: put.headers[key] for key in expected} == expected
     stored = store.objects.get("landing", "a.csv")
     assert (stored.content_type, stored.metadata) == ("text/csv", {"owner": "ml"})
+
+
+@pytest.mark.parametrize("size", [CHUNK, CHUNK + 1])
+def test_bytes_are_the_same_however_many(store: Store, tmp_path: Path, size: int) -> None:
+    body = random.Random(size).randbytes(size)
+    put = store.put("a", body)
+    got = store.send("GET", "/landing/a")
+    assert (put.status, got.body == body, store.objects.get("landing", "a").size) == (200, True, size)
+    assert list((tmp_path / "partial").iterdir()) == []
 
 
 def test_head_tells_the_same_without_the_bytes(store: Store) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -23,6 +24,7 @@ from retrigger.local_emulator.stores.errors import Conflict, Invalid, NotFound, 
 from retrigger.local_emulator.stores.index import Index
 from retrigger.local_emulator.stores.listing import Page, Query, page_of
 from retrigger.local_emulator.stores.objects import Objects, Source
+from retrigger.local_emulator.stores.partial import Held
 from retrigger.local_emulator.stores.resource import Description, ObjectChange, StoredObject, object_resource
 
 if TYPE_CHECKING:
@@ -307,6 +309,37 @@ def test_every_change_is_announced_once(world: World) -> None:
     assert (patched.metageneration, patched.metadata, patched.generation) == (2, {"k": "v"}, second.generation)
     world.reopen()
     assert len(world.changes) == 5
+
+
+def test_only_changes_in_watched_buckets_are_announced_and_kept_until_then(tmp_path: Path) -> None:
+    told: list[ObjectChange] = []
+    objects = Objects(tmp_path, lambda: START, told.append, watched={"landing"})
+    for bucket in ("landing", "ledger"):
+        objects.insert_bucket(bucket, {})
+        objects.put(bucket, "a", Held(b"1"), Description())
+        objects.put(bucket, "a", Held(b"2"), Description())
+        objects.delete(bucket, "a")
+    objects.close()
+    assert [(it.resource["bucket"], it.kind) for it in told] == [
+        ("landing", kind) for kind in ("finalized", "finalized", "deleted", "deleted")
+    ]
+    with closing(Index(tmp_path / "objects.sqlite3")) as index:
+        assert index.changes() == []
+
+
+def test_a_change_that_nobody_listens_to_any_more_is_forgotten(tmp_path: Path) -> None:
+    def crash(change: ObjectChange) -> None:
+        raise Crash(change.kind)
+
+    objects = Objects(tmp_path, lambda: START, crash)
+    objects.insert_bucket("landing", {})
+    with pytest.raises(Crash):
+        objects.put("landing", "a", Held(b""), Description())
+    objects.close()
+    told: list[ObjectChange] = []
+    for watched in ((), None):
+        Objects(tmp_path, lambda: START, told.append, watched=watched).close()
+    assert told == []
 
 
 def test_a_change_is_durable_when_it_is_announced(tmp_path: Path) -> None:

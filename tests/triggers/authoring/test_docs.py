@@ -49,6 +49,16 @@ environments:
       churn-lite: {template: pipelines/churn.json, root: gs://acme-dev-pipelines}
     endpoints: {churn: "1234567890"}
 """
+ON_AZURE = """\
+environments:
+  prod:
+    cloud: azure
+    workspace: /subscriptions/1/resourceGroups/r/providers/Microsoft.MachineLearningServices/workspaces/ml
+    ledger: https://acme.blob.core.windows.net/retrigger
+    vars: {predictions: "azureml://datastores/predictions/paths/churn"}
+    stores: {landing: https://acme.blob.core.windows.net/landing}
+    endpoints: {churn: churn-batch}
+"""
 PLUG_INS = {
     "validators": {"weekday": "acme_docs:no_options", "header": "acme_docs:header"},
     "launchers": {"spool": "acme_docs:Spool"},
@@ -65,8 +75,8 @@ class Spool:
     def __init__(self, environment): ...
     def request(self, job, template): ...
     def submit(self, job, template): ...
-    def status(self, job_id): ...
-    def cancel(self, job_id): ...
+    def status(self, job): ...
+    def cancel(self, job): ...
 
 def parse(headers, body, now): ...
 """
@@ -134,9 +144,10 @@ def problems(root: Path) -> list[str]:
 
 @pytest.mark.parametrize("example", TRIGGERS)
 def test_each_example_of_a_trigger_is_checked_and_compiled(tmp_path: Path, example: str) -> None:
-    write(tmp_path, PROJECT, whole(example))
+    project, environment = (ON_AZURE, "prod") if "# on Azure ML" in example else (PROJECT, "dev")
+    write(tmp_path, project, whole(example))
     assert problems(tmp_path) == []
-    assert compile_project(load_project(tmp_path), "dev")
+    assert compile_project(load_project(tmp_path), environment)
 
 
 @pytest.mark.parametrize("example", PROJECTS)

@@ -174,6 +174,6 @@ def test_what_is_wrong_in_an_environment_is_told(write: Write, text: str, wrong:
 
 
 def test_a_key_of_the_other_cloud_is_not_suggested(write: Write) -> None:
-    root = write({"retrigger.yaml": AZURE.replace("WORKSPACE", WORKSPACE) + "    outbox: requests\n    locatoin: x\n"})
+    root = write({"retrigger.yaml": AZURE.replace("WORKSPACE", WORKSPACE) + "    projcet: x\n    locatoin: x\n"})
     told = [problem.message for problem in check(root) if problem.code == "unknown_key"]
-    assert told == ["There is no key `outbox` here.", "There is no key `locatoin` here."]
+    assert told == ["There is no key `projcet` here.", "There is no key `locatoin` here."]

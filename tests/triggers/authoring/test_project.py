@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     Write = Callable[[Mapping[str, str]], Path]
 
 SECTION_6 = Path(__file__).parents[2] / "golden" / "section6"
-DEFAULTS = "defaults: {concurrency: {limit: 3, key: event.kind}, deduplicate: {keep: 7d}}\n"
+DEFAULTS = "defaults: {concurrency: {limit: 3, key: event.kind}, deduplicate: {keep: 7d}, archive: metadata}\n"
 
 
 def places(root: Path) -> list[tuple[str, int, int, str]]:
@@ -164,13 +164,14 @@ def test_defaults_hold_where_a_trigger_says_nothing(write: Write) -> None:
     root = write({})
     project, trigger = root / "retrigger.yaml", root / "triggers" / "churn.yaml"
     project.write_text(DEFAULTS + project.read_text(encoding="utf-8"), encoding="utf-8")
-    own = "admit: {concurrency: {limit: 5}}\ndeduplicate: {keep: 9d}\n"
+    own = "admit: {concurrency: {limit: 5}}\ndeduplicate: {keep: 9d}\narchive: none\n"
     (root / "triggers" / "own.yaml").write_text(trigger.read_text(encoding="utf-8") + own, encoding="utf-8")
-    told = [(one.concurrency, one.keep) for one in load_project(root).triggers]
-    assert told == [
-        (Concurrency(limit=3, key="event.kind"), timedelta(days=7)),
-        (Concurrency(limit=5, key="event.kind"), timedelta(days=9)),
+    found = load_project(root)
+    assert [(one.concurrency, one.keep, one.archive) for one in found.triggers] == [
+        (Concurrency(limit=3, key="event.kind"), timedelta(days=7), "metadata"),
+        (Concurrency(limit=5, key="event.kind"), timedelta(days=9), "none"),
     ]
+    assert {one.archive for one in found.environments.values()} == {"metadata"}
 
 
 def test_stores_are_folders(write: Write) -> None:

@@ -164,6 +164,24 @@ def test_a_service_bus_message() -> None:
     ]
 
 
+def test_an_event_of_a_senders_type_has_the_attributes_of_the_message_that_carries_it() -> None:
+    """A trigger may then read the same attributes whether Service Bus brought the event, or Pub/Sub."""
+    told = {
+        "specversion": "1.0",
+        "id": "7",
+        "source": "//s",
+        "type": "retrigger.outcome",
+        "data": {"a": 1},
+        "team": "x",
+    }
+    metadata = {"MessageId": "7", "ApplicationProperties": '{"ce-id": "7", "team": "y"}', "Subject": "churn"}
+    (event,) = parsed(f"servicebus/{BUS}", json.dumps(told).encode(), metadata)
+    assert isinstance(event, Event)
+    assert isinstance(event.payload, Message)
+    assert (event.id, event.type, event.payload.channel, event.payload.json) == ("7", told["type"], BUS, {"a": 1})
+    assert event.payload.attributes == {"ce-id": "7", "team": "x", "subject": "churn"}
+
+
 def test_a_message_without_an_id_of_its_senders_has_the_brokers_number() -> None:
     (event,) = parsed(f"servicebus/{BUS}", b"x", {"SequenceNumber": "38"})
     assert event.id == "38"

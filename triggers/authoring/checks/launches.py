@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.spec import Environment, Source
 
 _TEXT = {"string", "dyn"}
-_DIGITS = {"string", "int", "dyn"}
+_ALSO = {"version": {"int"}, "input": {"list"}}
 
 
 def check(project: Project, environment: Environment) -> Iterator[Problem]:
@@ -32,6 +32,7 @@ def check(project: Project, environment: Environment) -> Iterator[Problem]:
             yield from _without_root(one, environment)
         else:
             yield from _unused(one)
+            yield from _by_endpoint(one, environment)
             yield from _without_manifest(one)
             for _, source in one.launching:
                 yield from _values(one, source, environment)
@@ -69,6 +70,15 @@ def _without_manifest(one: Authored) -> Iterator[Problem]:
             yield one.document.problem(one.asked_at(name), "no_root", told)
 
 
+def _by_endpoint(one: Authored, environment: Environment) -> Iterator[Problem]:
+    launch = one.trigger.launch
+    if isinstance(launch, BatchPrediction) and launch.endpoint is not None and environment.cloud == "gcp":
+        told = (
+            f"Environment `{environment.name}` is on Vertex AI, which predicts batches by a model: write `model: NAME`."
+        )
+        yield one.document.problem(("launch", "batch_prediction", "endpoint"), "no_batch_endpoint", told)
+
+
 def _unused(one: Authored) -> Iterator[Problem]:
     for at, source in one.sources:
         if source.parameters:
@@ -90,7 +100,7 @@ def _values(one: Authored, source: Source, environment: Environment) -> Iterator
                 reason = said_of(name, f"{error}{hint}")
                 yield one.document.problem_within(place, text, error.column, error.code, reason)
             continue
-        wanted = _DIGITS if name == "version" else _TEXT
+        wanted = _TEXT | _ALSO.get(name, set())
         if type_ not in wanted and _computed(value):
             told = said_of(name, f"this is a {type_}, text is needed")
             yield one.document.problem(one.asked_at(name), "wrong_type", told)

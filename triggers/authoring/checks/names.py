@@ -1,4 +1,4 @@
-"""Every name that a trigger or the outbox uses must have an address in every environment."""
+"""Every name that a trigger uses must have an address in every environment."""
 
 from __future__ import annotations
 
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 
 
 def check(project: Project, environment: Environment) -> Iterator[Problem]:
-    if environment.outbox is not None and environment.outbox not in environment.channels:
-        told = f"There is no channel `{environment.outbox}` here{closest(environment.outbox, environment.channels)}: "
-        place = ("environments", environment.name, "outbox")
-        yield project.document.problem(place, "unknown_channel", f"{told}add it to `channels`.")
     for one in project.authored:
         for at, kind, name, known in _used(one, environment):
             if name not in known:
@@ -46,5 +42,7 @@ def _used(one: Authored, environment: Environment) -> Iterator[tuple[At, str, st
                 yield ("launch", "pipeline", "from", value), "pipeline", name, environment.pipelines
         case BatchPrediction(endpoint=str(name)):
             yield ("launch", "batch_prediction", "endpoint"), "endpoint", name, environment.endpoints
+        case BatchPrediction(model=str(name)) if environment.cloud == "azure":  # it stands behind a batch endpoint
+            yield ("launch", "batch_prediction", "model"), "model", name, environment.models
         case OnlineDeployment(endpoint=name):
             yield ("launch", "online_deployment", "endpoint"), "endpoint", name, environment.endpoints

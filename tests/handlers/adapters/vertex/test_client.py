@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from retrigger.handlers.adapters.vertex.client import VertexLauncher
-from retrigger.handlers.ports import Job, JobStatus
+from retrigger.handlers.ports import JobStatus, PipelineJob
 from retrigger.triggers.errors import Refused, Unavailable, Unknown
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ TEMPLATE: dict[str, Any] = {
 JOBS = "/v1/projects/p/locations/l/pipelineJobs"
 
 
-def a_job(**changes: Any) -> Job:
+def a_job(**changes: Any) -> PipelineJob:
     usual: dict[str, Any] = {
         "id": "churn-0a1b",
         "display_name": "churn",
@@ -34,7 +34,7 @@ def a_job(**changes: Any) -> Job:
         "labels": {},
         "fingerprint": "f00d",
     }
-    return Job(**{**usual, **changes})
+    return PipelineJob(**{**usual, **changes})
 
 
 @pytest.fixture
@@ -131,12 +131,12 @@ def test_a_number_that_json_cannot_carry_is_refused_before_anything_is_sent(
 
 def test_a_job_that_the_platform_does_not_know_is_lost(launcher: VertexLauncher, loopback: Loopback) -> None:
     loopback.reply(404)
-    assert launcher.status("churn-0a1b") == JobStatus(state="lost")
+    assert launcher.status(a_job()) == JobStatus(state="lost")
 
 
 def test_the_status_of_a_job(launcher: VertexLauncher, loopback: Loopback) -> None:
     loopback.reply(200, {"state": "PIPELINE_STATE_FAILED", "error": {"code": 9, "message": "task train failed\nmore"}})
-    assert launcher.status("churn-0a1b") == JobStatus(state="failed", error="task train failed")
+    assert launcher.status(a_job()) == JobStatus(state="failed", error="task train failed")
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_cancelling_what_has_ended_is_no_error(
     launcher: VertexLauncher, loopback: Loopback, status: int, body: dict[str, object]
 ) -> None:
     loopback.reply(status, body)
-    launcher.cancel("churn-0a1b")
+    launcher.cancel(a_job())
     (seen,) = loopback.requests
     assert (seen.method, seen.path, seen.body) == ("POST", f"{JOBS}/churn-0a1b:cancel", b"{}")
 
@@ -155,7 +155,7 @@ def test_cancelling_what_has_ended_is_no_error(
 def test_a_cancel_that_is_not_allowed_is_refused(launcher: VertexLauncher, loopback: Loopback) -> None:
     loopback.reply(403)
     with pytest.raises(Refused):
-        launcher.cancel("churn-0a1b")
+        launcher.cancel(a_job())
 
 
 class Platform:

@@ -8,13 +8,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from retrigger.handlers.adapters.vertex.request import job_request
-from retrigger.handlers.ports import Job, Request
+from retrigger.handlers.ports import PipelineJob, Request
 from retrigger.triggers.errors import Refused
 
 RECORDINGS = Path(__file__).resolve().parents[4] / "../shared/recordings"
 
 
-def a_job(**changes: Any) -> Job:
+def a_job(**changes: Any) -> PipelineJob:
     usual: dict[str, Any] = {
         "id": "churn-0a1b",
         "display_name": "churn nightly",
@@ -27,7 +27,7 @@ def a_job(**changes: Any) -> Job:
         "labels": {"team": "growth"},
         "fingerprint": "f00d",
     }
-    return Job(**{**usual, **changes})
+    return PipelineJob(**{**usual, **changes})
 
 
 def a_spec(version: str = "2.1.0", **parameters: str) -> dict[str, Any]:
@@ -47,11 +47,11 @@ def a_spec(version: str = "2.1.0", **parameters: str) -> dict[str, Any]:
     }
 
 
-def request(job: Job, template: dict[str, Any], endpoint: str | None = None) -> Request:
+def request(job: PipelineJob, template: dict[str, Any], endpoint: str | None = None) -> Request:
     return job_request(job, template, project="p1", location="us-central1", endpoint=endpoint)
 
 
-def refusal(job: Job, template: dict[str, Any]) -> tuple[str, str]:
+def refusal(job: PipelineJob, template: dict[str, Any]) -> tuple[str, str]:
     with pytest.raises(Refused) as caught:
         request(job, template)
     return caught.value.code, str(caught.value)

@@ -43,9 +43,7 @@ def told(write: Write, template: str) -> list[tuple[str, int, int, str]]:
         "  a: {component: azureml://registries/acme/components/train/versions/1.0.0}\n",
         "  a: {component: /subscriptions/1/providers/x/workspaces/ml/components/train/versions/3}\n",
         "  a: {type: sweep, trial: azureml:train:1}\n",
-        "  a: {type: pipeline, jobs: {b: {component: azureml:train:1}}}\n",
         "  a: {type: pipeline, component: azureml:inner:2}\n",
-        "  a: {type: if_else, condition: x, true_block: b}\n",
         '  a: {component: azureml:train:1, inputs: {x: {path: "azureml:table:7"}, y: "${{parent.inputs.data}}"}}\n',
         '  a: {component: azureml:train:1, inputs: {x: {path: "azureml://datastores/d/paths/p"}}}\n',
         '  a: {component: azureml:train:1, inputs: {x: {path: "https://acme.blob.core.windows.net/c/d"}}}\n',
@@ -67,8 +65,8 @@ def test_what_is_registered_and_pinned_is_right(write: Write, job: str) -> None:
         ("  a: {type: command, command: python x.py, environment: azureml:e:1}\n", 6),
         ("  a: {type: command, command: python x.py, code: ./src}\n", 50),
         ("  a: {type: sweep, trial: azureml:train@latest}\n", 27),
-        ("  a: {type: pipeline, jobs: {b: {component: azureml:train@latest}}}\n", 45),
-        ("  a: {component: {type: pipeline, jobs: {b: {component: ./b.yaml}}}}\n", 57),
+        ("  a: {type: pipeline, jobs: {b: {component: azureml:train:1}}}\n", 6),
+        ("  a: {component: {type: pipeline, jobs: {b: {component: ./b.yaml}}}}\n", 6),
         ("  a: {component: azureml:train:1, inputs: {x: {path: 'azureml:table@latest'}}}\n", 54),
         ("  a: {component: azureml:train:1, inputs: {x: {path: ./data}}}\n", 54),
     ],
@@ -77,6 +75,11 @@ def test_what_would_be_looked_up_or_uploaded_at_launch_is_told_at_its_place(
     write: Write, job: str, column: int
 ) -> None:
     assert told(write, JOB + job) == [("pipelines/train.yaml", 4, column, "unpinned_reference")]
+
+
+def test_what_a_launch_does_not_send_is_told_too(write: Write) -> None:
+    job = "  a: {component: azureml:train:1, distribution: {type: mpi}}\n"
+    assert told(write, JOB + job) == [("pipelines/train.yaml", 4, 49, "not_launchable")]
 
 
 def test_data_of_the_pipeline_itself_is_pinned_too(write: Write) -> None:

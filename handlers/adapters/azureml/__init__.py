@@ -1,0 +1,1 @@
+"""Azure ML pipeline jobs over Resource Manager: what is sent (request, steps) and the sending (client)."""

@@ -1,0 +1,1 @@
+"""The local Azure Machine Learning: its control plane, as Resource Manager serves it."""
