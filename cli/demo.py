@@ -104,7 +104,7 @@ def _prepare(project: Path, tell: Callable[[str], None]) -> None:
 
     tell("0  The environment of the pipeline's tasks (cached; the first time takes a minute)")
     spec = json.loads((project / "pipelines" / "churn.json").read_text(encoding="utf-8"))
-    environments.prepare(spec, report=lambda line: tell(f"   {line}"))
+    environments.prepare(environments.requirements_of(spec), report=lambda line: tell(f"   {line}"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from retrigger.cli.render import (
     verdict_line,
     visible,
 )
+from retrigger.cli.routes import with_address
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.formats.wire import Handshake
 
@@ -37,7 +38,13 @@ if TYPE_CHECKING:
 _SHOWN: Final = 10
 
 
-@click.command(epilog=examples("retrigger explain --env dev payload.json", "retrigger explain --full events/*.json"))
+@click.command(
+    epilog=examples(
+        "retrigger explain --env dev payload.json",
+        "retrigger explain --full events/*.json",
+        "retrigger explain --route pubsub/requests push.json",
+    )
+)
 @click.argument(
     "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(exists=True, allow_dash=True, path_type=Path)
 )
@@ -66,6 +73,7 @@ def explain(
     from retrigger.cli.dry_run import explain_event
 
     headers, compiled = read_headers(headers_file), _compiled(project, environment)
+    route = with_address(route, compiled.environment)
     launched = False
     for payload in payloads(files):
         for event in read_payload(payload, headers, route, compiled.environment.formats):

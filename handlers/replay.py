@@ -54,7 +54,7 @@ class Plan:
     claim: str | None = None
     epoch: int = 0
     after: str | None = None
-    code: Literal["event_not_kept"] | None = None
+    code: str | None = None
     gives_up: str | None = None
 
 
@@ -73,7 +73,7 @@ class Replay:
         letter = next((letter for letter in letters(self._ledger) if letter.id == target), None)
         if letter is not None:
             return [self._of_letter(letter)]
-        claims = [it for it in self._ledger.claims.list() if target in _names(it.value)]
+        claims = [it for it in self._ledger.claims.list() if target in names_of(it.value)]
         return list(dict.fromkeys(self._of_claim(it) for it in claims))
 
     def every(self, *, trigger: str | None, since_ms: int) -> Iterator[Plan]:
@@ -238,7 +238,8 @@ class Replay:
         return {keys.successor(run) for run in self._ledger.noted({"replay", "rerun"})}
 
 
-def _names(claim: Claim) -> set[str]:
+def names_of(claim: Claim) -> set[str]:
+    """What people call its event by."""
     return {str(claim.event["id"]), subject_of(claim.event)}
 
 

@@ -9,7 +9,7 @@ from retrigger.triggers import keys
 from retrigger.triggers.errors import ExpressionError, Refused
 from retrigger.triggers.expressions import load_expression
 from retrigger.triggers.interpolation import render_value
-from retrigger.triggers.launches import BatchPrediction, Choice, OnlineDeployment, PipelineLaunch
+from retrigger.triggers.launches import BatchPrediction, Choice, OnlineDeployment, PipelineLaunch, pipelines_of
 from retrigger.triggers.signature import fit
 from retrigger.triggers.spec import BatchRule, Model
 from retrigger.triggers.templates import read
@@ -57,6 +57,21 @@ def same_job(job: Mapping[str, Any], run: str) -> dict[str, Any]:
     return again | {"fingerprint": keys.fingerprint(again)}
 
 
+def resolved_again(catalog: Catalog, trigger: Trigger, run: str, job: Mapping[str, Any]) -> dict[str, Any]:
+    """The request of another environment for a run of this one: values stay, all else is what this one says.
+
+    Raises Refused: `no_such_pipeline`, `bad_parameters`, or `not_supported_yet` for what is no pipeline.
+    """
+    environment, name = catalog.environment, job.get("pipeline")
+    if job.get("kind", "pipeline") != "pipeline" or not isinstance(name, str):
+        raise Refused("it is no run of a pipeline: it cannot be done elsewhere yet", code="not_supported_yet")
+    if name not in pipelines_of(trigger.launch) or name not in environment.pipelines:
+        told = f"{trigger.name} launches no pipeline `{name}` in {environment.name}"
+        raise Refused(told, code="no_such_pipeline")
+    event, given, artifacts = job["labels"]["retrigger-event"], job["parameters"], job["artifacts"]
+    return _resolved(catalog, trigger, name, run, event=event, given=given, artifacts=artifacts)
+
+
 def chosen_pipeline(launch: PipelineLaunch, scope: Mapping[str, object]) -> str:
     """The name of the pipeline that is launched. Raises Refused `no_such_choice` for a value that has none."""
     if not isinstance(launch.pipeline, Choice):
@@ -82,12 +97,27 @@ def _pipeline_job(
     source: Mapping[str, Json],
     scope: Mapping[str, object],
 ) -> dict[str, Any]:
-    environment, name = catalog.environment, chosen_pipeline(launch, scope)
-    pipeline = environment.pipelines[name]
+    name = chosen_pipeline(launch, scope)
     given = _rendered(f"the parameters of {name}", {**launch.parameters, **source}, scope)
     artifacts = _rendered(f"the artifacts of {name}", launch.artifacts, scope)
     if not all(isinstance(value, str) and value for value in artifacts.values()):
         raise Refused(f"the artifacts of {name}: an id is no text, or empty", code="bad_parameters")
+    return _resolved(catalog, trigger, name, run, event=event, given=given, artifacts=artifacts)
+
+
+def _resolved(
+    catalog: Catalog,
+    trigger: Trigger,
+    name: str,
+    run: str,
+    *,
+    event: str,
+    given: Mapping[str, Json],
+    artifacts: Mapping[str, Json],
+) -> dict[str, Any]:
+    """The request for a pipeline of this environment, with these values."""
+    environment = catalog.environment
+    pipeline = environment.pipelines[name]
     try:
         parameters = fit(read(catalog.template(pipeline.template)), given)
     except ValueError as error:
@@ -103,7 +133,7 @@ def _pipeline_job(
         "compute": pipeline.compute,
         "experiment": pipeline.experiment,
         "parameters": parameters,
-        "artifacts": artifacts,
+        "artifacts": dict(artifacts),
         "labels": {**pipeline.labels, **_labels(environment, trigger, run, event)},
     }
     return job | {"fingerprint": keys.fingerprint(job)}

@@ -24,6 +24,7 @@ from retrigger.local_emulator.messaging.pull_queues import PullQueues
 from retrigger.local_emulator.messaging.queues import PushSubscription, Queues
 from retrigger.local_emulator.planes import vertex
 from retrigger.local_emulator.planes.azureml.plane import RUNNER, AzureMl
+from retrigger.local_emulator.planes.batch_predictions import BatchPredictions
 from retrigger.local_emulator.planes.models import Models
 from retrigger.local_emulator.planes.pipeline_jobs import PipelineJobs
 from retrigger.local_emulator.planes.resources import Resources
@@ -50,7 +51,17 @@ if TYPE_CHECKING:
 _OBJECTS = "objects"
 _READY_WITHIN_S = 15.0
 # What would lead local code to the real cloud, and what would change how functions-framework serves.
-_NOT_INHERITED = frozenset({"GOOGLE_APPLICATION_CREDENTIALS", "PUBSUB_EMULATOR_HOST", "DEBUG", "FUNCTION_USE_ASGI"})
+_NOT_INHERITED = frozenset(
+    {
+        "AZURE_CLIENT_CERTIFICATE_PATH",
+        "AZURE_CLIENT_SECRET",
+        "AZURE_FEDERATED_TOKEN_FILE",
+        "DEBUG",
+        "FUNCTION_USE_ASGI",
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "PUBSUB_EMULATOR_HOST",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +163,9 @@ class Emulator:
             self._resources, self._processes, self.clock.now, cache=state.results, clock=state.clock
         )
         self.models = Models(self._resources, self.clock.now)
+        self.batches = BatchPredictions(
+            self._resources, self.models, self._processes, self.clock.now, clock=state.clock
+        )
         self._azure_processes = JobProcesses(
             state.azure_jobs, env=self._environment(), now=self.clock.now, limit=settings.jobs_at_once, runner=RUNNER
         )
@@ -195,6 +209,7 @@ class Emulator:
             queue_storage = storage_queue.routes(self.pulled, self.azure.hear)
             self._claim.serve(self._routes(), blob_http.routes(self.blobs), queue_storage)
             self.jobs.recover()
+            self.batches.recover()
             self.azureml.recover()
             self.functions.wait_ready(_READY_WITHIN_S)
             self.delivery.start()
@@ -329,7 +344,7 @@ class Emulator:
             *gcs_json.routes(self.objects),
             *pubsub.routes(self.queues),
             *service_bus.routes(self.azure),
-            *vertex.routes(self.jobs, self.models),
+            *vertex.routes(self.jobs, self.batches, self.models),
             *self.azureml.routes(),
             *metadata.routes(metadata.Identity(it.project, it.location)),
             *gcs_xml.routes(self.objects),  # last: any path could begin with a bucket's name

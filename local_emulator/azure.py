@@ -63,8 +63,8 @@ class AzureSettings:
 
     `channels`: where a message is sent, to where functions hear it; at those of `unheard` no function listens, and
     messages wait for other readers. `uploads`: a storage account to the queue through which its events come; those of
-    other accounts are pushed by Event Grid. `azureml`: what its workspace holds, and `unfit`, for
-    other files of the project, the reasons why they could not be registered there.
+    other accounts are pushed by Event Grid. `azureml`: what its workspace holds, and `unfit` the reasons why other
+    files of the project could not be registered there.
     """
 
     containers: tuple[str, ...] = ()

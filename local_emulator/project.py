@@ -17,6 +17,8 @@ from retrigger.local_emulator.messaging import service_bus
 from retrigger.local_emulator.scheduler import TriggerSchedule
 from retrigger.local_emulator.state import write_atomically
 from retrigger.triggers.authoring.compile import compile_project, local_environment
+from retrigger.triggers.interpolation import render_value
+from retrigger.triggers.launches import BatchPrediction
 from retrigger.triggers.spec import MessageSource, ObjectSource, ScheduleSource, Store
 
 if TYPE_CHECKING:
@@ -53,9 +55,9 @@ def emulator_for(project: Project, claim: Claim, options: Options, environ: Mapp
     Raises ProjectError if the project has mistakes.
     """
     state = claim.state
-    google = dict.fromkeys(("storage", "vertex", "pubsub", "metadata"), claim.url)
+    main = dict.fromkeys(("storage", "vertex", "azureml", "pubsub", "metadata"), claim.url)
     azure = {"blob": claim.blob_url, "queue": claim.queue_url, "servicebus": claim.url + service_bus.ROOT}
-    services = {**google, **azure, "azureml": claim.url}
+    services = {**main, **azure}
     ledger = f"sqlite:{state.ledger}" if options.ledger == "file" else _LEDGER
     local = local_environment(project, like=options.like, ledger=ledger, services=services)
     write_atomically(state.compiled, compile_project(project, local))
@@ -67,7 +69,7 @@ def emulator_for(project: Project, claim: Claim, options: Options, environ: Mapp
         project_folder=project.root,
         function_source=options.function_source or (FOLDER if on_azure else SOURCE),
         environment=dict(environ),
-        buckets=tuple(sorted((set() if on_azure else _places(local)) | _ledgers(local))),
+        buckets=tuple(sorted((set() if on_azure else _places(local) | _outputs(project, local)) | _ledgers(local))),
         watched=() if on_azure else watched,
         topics=() if on_azure else followed,
         outbox=None if on_azure or local.outbox is None else local.channels[local.outbox].address,
@@ -105,6 +107,14 @@ def _places(local: Environment) -> set[str]:
     """Every bucket that the environment names: its stores' and its pipelines' roots."""
     roots = [Store.at(pipeline.root) for pipeline in local.pipelines.values() if pipeline.root]
     return {store.place for store in [*local.stores.values(), *roots]}
+
+
+def _outputs(project: Project, local: Environment) -> set[str]:
+    """Where batch predictions write: of expressions that holds only the environment's `vars`."""
+    launches = (trigger.launch for trigger in project.triggers)
+    given = (it.output for it in launches if isinstance(it, BatchPrediction))
+    outputs = (render_value(output, {"vars": local.vars}) for output in given)
+    return {Store.at(it).place for it in outputs if isinstance(it, str) and it.startswith("gs://")}
 
 
 def _ledgers(local: Environment) -> set[str]:

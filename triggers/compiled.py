@@ -1,6 +1,6 @@
 """The one file that a function loads: an environment, the index, and its triggers and templates.
 
-    {"format": 7, "size": …, "head": {"environment": {…}, "index": …, "triggers": [name, …], "templates": [sha256, …],
+    {"format": 8, "size": …, "head": {"environment": {…}, "index": …, "triggers": [name, …], "templates": [sha256, …],
      "ends": [0, …]}, "body": [trigger, …, template, …]}
 
 It is one line of JSON. A function reads the head, and of the body the one trigger that its event meets: part n lies
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.launches import Launch
     from retrigger.triggers.spec import Caller, Source
 
-FORMAT = 7
+FORMAT = 8
 _START = f'{{"format":{FORMAT},"size":'
 _HEAD = ',"head":'
 _BODY = ',"body":'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeVar, cast
 
-from retrigger.handlers.ports import JobStatus, Request
+from retrigger.handlers.ports import JobStatus, PipelineJob, Request
 from retrigger.triggers.errors import Refused, RetriggerError, Unavailable, Unknown
 from retrigger.triggers.plugins import load
 
@@ -33,6 +33,7 @@ class PlugInLauncher:
         self._launcher: Launcher | None = None
 
     def request(self, job: Job, template: Mapping[str, Json] | None) -> Request:
+        self._check_kind(job)
         found: Any = self._asked("request", lambda: self._made().request(job, template), Refused)
         return found if isinstance(found, Request) else self._answered_with(found, "request", Refused)
 
@@ -41,6 +42,7 @@ class PlugInLauncher:
 
         One that breaks may have launched: that is Unknown, and it is asked again about the same id.
         """
+        self._check_kind(job)
         made = self._asked("make", self._made, Refused)
         found: Any = self._asked("submit", lambda: made.submit(job, template), Unknown)
         if found not in _SUBMITTED:
@@ -55,6 +57,13 @@ class PlugInLauncher:
 
     def cancel(self, job: Job) -> None:
         self._asked("cancel", lambda: self._made().cancel(job), Unavailable)
+
+    def _check_kind(self, job: Job) -> None:
+        if not isinstance(job, PipelineJob):
+            told = f"the launcher {self._plugin.name} launches pipelines alone, and job {job.id} is none"
+            raise Refused(
+                f"{told}: move the trigger to an environment without a launcher of its own", code="not_a_pipeline"
+            )
 
     def _made(self) -> Launcher:
         if self._launcher is None:

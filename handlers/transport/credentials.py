@@ -20,6 +20,8 @@ _PATH: Final = "/computeMetadata/v1/instance/service-accounts/default/token"
 # The metadata server itself hands out a new token about four minutes before the old one ends.
 _MARGIN: Final = 225.0
 _PATIENCE: Final = 3.0
+UNREACHED: Final = frozenset({"dns", "connection_refused", "connect_timeout"})
+"""How an error says that there is no metadata server."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +83,7 @@ class Tokens(KeptToken):
         try:
             return self._from_metadata()
         except Unavailable as exc:
-            if exc.code not in {"dns", "connection_refused", "connect_timeout"}:
+            if exc.code not in UNREACHED:
                 raise
             # No metadata server: a laptop, where `gcloud auth application-default login` may have left credentials.
             return _from_google_auth(self._http, self._clock)
@@ -107,22 +109,31 @@ class Tokens(KeptToken):
 
 
 def _from_google_auth(http: Http, clock: Callable[[], float]) -> tuple[str, float]:
-    """Any other kind of credentials. Slow to import, so only where a metadata server cannot serve."""
+    """Any other kind of credentials: a service account's file, a federated workload's, a user's own.
+
+    Slow to import, so only where a metadata server cannot serve.
+    """
     try:
         import google.auth
+        import google.auth.credentials
         import google.auth.exceptions
+        import google.auth.transport.requests  # google-auth itself wants it for federated workloads
         import google.auth.transport.urllib3
     except ImportError as exc:
         raise Unavailable(
-            "no metadata server answers here, and google-auth is not installed to look for other credentials; "
-            "install google-auth, or set GCE_METADATA_HOST",
+            "no metadata server answers here, and the library that looks for other credentials is not installed; "
+            "install `retrigger[credentials]`, or set GCE_METADATA_HOST",
             code="no_credentials",
         ) from exc
+    new: Any = google.auth.transport.urllib3.Request  # google-auth publishes types for some of its functions only
+    request = new(http.pool_for(_OAUTH))
     try:
-        credentials, _ = google.auth.default(scopes=[SCOPE])
-        renew: Any = credentials.refresh  # google-auth publishes types for some of its functions only
-        request: Any = google.auth.transport.urllib3.Request
-        renew(request(http.pool_for(_OAUTH)))
+        # Scopes come later: with them, the library would ask which project a federated workload belongs to. Nor is it
+        # given our request here: it may look for a metadata server, which must not be sought behind a proxy.
+        found, _ = google.auth.default()
+        scope: Any = google.auth.credentials.with_scopes_if_required
+        credentials = scope(found, [SCOPE])
+        credentials.refresh(request)
     except google.auth.exceptions.DefaultCredentialsError as exc:
         raise Unavailable(
             "there are no Google credentials here; run `gcloud auth application-default login`, "

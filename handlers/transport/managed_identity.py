@@ -1,4 +1,4 @@
-"""Access tokens of Microsoft Entra, from the managed identity that the platform gives to a function or a machine.
+"""Access tokens of Microsoft Entra: of the managed identity that a platform gives, or else through azure-identity.
 
 Sources: https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference, for Functions
 too, and https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token (IMDS).
@@ -10,13 +10,15 @@ import time
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
-from retrigger.handlers.transport.credentials import KeptToken
+from retrigger.handlers.transport.azure_identity import ask, named_by
+from retrigger.handlers.transport.credentials import UNREACHED, KeptToken
 from retrigger.triggers.errors import Refused, Unavailable
 from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from retrigger.handlers.transport.azure_identity import Named
     from retrigger.handlers.transport.http import Http
 
 STORAGE: Final = "https://storage.azure.com/"
@@ -33,12 +35,18 @@ _PATIENCE: Final = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentitySettings:
-    """`endpoint` is asked with `headers` for `version` of its API; `client_id` names one of several identities."""
+    """`endpoint` is asked with `headers` for `version` of its API; `client_id` names one of several identities.
+
+    `others`: where an endpoint that was not configured does not answer, azure-identity looks for credentials; it is
+    asked first for those that `named` says.
+    """
 
     endpoint: str
     version: str
     headers: Mapping[str, str]
     client_id: str | None = None
+    others: bool = False
+    named: Named | None = None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], endpoint: str | None = None) -> IdentitySettings:
@@ -48,8 +56,14 @@ class IdentitySettings:
         if endpoint is None and functions and secret:
             headers = {"X-IDENTITY-HEADER": secret}
             return cls(endpoint=functions, version="2019-08-01", headers=headers, client_id=client_id)
-        server = (endpoint or _IMDS) + IMDS_PATH
-        return cls(endpoint=server, version="2018-02-01", headers={"Metadata": "true"}, client_id=client_id)
+        return cls(
+            endpoint=(endpoint or _IMDS) + IMDS_PATH,
+            version="2018-02-01",
+            headers={"Metadata": "true"},
+            client_id=client_id,
+            others=endpoint is None,
+            named=named_by(environ) if endpoint is None else None,
+        )
 
 
 def audiences_at(endpoint: str | None) -> tuple[str, str]:
@@ -62,17 +76,27 @@ def audiences_at(endpoint: str | None) -> tuple[str, str]:
 
 
 class ManagedIdentityTokens(KeptToken):
-    """For one resource, such as STORAGE."""
+    """For one resource, such as STORAGE. `clock` is read in seconds since 1970."""
 
     def __init__(
         self, http: Http, settings: IdentitySettings, resource: str, *, clock: Callable[[], float] = time.time
     ) -> None:
-        super().__init__(self._ask, clock)
+        super().__init__(self._from_anywhere, clock)
         self._http = http
         self._settings = settings
         self._resource = resource
 
-    def _ask(self) -> tuple[str, float]:
+    def _from_anywhere(self) -> tuple[str, float]:
+        if self._settings.named is not None:
+            return ask(self._settings.named, self._resource, self._clock)
+        try:
+            return self._from_endpoint()
+        except Unavailable as exc:
+            if not self._settings.others or exc.code not in UNREACHED:
+                raise
+            return ask(None, self._resource, self._clock)  # a laptop, where `az login` may have left credentials
+
+    def _from_endpoint(self) -> tuple[str, float]:
         it = self._settings
         query = {"api-version": it.version, "resource": self._resource}
         query |= {"client_id": it.client_id} if it.client_id is not None else {}

@@ -8,6 +8,7 @@ management of entities; there are those that the environment names.
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Protocol
 from xml.sax.saxutils import escape
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 ROOT = "/servicebus"
 _LIMIT = 1024 * 1024
+_HEADER = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 # The broker's names of properties, and those that the Functions host has for them.
 _BROKER = {"MessageId": "MessageId", "Label": "Subject", "CorrelationId": "CorrelationId", "SessionId": "SessionId"}
 
@@ -107,7 +109,9 @@ def _headers(metadata: Mapping[str, Json]) -> dict[str, str]:
     broker |= {name: metadata[name] for name in ("DeliveryCount", "EnqueuedTimeUtc") if name in metadata}
     properties = metadata.get("ApplicationProperties")
     own = properties.items() if isinstance(properties, dict) else ()
-    headers = {"BrokerProperties": json.dumps(broker), **{name: json.dumps(value) for name, value in own}}
+    # `publish --attribute` takes names that are none of HTTP's
+    named = {name: json.dumps(value) for name, value in own if _HEADER.fullmatch(name)}
+    headers = {**named, "BrokerProperties": json.dumps(broker)}
     return headers | ({"Content-Type": str(metadata["ContentType"])} if "ContentType" in metadata else {})
 
 

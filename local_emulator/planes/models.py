@@ -53,7 +53,7 @@ class Models:
 
     def get(self, call: Call) -> Body:
         """Return one version: `M`, `M@2` or `M@champion`."""
-        return self._find(call, call.path["model"])
+        return self.find(call.parent, call.path["model"])
 
     def list_all(self, call: Call) -> Body:
         """Return the default version of each model."""
@@ -63,7 +63,7 @@ class Models:
 
     def list_versions(self, call: Call) -> Body:
         """Return every version of one model."""
-        versions = self._versions(call, call.path["model"].partition("@")[0])
+        versions = self._versions(call.parent, call.path["model"].partition("@")[0])
         found = page(call, versions, "version_create_time desc")
         return {"models": list(found.items), "nextPageToken": found.next_token}
 
@@ -72,20 +72,20 @@ class Models:
         evaluation = call.body.get("modelEvaluation")
         if not isinstance(evaluation, dict) or not isinstance(evaluation.get("metrics", {}), dict):
             raise Invalid("model_evaluation is required, and its metrics must be an object.")
-        model = self._find(call, call.path["model"])
+        model = self.find(call.parent, call.path["model"])
         name = f"{model['name']}/evaluations/{secrets.randbits(62)}"
         made = {**evaluation, "name": name, "createTime": timestamp(self._now())}
         self._resources.create(name, {"version": model["versionId"], "evaluation": made})
         return made
 
     def get_evaluation(self, call: Call) -> Body:
-        name = f"{self._find(call, call.path['model'])['name']}/evaluations/{call.path['evaluation']}"
+        name = f"{self.find(call.parent, call.path['model'])['name']}/evaluations/{call.path['evaluation']}"
         evaluation: Body = self._resources.get(name).body["evaluation"]
         return evaluation
 
     def list_evaluations(self, call: Call) -> Body:
         """Return the evaluations of one version (`M` is the default one)."""
-        model = self._find(call, call.path["model"])
+        model = self.find(call.parent, call.path["model"])
         bodies = [item.body for item in self._resources.all(f"{model['name']}/evaluations")]
         mine = [body["evaluation"] for body in bodies if body["version"] == model["versionId"]]
         found = page(call, mine, "create_time desc")
@@ -98,29 +98,30 @@ class Models:
         """Return the id of the model that an upload is of, and its versions so far."""
         if parent := call.body.get("parentModel"):
             model_id = str(parent).rsplit("/", 1)[-1].partition("@")[0]
-            return model_id, self._versions(call, model_id)
+            return model_id, self._versions(call.parent, model_id)
         model_id = str(call.body.get("modelId") or secrets.randbits(62))
         if not _ID.fullmatch(model_id):
             raise Invalid(f"Invalid model_id {model_id[:80]!r}: up to 63 of [a-z0-9_-], not ending in either sign.")
         try:
-            return model_id, self._versions(call, model_id)
+            return model_id, self._versions(call.parent, model_id)
         except NotFound:
             return model_id, []
 
-    def _versions(self, call: Call, model_id: str) -> list[Body]:
-        name = f"{call.parent}/models/{model_id}"
-        bodies = [item.body for item in self._resources.all(f"{call.parent}/models")]
+    def _versions(self, parent: str, model_id: str) -> list[Body]:
+        name = f"{parent}/models/{model_id}"
+        bodies = [item.body for item in self._resources.all(f"{parent}/models")]
         versions = [body for body in bodies if body["name"] == name]
         if not versions:
             raise NotFound(f"{name} is not found.")
         return versions
 
-    def _find(self, call: Call, wanted: str) -> Body:
+    def find(self, parent: str, wanted: str) -> Body:
+        """A version of a model: `M`, `M@2` or `M@champion`. Errors: NotFound."""
         model_id, _, version = wanted.partition("@")
-        for body in self._versions(call, model_id):
+        for body in self._versions(parent, model_id):
             if version == body["versionId"] or (version or _DEFAULT) in body["versionAliases"]:
                 return body
-        raise NotFound(f"{call.parent}/models/{wanted} is not found.")
+        raise NotFound(f"{parent}/models/{wanted} is not found.")
 
     def _yield_aliases(self, older: Body, taken: list[str]) -> None:
         """Take the aliases that a newer version asked for: an alias names one version."""

@@ -9,13 +9,14 @@ from retrigger.local_emulator.planes.rest import route
 if TYPE_CHECKING:
     from starlette.routing import Route
 
+    from retrigger.local_emulator.planes.batch_predictions import BatchPredictions
     from retrigger.local_emulator.planes.models import Models
     from retrigger.local_emulator.planes.pipeline_jobs import PipelineJobs
 
 _PARENT = "/v1/projects/{project}/locations/{location}"
 
 
-def routes(jobs: PipelineJobs, models: Models) -> list[Route]:
+def routes(jobs: PipelineJobs, batches: BatchPredictions, models: Models) -> list[Route]:
     """Return the routes; the more particular path stands before the one that would swallow it."""
     return [
         route("POST", f"{_PARENT}/pipelineJobs", jobs.create),
@@ -23,6 +24,11 @@ def routes(jobs: PipelineJobs, models: Models) -> list[Route]:
         route("POST", _PARENT + "/pipelineJobs/{job}:cancel", jobs.cancel),
         route("GET", _PARENT + "/pipelineJobs/{job}", jobs.get),
         route("DELETE", _PARENT + "/pipelineJobs/{job}", jobs.delete),
+        route("POST", f"{_PARENT}/batchPredictionJobs", batches.create),
+        route("GET", f"{_PARENT}/batchPredictionJobs", batches.list_all),
+        route("POST", _PARENT + "/batchPredictionJobs/{job}:cancel", batches.cancel),
+        route("GET", _PARENT + "/batchPredictionJobs/{job}", batches.get),
+        route("DELETE", _PARENT + "/batchPredictionJobs/{job}", batches.delete),
         route("POST", f"{_PARENT}/models:upload", models.upload),
         route("GET", f"{_PARENT}/models", models.list_all),
         route("GET", _PARENT + "/models/{model}:listVersions", models.list_versions),

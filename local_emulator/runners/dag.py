@@ -46,8 +46,9 @@ class Graph:
     async def run_dag(self, component: Mapping[str, Any], scope: _Scope) -> Finished:
         dag = component["dag"]
         running: dict[str, asyncio.Task[None]] = {}
+        order = in_order({name: task.get("dependentTasks", ()) for name, task in dag["tasks"].items()})
         async with asyncio.TaskGroup() as group:
-            for name in in_order({name: task.get("dependentTasks", ()) for name, task in dag["tasks"].items()}):
+            for name in order:
                 task = dag["tasks"][name]
                 upstream = [running[producer] for producer in task.get("dependentTasks", ())]
                 record = self.record.add(name, scope.parent)

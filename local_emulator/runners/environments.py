@@ -24,7 +24,7 @@ from retrigger.local_emulator.runners.errors import PipelineError
 from retrigger.local_emulator.runners.groups import last_line, run_in_group
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 _EXECUTOR = "-m kfp.dsl.executor_main"
 _PIP_NOISE = ("--quiet", "--no-warn-script-location")
@@ -144,14 +144,13 @@ async def ready(requirements: Requirements, python: str, log: Path) -> str:
 
 
 def prepare(
-    spec: Mapping[str, Any], python: str = sys.executable, report: Callable[[str], None] = lambda _: None
+    wanted: Iterable[Requirements], python: str = sys.executable, report: Callable[[str], None] = lambda _: None
 ) -> None:
-    """Create every environment that a compiled pipeline (its PipelineSpec) needs, so that no run waits for one.
+    """Create every environment that is wanted, so that no run waits for one.
 
     `report` gets a line for each one. Errors: PipelineError if one cannot be made.
     """
-    wanted = dict.fromkeys(requirements_of(spec))
-    for requirements in wanted:
+    for requirements in dict.fromkeys(wanted):
         if interpreter(requirements, python) is None:
             create(requirements, python, report)
         report(f"ready: {requirements}")

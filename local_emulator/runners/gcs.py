@@ -7,6 +7,7 @@ the folder is all there is. Source: Cloud Storage JSON API v1.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -56,6 +57,14 @@ class Mount:
             if not member.endswith("/"):
                 self._download(bucket, member, self.local(f"{_SCHEME}{bucket}/{member}"))
         return path.exists()
+
+    def matching(self, uri: str) -> list[str]:
+        """The URIs of the objects that a URI with `*` stands for: within a folder, as Cloud Storage's tools have it."""
+        place, _, _ = uri.partition("*")
+        bucket, _, name = uri.removeprefix(_SCHEME).partition("/")
+        prefix = place.removeprefix(f"{_SCHEME}{bucket}/")
+        pattern = re.compile("[^/]*".join(re.escape(part) for part in name.split("*")))
+        return [f"{_SCHEME}{bucket}/{it}" for it in sorted(self._names(bucket, prefix)) if pattern.fullmatch(it)]
 
     def publish(self, uri: str) -> None:
         """Upload what a task wrote below the URI, a file or a folder. Errors: PipelineError if the store refuses."""

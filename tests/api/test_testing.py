@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from datetime import timedelta
 from pathlib import Path
 from shutil import copytree
@@ -122,7 +124,7 @@ def test_why_tells_the_whole_chain_of_an_object(sandbox: Sandbox) -> None:
 def test_an_environment_that_is_not_there_is_told(sandbox: Sandbox) -> None:
     del sandbox
     with pytest.raises(ProjectError, match="unknown_environment"):
-        Sandbox(EXAMPLE, environment="prod")
+        Sandbox(EXAMPLE, environment="staging")
 
 
 def land(sandbox: Sandbox, *names: str) -> str:
@@ -151,6 +153,21 @@ def test_a_filter_that_cannot_be_evaluated_is_named_once(tmp_path: Path) -> None
     assert [verdict.reason for verdict in outcome.verdicts] == [
         "event.message.attributes.urgent: urgent is absent here: guard it with has(…)"
     ]
+
+
+def test_what_a_trigger_lets_nobody_keep_is_not_kept_but_for_what_became_a_parameter(tmp_path: Path) -> None:
+    copytree(EXAMPLE, tmp_path, dirs_exist_ok=True)
+    with (tmp_path / "triggers" / "churn.yaml").open("a") as file:
+        file.write("redact: [/message/json/data, /message/attributes/by]\n")
+    sandbox = Sandbox(tmp_path, environment="dev")
+    body = {"request_id": "r-1", "data": f"{DAY}/", "as_of": "2026-11-20"}
+    assert results(sandbox.publish("retrain-requests", body, attributes={"by": "ada"})) == ["launched"]
+    [claim] = sandbox.app.ledger.claims.list()
+    kept = claim.value.event["message"]
+    assert (kept["json"], kept["attributes"]) == ({**body, "data": "[redacted]"}, {"by": "[redacted]"})
+    assert json.loads(base64.b64decode(kept["body"])) == kept["json"]
+    [run] = sandbox.runs()
+    assert run.parameters["data"] == f"{DAY}/"
 
 
 def test_a_note_that_breaks_the_tick_does_not_keep_it_from_the_others(sandbox: Sandbox) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+from contextlib import ExitStack
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -16,45 +17,66 @@ from retrigger.handlers.ledger import Ledger
 from retrigger.handlers.records import Claim
 from tests.benchmarks.measure import CountingRecords, in_turns
 from tests.benchmarks.report import Benchmark, Report, Target
-from tests.benchmarks.scenes import DIRECT, NOW, WINDOWED, Scene, dropped, published
+from tests.benchmarks.scenes import DIRECT, NOW, WINDOWED, Scene, asked_of, dropped
+from tests.benchmarks.trips import trips
+from tests.benchmarks.writers import Writers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from retrigger.handlers.ports import Records
-    from retrigger.triggers.event import Event
 
 _ROUNDS: Final = 5
+_WRITERS: Final = 2
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - files in memory, which sync at once: what the disk takes is left out
+_LINES: Final = {
+    "fsync": "4 KiB written and synced: the disk's own pace",
+    "sqlite": "claims, SQLite at synchronous=FULL",
+    "memory": "claims, memory",
+    "writers": f"events of {_WRITERS} processes, SQLite",
+    "writers_in_memory": f"events of {_WRITERS} processes, SQLite in a folder that syncs at once",
+}
 _PAGE: Final = b"x" * 4096
 
 
 def run(sizes: Sequence[int]) -> Report:
     """`sizes`: claims a round."""
     (claims,) = sizes
-    with tempfile.TemporaryDirectory() as folder:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         names = (f"{number:064x}" for number in count())
-        cases = {
-            "fsync": partial(_time_fsync, Path(folder, "floor"), claims),
-            "sqlite": partial(_time_claims, SqliteRecords(Path(folder, "ledger.sqlite3")), names, claims),
+        cases: dict[str, Callable[[], float]] = {
+            "fsync": partial(_time_fsync, folder / "floor", claims),
+            "sqlite": partial(_time_claims, SqliteRecords(folder / "ledger.sqlite3"), names, claims),
             "memory": partial(_time_claims, MemoryRecords(lambda: NOW), names, claims),
         }
+        shared = {"writers": folder}
+        if _MEMORY.is_dir():
+            shared["writers_in_memory"] = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=_MEMORY)))
+        for name, place in shared.items():
+            writers = stack.enter_context(Writers(place / "shared.sqlite3", _WRITERS))
+            cases[name] = partial(writers.seconds, claims)
         a_second = {name: claims / took for name, took in in_turns(cases, _ROUNDS).items()}
+        gone_out = trips(folder / "bucket")
     asked = _asked()
     return Report(
         columns=("", "a second"),
-        rows=[
-            ("4 KiB written and synced: the disk's own pace", a_second["fsync"]),
-            ("claims, SQLite at synchronous=FULL", a_second["sqlite"]),
-            ("claims, memory", a_second["memory"]),
-        ],
-        data={"per_second": dict(a_second), "operations": {name: sum(it.values()) for name, it in asked.items()}},
+        rows=[(line, a_second[name]) for name, line in _LINES.items() if name in a_second],
+        data={
+            "per_second": dict(a_second),
+            f"sqlite_events_per_s_{_WRITERS}_processes": a_second["writers"],
+            "operations": {name: sum(it.values()) for name, it in asked.items()},
+            "trips": {name: dict(it) for name, it in gone_out.items()},
+        },
         targets=[
             Target("operations of a windowed event", sum(asked["windowed"].values()), 3),
             Target("operations of its duplicate", sum(asked["windowed_duplicate"].values()), 4),
         ],
         notes=[
             f"medians of {_ROUNDS} rounds that take turns, {claims} claims each",
-            *(f"{name.replace('_', ' ')}: {_listed(it)}" for name, it in asked.items()),
+            "an event of two processes is claimed, and recorded as a member: two writes, each synced",
+            *(f"{name.replace('_', ' ')}: {_listed(it, 'operations')}" for name, it in asked.items()),
+            *(f"{name.replace('_', ' ')}, in a bucket: {_listed(it, 'trips')}" for name, it in gone_out.items()),
         ],
     )
 
@@ -79,29 +101,13 @@ def _time_fsync(path: Path, times: int) -> float:
 
 
 def _asked() -> dict[str, dict[str, int]]:
-    """Operations of the second event of each kind: the first finds the process cold, and opens what others join."""
     records = CountingRecords(MemoryRecords(lambda: NOW))
-    core = Scene(records, WINDOWED, DIRECT).app.core
-
-    def asked(event: Event) -> dict[str, int]:
-        records.taken()
-        core.handle(event)
-        return records.taken()
-
-    cases = {
-        "windowed_first": dropped("in/dt=1/a.csv"),
-        "windowed": dropped("in/dt=1/b.csv"),
-        "windowed_duplicate": dropped("in/dt=1/b.csv"),
-        "direct_first": published("1"),
-        "direct": published("2"),
-        "direct_duplicate": published("2"),
-    }
-    return {name: asked(event) for name, event in cases.items()}
+    return asked_of(Scene(records, WINDOWED, DIRECT).app.core, records.taken)
 
 
-def _listed(counts: dict[str, int]) -> str:
+def _listed(counts: dict[str, int], what: str) -> str:
     each = ", ".join(f"{times} {method}" for method, times in counts.items())
-    return f"{sum(counts.values())} operations ({each})"
+    return f"{sum(counts.values())} {what} ({each})"
 
 
 LEDGER: Final = Benchmark(

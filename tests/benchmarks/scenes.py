@@ -27,6 +27,9 @@ from retrigger.triggers.spec import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from retrigger.handlers.core import Core
     from retrigger.handlers.ports import Records
     from retrigger.handlers.wiring import App
 
@@ -75,6 +78,28 @@ class Scene:
         loaded = compiled.load(compiled.dumps(ENVIRONMENT, triggers, {_SHA: _TEMPLATE}, index))
         self.platform = MemoryLauncher()
         self.app: App = assemble(loaded, records, self.platform, MemoryObjects())
+
+
+def asked_of(core: Core, taken: Callable[[], dict[str, int]]) -> dict[str, dict[str, int]]:
+    """What `taken` counted of the second event of each kind.
+
+    The first finds the process cold, and opens what others join.
+    """
+
+    def asked(event: Event) -> dict[str, int]:
+        taken()
+        core.handle(event)
+        return taken()
+
+    cases = {
+        "windowed_first": dropped("in/dt=1/a.csv"),
+        "windowed": dropped("in/dt=1/b.csv"),
+        "windowed_duplicate": dropped("in/dt=1/b.csv"),
+        "direct_first": published("1"),
+        "direct": published("2"),
+        "direct_duplicate": published("2"),
+    }
+    return {name: asked(event) for name, event in cases.items()}
 
 
 class Clock:

@@ -16,7 +16,7 @@ KEYS = {
     "decode": {"us", "json_loads_us"},
     "hostile": {"ms", "worst"},
     "fuzz": {"executions", "findings", "peak_rss_mb"},
-    "ledger": {"per_second", "operations"},
+    "ledger": {"per_second", "sqlite_events_per_s_2_processes", "operations", "trips"},
     "burst": FATE | {"bursts"},
     "exactly_once": FATE | {"ledgers"},
     "backlog": {"notes"},

@@ -350,3 +350,14 @@ def test_a_message_that_names_objects_by_another_expression_is_a_changed_launch(
         "old": [[named[0], "deferred", "1"]],
         "new": [[named[0], "deferred", "1"], [named[1], "deferred", "2"]],
     }
+
+
+def test_what_a_ledger_keeps_in_part_is_no_event_to_compare(project: Path, tmp_path: Path) -> None:
+    event = an_object(f"{DAY}/a.csv")
+    path = kept(tmp_path / "ledger.sqlite3", event)
+    ledger = Ledger(SqliteRecords(path), "local")
+    bare = Claim(state="rejected", trigger="tables", event=an_object(f"{DAY}/b.csv").to_json(), archive="none")
+    ledger.claims.create(ledger.claim_name("tables", "b"), bare.settled())
+    called = retrigger("diff", project, "--from", f"sqlite:{path}", "--old", project)
+    assert (called.code, "event_not_kept: its trigger's `archive` or `redact`" in called.err) == (0, True)
+    assert lines_of(f"sqlite:{path}", project, project)[2] == {**NOTHING, "unchanged": 1, "unreadable": 1}

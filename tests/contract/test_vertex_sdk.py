@@ -26,6 +26,7 @@ from starlette.routing import Route
 
 from retrigger.local_emulator.http import Server
 from retrigger.local_emulator.planes import vertex
+from retrigger.local_emulator.planes.batch_predictions import BatchPredictions
 from retrigger.local_emulator.planes.models import Models
 from retrigger.local_emulator.planes.pipeline_jobs import PipelineJobs
 from retrigger.local_emulator.planes.resources import Resources
@@ -84,7 +85,9 @@ def plane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         Route("/storage/v1/b/{bucket}/iam", policy, methods=["GET", "PUT"]),
         Route("/storage/v1/b/{bucket}", bucket),
     ]
-    server = Server([*vertex.routes(jobs, Models(resources, now)), *storage])
+    models = Models(resources, now)
+    batches = BatchPredictions(resources, models, processes, now, clock=state.clock)
+    server = Server([*vertex.routes(jobs, batches, models), *storage])
     server.start()
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
     aiplatform.init(

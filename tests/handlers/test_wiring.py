@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ import pytest
 
 from retrigger.handlers.journal import Journal
 from retrigger.handlers.records import FORMAT
-from retrigger.handlers.wiring import App, Settings, build, records_of
+from retrigger.handlers.wiring import App, Settings, build, publisher_of, records_of
 from retrigger.local_emulator import metadata
 from retrigger.local_emulator.http import Server
 from retrigger.local_emulator.stores.blob_conditions import etag_of
@@ -22,6 +23,8 @@ from retrigger.triggers.authoring.compile import compile_project
 from retrigger.triggers.authoring.project import load_project
 from retrigger.triggers.errors import RetriggerError
 from retrigger.triggers.event import Event, Message, Object
+from retrigger.triggers.spec import Channel, Environment
+from tests.local_emulator.messaging.queue_store import QueueStore
 from tests.local_emulator.stores.blob_store import BlobStore
 
 if TYPE_CHECKING:
@@ -144,3 +147,67 @@ def test_an_address_of_no_ledger_is_refused_with_what_there_is() -> None:
     with pytest.raises(RetriggerError, match="there can be no ledger at s3://bucket: name it as sqlite:PATH") as raised:
         records_of("s3://bucket", {}, {})
     assert raised.value.code == "bad_ledger"
+
+
+@pytest.mark.parametrize(
+    ("address", "kind"),
+    [
+        ("projects/acme-dev/topics/told", "PubSubPublisher"),
+        ("sb://acme.servicebus.windows.net/told", "ServiceBusPublisher"),
+        ("https://acme.queue.core.windows.net/told", "StorageQueuePublisher"),
+    ],
+)
+def test_an_address_says_how_what_leaves_is_sent(address: str, kind: str) -> None:
+    channels = {"told": Channel(address=address), "other": Channel(address="projects/p/topics/other")}
+    environment = Environment(name="it", cloud="azure", ledger="", channels=channels, outbox="told")
+    assert type(publisher_of(environment, {})).__name__ == kind
+    assert publisher_of(replace(environment, outbox=None), {}) is None
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "projects/acme-dev/subscriptions/told",
+        "sb://acme.servicebus.windows.net/told/Subscriptions/s",
+        "/subscriptions/1/resourceGroups/r/providers/Microsoft.EventGrid/topics/told",
+        "https://acme.westeurope-1.eventgrid.azure.net/api/events",
+    ],
+)
+def test_an_outbox_to_which_nothing_can_be_sent_is_refused(address: str) -> None:
+    channels = {"told": Channel(address=address)}
+    environment = Environment(name="it", cloud="azure", ledger="", channels=channels, outbox="told")
+    with pytest.raises(RetriggerError, match="nothing can be sent to the outbox") as raised:
+        publisher_of(environment, {})
+    assert raised.value.code == "bad_outbox"
+
+
+def test_what_leaves_on_azure_is_sent_with_the_functions_identity(
+    tmp_path: Path, blobs: BlobStore, machine: Server
+) -> None:
+    queues = QueueStore(tmp_path)
+    queues.queues.ensure("acmeprod/told")
+    project = load_project(SECTION_6)
+    services = {"metadata": machine.url, "blob": blobs.server.url, "queue": queues.server.url}
+    prod = replace(
+        project.environments["prod"],
+        ledger=f"sqlite:{tmp_path / 'ledger'}",
+        services=services,
+        channels={
+            **project.environments["prod"].channels,
+            "told": Channel(address="https://acmeprod.queue.core.windows.net/told"),
+        },
+        outbox="told",
+    )
+    compiled = tmp_path / "compiled.json"
+    compiled.write_text(compile_project(project, prod), encoding="utf-8")
+    try:
+        [outcome] = build(Settings(compiled, {})).core.handle(dropped("0x1"))
+        (message,) = queues.queues.peek("acmeprod/told", 32)
+    finally:
+        queues.close()
+    told = json.loads(base64.b64decode(message.text))
+    assert (told["type"], told["subject"], told["data"]["result"]) == (
+        "retrigger.outcome",
+        outcome.trigger,
+        outcome.result,
+    )

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from retrigger.handlers.adapters.structured import CONTENT_TYPE, structured
 from retrigger.local_emulator.azure import AzureSettings, AzureWays, connection_string, strike
 from retrigger.local_emulator.clock import WoundClock
 from retrigger.local_emulator.delivery import Delivery
 from retrigger.local_emulator.messaging.messages import InvalidArgument, NotFound
 from retrigger.local_emulator.messaging.pull_queues import PullQueues
 from retrigger.local_emulator.stores.resource import ObjectChange
+from retrigger.triggers.event import Event, Message
+from retrigger.triggers.formats import parse
 from tests.local_emulator.endpoint import Endpoint, Request, Response
 
 if TYPE_CHECKING:
@@ -119,6 +122,26 @@ def test_what_no_function_hears_waits_for_a_reader(tmp_path: Path) -> None:
             {"k": "v"},
         )
         assert (azure.receive_bus("acme", "ml/told"), delivery.tallies(), endpoint.requests) == (None, {}, [])
+
+
+def test_what_leaves_by_service_bus_reads_as_it_does_from_pubsub(tmp_path: Path) -> None:
+    """A trigger that follows another is the same file on both clouds."""
+    attributes = {"ce-specversion": "1.0", "ce-id": "7", "ce-source": "//s", "ce-type": "retrigger.run.ended"}
+    attributes["ce-time"] = "2026-11-22T09:00:00Z"
+    body = structured(b'{"run": "r"}', {**attributes, "content-type": "application/json"})
+    with Endpoint() as endpoint, ways(tmp_path, endpoint) as (azure, delivery, _):
+        azure.send_bus("acme", "orders", body, attributes, {"MessageId": "7", "ContentType": CONTENT_TYPE})
+        assert delivery.wait_idle(SOON)
+        (request,) = endpoint.requests
+    metadata, handed = given(request)
+    headers = {name: told if isinstance(told, str) else json.dumps(told) for name, told in metadata.items()}
+    parsed = parse(headers, handed, f"servicebus/{BUS}")
+    assert isinstance(parsed, list)
+    (event,) = parsed
+    assert isinstance(event, Event)
+    assert isinstance(event.payload, Message)
+    assert (event.payload.channel, event.payload.json) == (BUS, {"run": "r"})
+    assert attributes.items() <= event.payload.attributes.items()
 
 
 def test_what_a_client_puts_into_a_queue_reaches_the_functions_that_hear_it(tmp_path: Path) -> None:

@@ -140,6 +140,8 @@ triggers = st.builds(
     throttle=st.none() | st.builds(Throttle, limit=numbers, per=durations, when_over=st.sampled_from(["hold", "skip"])),
     keep=durations,
     on_failure=st.builds(OnFailure, retry=numbers, then=st.sampled_from(["carry_over", "dead"])),
+    archive=st.sampled_from(["full", "metadata", "none"]),
+    redact=st.lists(text, max_size=2).map(tuple),
     mode=st.sampled_from(["launch", "observe"]),
 )
 pipelines = st.builds(
@@ -175,6 +177,7 @@ environments = st.builds(
     pipelines=st.dictionaries(text, pipelines, max_size=2),
     limits=st.builds(Limits, submit_per_minute=st.none() | numbers, running=st.none() | numbers),
     callers=st.just("platform") | st.lists(callers, max_size=3).map(tuple),
+    archive=st.sampled_from(["full", "metadata", "none"]),
     services=st.dictionaries(text, text, max_size=2),
     launcher=st.none() | plug_ins,
     formats=st.dictionaries(text, plug_ins, max_size=2),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from retrigger.triggers import filing, finding
@@ -60,3 +62,28 @@ def test_what_no_text_tells_apart_is_tried() -> None:
     texts = [f"{{a}}/{'*/' * stars}**/x/**/y/*" for stars in range(10)]
     assert tried(texts, "1/x/2/y/3") == texts
     assert tried(texts, "1/2/3") == []
+
+
+@pytest.mark.parametrize("text", ["**/*a*/**/*-{i}-*/**", "**/a*/**/*-{i}-*/**", "**/*a/**/*-{i}-*/**"])
+def test_what_is_filed_below_a_text_is_looked_up_once_however_often_a_name_holds_it(text: str) -> None:
+    """Else a name that repeats one text would cost its length squared, at each of three steps."""
+    files = finding.Files(filing.filed({("", text.format(i=i)): [(str(i), 0)] for i in range(50)}))
+    name = "/".join(["a" * 20 + "-5-a"] * 20)
+    assert len(files.candidates(name)) == 1
+    calls = []
+    sys.setprofile(lambda _, event, __: calls.append(event) if event == "call" else None)
+    try:
+        files.candidates(name)
+    finally:
+        sys.setprofile(None)
+    assert len(calls) < 2 * len(name)
+
+
+@pytest.mark.parametrize("letters", ["0123456789", "".join(map(chr, range(0x4E00, 0x4F00)))])
+def test_a_part_of_a_segment_is_found_wherever_it_stands(letters: str) -> None:
+    """Whether heads are spelled with few letters or with many: at the start, the end, among others, twice."""
+    texts = [f"**/*{one}{two}{one}*" for one in letters[:9] for two in letters[-9:]]
+    made = "".join(letters[at] for at in (0, -1, 0))
+    for name in (made, f"x{made}", f"{made}x", f"x{made}{made}x", f"x/{letters[1]}{made}"):
+        assert f"**/*{made}*" in tried(texts, name)
+    assert tried(texts, f"{made[:2]}x{made[2]}") == []

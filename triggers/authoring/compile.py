@@ -33,8 +33,11 @@ def checked(root: Path) -> tuple[Project, list[Problem]]:
     A trigger file whose shape is wrong is told as that; the rules judge what is right of it, if that is enough.
     """
     project, problems = read_project(root)
-    problems += checks.problems(project, project.environments.values())
-    problems += (problem for rule in checks.TIDY_RULES for problem in rule(project))
+    misshapen = {(problem.path, problem.line, problem.column) for problem in problems}
+    found = checks.problems(project, project.environments.values())
+    found.update(problem for rule in checks.TIDY_RULES for problem in rule(project))
+    # Of what is wrong in shape already, where a stand-in may be, nothing more is told.
+    problems += (it for it in found if (it.path, it.line, it.column) not in misshapen)
     return project, sorted(set(untrusted.alone(problems)))
 
 

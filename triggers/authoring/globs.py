@@ -7,7 +7,7 @@ the globs themselves.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from retrigger.triggers import glob
 from retrigger.triggers.authoring import automaton
@@ -33,6 +33,7 @@ class Names:
         return glob.parse(self.match).match(name.removeprefix(self.prefix)) is not None
 
 
+_DATA: Final = Names("", "**/{name}")
 Folders: TypeAlias = "tuple[str | Wild | None, ...]"
 """What stands between the slashes: text, `DEEP`, or None for what holds another wildcard."""
 
@@ -82,14 +83,14 @@ def common(inside: Sequence[Names], outside: Sequence[Names] = (), effort: Effor
 
 
 def covers(wide: Names, narrow: Names, effort: Effort | None = None) -> bool:
-    """Whether `wide` certainly holds every name that `narrow` does."""
+    """Whether `wide` certainly holds every name that `narrow` does, but for those that end in `/`: no data has them."""
     captures = [part for part in _parts(wide.match) if isinstance(part, Capture)]
     if len(captures) != len(set(captures)):
         return wide == narrow
     if _ends_differ(wide, narrow):
         return False
     try:
-        return walk([_automaton(narrow)], [_automaton(wide)], effort or Effort()) is None
+        return walk([_automaton(narrow), _automaton(_DATA)], [_automaton(wide)], effort or Effort()) is None
     except TooMuchWork:
         return False
 

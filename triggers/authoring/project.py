@@ -157,7 +157,7 @@ class _Reading:
         document = self._document(PROJECT_FILE)
         if document is None:
             return Document(PROJECT_FILE, None, {}, {}), nothing
-        file = self._shaped(ProjectFile, document)
+        file, document = self._shaped(ProjectFile, document)
         return document, file or _without_wrong_environments(document) or nothing
 
     def formats(self, document: Document, named: Mapping[str, str]) -> Iterator[tuple[str, PlugIn]]:
@@ -197,7 +197,7 @@ class _Reading:
                 self.problems.append(Problem(name, 0, 0, "not_read", told))
                 continue
             document = self._document(name)
-            file = self._shaped(TriggerFile, document) if document else None
+            file, document = self._shaped(TriggerFile, document) if document else (None, None)
             if document and file:
                 documents, validators = self._documents(file, document), tuple(self._validators(file, document))
                 yield Authored(settle.trigger(file, defaults, documents, validators), document)
@@ -246,11 +246,12 @@ class _Reading:
         except Unfit:
             return ""  # told when it was read as a document
 
-    def _shaped(self, model: type[_M], document: Document) -> _M | None:
-        file, problems = validate(model, document, _HAVE_DEFAULTS)
-        self.problems.extend(problems)
+    def _shaped(self, model: type[_M], document: Document) -> tuple[_M | None, Document]:
+        """The model, and the document with the model's places."""
         self.problems.extend(untrusted.check(document))
-        return file
+        file, problems, document = validate(model, document, _HAVE_DEFAULTS)
+        self.problems.extend(problems)
+        return file, document
 
     def _named(
         self, read: Callable[[Path, str], _T], found: dict[str, _T], name: str, document: Document, at: At

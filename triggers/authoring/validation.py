@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Literal, TypeVar, get_args
+from types import UnionType
+from typing import TYPE_CHECKING, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, Tag, ValidationError
 
+from retrigger.triggers.authoring import mending
 from retrigger.triggers.authoring.wording import closest
 
 if TYPE_CHECKING:
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 
     from retrigger.triggers.authoring.yaml import At, Document
     from retrigger.triggers.errors import Problem
-    from retrigger.triggers.event import Json
 
 _M = TypeVar("_M", bound=BaseModel)
 _TYPES = {
@@ -50,54 +51,57 @@ _OWN = {
 _ROUNDS = 4
 
 
-def validate(model: type[_M], document: Document, optional: frozenset[str]) -> tuple[_M | None, list[Problem]]:
+def validate(
+    model: type[_M], document: Document, optional: frozenset[str]
+) -> tuple[_M | None, list[Problem], Document]:
     """The model and no problem; or every mistake of the shape, and the model of what is right, if that is enough.
 
     What is wrong in an `optional` part, is a key too many, or says nothing of what the rules ask for, is left out, so
-    that they can judge the rest.
+    that they can judge the rest; a name that is wrong has a stand-in. The document is the one whose places the model
+    has: a key that stands outside of the part that it belongs to is taken for one inside.
     """
     try:
-        return model.model_validate(document.data), []
+        return model.model_validate(document.data), [], document
     except ValidationError as error:
         details = error.errors(include_url=False)
+    for detail in details:
+        moved = _moved_home(model, document, detail)
+        if moved:
+            file, problems, moved = validate(model, moved, optional)
+            return file, [_problem(model, document, detail), *problems], moved
     problems = [_problem(model, document, detail) for detail in details]
     data = copy.deepcopy(document.data)
     for _ in range(_ROUNDS):
-        if not all(_left_out(data, document, detail, optional) for detail in details):
+        if not all(mending.mend(data, document, *_place(document, detail), optional) for detail in details):
             break
         try:
-            return model.model_validate(data), problems
+            return model.model_validate(data), problems, document
         except ValidationError as error:
             details = error.errors(include_url=False)
-    return None, problems
+    return None, problems, document
 
 
-def _left_out(data: Json, document: Document, detail: ErrorDetails, optional: frozenset[str]) -> bool:
-    """Take the wrong part out of `data`; a key that is missing takes the part that wants it along."""
+def _place(document: Document, detail: ErrorDetails) -> tuple[At, str]:
     at, _ = _settle(document, detail["loc"])
-    if detail["type"] == "missing":
-        at = at[:-1]
-    match at:
-        case ("mode" | "description" | "archive",):
-            pass
-        case ("source", int(), str(), "change" | "missed" | "late_at_most" | "timezone", *_):
-            at = at[:4]
-        case (str(first), _, *_) if first in optional:
-            pass
-        case _ if detail["type"] != "extra_forbidden":
-            return False
-    for part in at[:-1]:
-        match data:
-            case dict() if part in data:
-                data = data[str(part)]
-            case list() if isinstance(part, int):
-                data = data[part]
-            case _:
-                return True  # left out with what held it
-    if isinstance(data, dict):
-        data.pop(str(at[-1]), None)
-        return True
-    return False
+    return at, detail["type"]
+
+
+def _moved_home(model: type[BaseModel], document: Document, detail: ErrorDetails) -> Document | None:
+    """The document with a key that is too many at its top inside of the part that it belongs to, if that lacks it."""
+    match detail:
+        case {"type": "extra_forbidden", "loc": (str(key),)}:
+            home = _home(model, (), key, detail["input"])
+        case _:
+            return None
+    inner = document.data.get(home, {}) if home and isinstance(document.data, dict) else None
+    if home and isinstance(inner, dict) and key not in inner and _holds_one_model(model, home):
+        return mending.moved(document, key, home)
+    return None
+
+
+def _holds_one_model(model: type[BaseModel], key: str) -> bool:
+    (annotation,) = (field.annotation for name, field in model.model_fields.items() if key == (field.alias or name))
+    return get_origin(annotation) in (None, Union, UnionType)
 
 
 def _problem(model: type[BaseModel], document: Document, detail: ErrorDetails) -> Problem:
@@ -105,7 +109,8 @@ def _problem(model: type[BaseModel], document: Document, detail: ErrorDetails) -
     last = _called(at) or document.path
     match detail["type"]:
         case "extra_forbidden":
-            hint = closest(last, _keys(model, detail["loc"][:-1]))
+            home = _home(model, detail["loc"][:-1], last, bare)
+            hint = f": it stands under `{home}`" if home else closest(last, _keys(model, detail["loc"][:-1]))
             return document.problem(at, "unknown_key", f"There is no key `{last}` here{hint}.", on="key")
         case "missing":
             return document.problem(at[:-1], "missing_key", f"`{last}` is missing: add it.", on="key")
@@ -147,7 +152,7 @@ def _settle(document: Document, location: At) -> tuple[At, object]:
                 data = data[part]
             case list() if isinstance(part, int) and part < len(data):
                 data = data[part]
-            case _ if number < len(location) - 1 or part == "[key]":
+            case _ if number < len(location) - 1 or part == "[key]" or not isinstance(data, dict | list):
                 continue
         at = (*at, part)
     return at, data
@@ -155,12 +160,34 @@ def _settle(document: Document, location: At) -> tuple[At, object]:
 
 def _keys(model: type[BaseModel], location: At) -> list[str]:
     """The keys that the model at this place knows."""
+    return [field.alias or name for name, field in _fields(_annotations(model, location))]
+
+
+def _annotations(model: type[BaseModel], location: At) -> list[object]:
+    """What may stand at this place."""
     found: list[object] = [model]
     for part in location:
         fields = [field for name, field in _fields(found) if part in (name, field.alias)]
         tagged = [one for annotation in found for one in _tagged(annotation, part)]
         found = [field.annotation for field in fields] or tagged or found
-    return [field.alias or name for name, field in _fields(found)]
+    return found
+
+
+def _home(model: type[BaseModel], location: At, key: str, value: object) -> str | None:
+    """Of the parts of the model at this place the only one where the key, with such a value, is known."""
+    homes = [
+        field.alias or name
+        for name, field in _fields(_annotations(model, location))
+        for inner, below in _fields([field.annotation])
+        if key == (below.alias or inner) and _may_be(below, value)
+    ]
+    return homes[0] if len(homes) == 1 else None
+
+
+def _may_be(field: FieldInfo, value: object) -> bool:
+    """Whether a model that the field may hold knows all keys of a mapping; of other values nothing is told."""
+    known = {below.alias or name for name, below in _fields([field.annotation])}
+    return not (isinstance(value, dict) and known) or known.issuperset(value)
 
 
 def _fields(annotations: list[object]) -> list[tuple[str, FieldInfo]]:

@@ -1,1 +1,1 @@
-"""Vertex AI pipeline jobs over REST: what is sent (request) and the sending (client)."""
+"""Vertex AI over REST: of each kind of job what is sent (a request), what the platform says of it, and the client."""

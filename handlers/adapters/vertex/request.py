@@ -1,4 +1,4 @@
-"""What would be sent to Vertex AI to launch a job. Pure: `explain` prints it, the client sends it.
+"""What would be sent to Vertex AI to launch a pipeline. Pure: `explain` prints it, the client sends it.
 
 The resource: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.pipelineJobs.
 How a compiled pipeline becomes one follows google-cloud-aiplatform's PipelineJob, which the tests compare with.
@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import re
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
+from retrigger.handlers.adapters.vertex.resources import FINGERPRINT, collection_url, fitting_labels
 from retrigger.handlers.ports import Request
 from retrigger.triggers.errors import Refused
 
@@ -20,10 +20,7 @@ if TYPE_CHECKING:
     from retrigger.handlers.ports import PipelineJob
     from retrigger.triggers.event import Json
 
-FINGERPRINT: Final = "retrigger-fingerprint"
 _JOB_ID: Final = re.compile(r"[a-z][-a-z0-9]{0,126}")
-_LABEL: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-_LABEL_VALUE: Final = re.compile(r"[a-z0-9_-]{0,63}")
 # The schema of the first KFP 2 compilers; its parameters carry their type in the name of the field.
 _TYPED_FIELDS: Final = {"INT": "intValue", "DOUBLE": "doubleValue", "STRING": "stringValue"}
 
@@ -46,20 +43,13 @@ def job_request(
     body: Document = {
         "displayName": job.display_name,
         "pipelineSpec": spec if job.caching is None else _with_caching(spec, enabled=job.caching),
-        "labels": _labels({**job.labels, FINGERPRINT: job.fingerprint}),
+        "labels": fitting_labels({**job.labels, FINGERPRINT: job.fingerprint}),
         "runtimeConfig": _runtime_config(job, spec, defaults),
     }
     if job.service_account is not None:
         body["serviceAccount"] = job.service_account
-    url = f"{jobs_url(project, location, endpoint)}?pipelineJobId={job.id}"
+    url = f"{collection_url('pipelineJobs', project, location, endpoint)}?pipelineJobId={job.id}"
     return Request(method="POST", url=url, body=body)
-
-
-def jobs_url(project: str, location: str, endpoint: str | None = None) -> str:
-    """The collection of a project's pipeline jobs in one location."""
-    host = "aiplatform.googleapis.com" if location == "global" else f"{quote(location)}-aiplatform.googleapis.com"
-    base = endpoint.rstrip("/") if endpoint is not None else f"https://{host}"
-    return f"{base}/v1/projects/{quote(project)}/locations/{quote(location)}/pipelineJobs"
 
 
 def _runtime_config(job: PipelineJob, spec: Document, defaults: Document) -> Document:
@@ -128,14 +118,3 @@ def _component_caching(component: Document, *, enabled: bool) -> Document:
     dag = component["dag"]
     tasks = {name: {**task, "cachingOptions": {"enableCache": enabled}} for name, task in dag.get("tasks", {}).items()}
     return {**component, "dag": {**dag, "tasks": tasks}}
-
-
-def _labels(labels: Mapping[str, str]) -> dict[str, str]:
-    for key, value in labels.items():
-        if not _LABEL.fullmatch(key) or not _LABEL_VALUE.fullmatch(value):
-            raise Refused(
-                f"label {key!r} does not fit: keys are [a-z][a-z0-9_-]{{0,62}}, values [a-z0-9_-]{{0,63}}; "
-                "correct the pipeline's labels in retrigger.yaml",
-                code="invalid_label",
-            )
-    return dict(labels)

@@ -48,7 +48,9 @@ class Addresses:
         raise Invalid(f"The address {uri[:300]!r} leads nowhere here: give a blob's, a datastore's, or file:///…")
 
     def public(self, uri: str) -> str:
-        """The address in Azure of what is at an address of the emulator's Blob: it holds whatever the port is."""
+        """The address in Azure of what is at the emulator's Blob, which holds whatever the port is; others stay."""
+        if not uri.startswith(f"{self._blob_url}/"):
+            return uri
         account, _, rest = uri.removeprefix(f"{self._blob_url}/").partition("?")[0].partition("/")
         return f"https://{account}.blob.core.windows.net/{rest}"
 

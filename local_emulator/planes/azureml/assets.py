@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from retrigger.local_emulator.planes.resources import Resource, Resources
 
 KINDS: Final = frozenset({"components", "environments", "data", "models", "codes"})
+# What the SDK reads of every model, whether or not anybody gave it.
+_EXPECTED: Final[Mapping[str, Mapping[str, Any]]] = {"models": {"flavors": {}, "tags": {}, "properties": {}}}
 _URIS = ("dataUri", "modelUri", "codeUri")
 
 
@@ -57,7 +59,7 @@ class Assets:
     ) -> tuple[bool, Body]:
         """Make or replace a version; tell whether it is new, and what is kept of it."""
         place = key(workspace, kind, name, "versions", version)
-        known = {**properties, "provisioningState": "Succeeded"}
+        known = {**_EXPECTED.get(kind, {}), **properties, "provisioningState": "Succeeded"}
         for field in _URIS:
             if isinstance(known.get(field), str):
                 known[field] = self._addresses.public(known[field])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.local_emulator.planes.azureml.arm import Answer, key, page, shown, stored
@@ -70,7 +71,7 @@ class Jobs:
                 if not self._processes.knows(resource.body["key"]):
                     self._submit(resource.body)
                 else:
-                    self._end(resource.body["key"])
+                    self._tell(resource.name)
 
     def put(self, call: Call) -> Answer:
         """The same job again is the same job; another one under its name is refused."""
@@ -125,10 +126,11 @@ class Jobs:
         state, folder = self._state(body), self._processes.folder(body["key"])
         lines = [f"{body['name']}: {STATES[state['state']]}", state.get("error", "")]
         for step in state["tasks"]:
+            log = folder / "tasks" / step["folder"] / "log.txt"
             lines += [
                 f"\n{step['path']}: {step['state'].lower()}",
                 step["error"],
-                f"{folder}/tasks/{step['folder']}/log.txt",
+                str(log) if log.exists() else "",
             ]
         return "\n".join(line for line in lines if line) + "\n"
 
@@ -172,8 +174,10 @@ class Jobs:
         self._processes.submit(body["key"], PipelineRequest.from_json(body["request"]))
 
     def _end(self, key: str) -> None:
+        self._tell(_name(PipelineRequest.read(self._processes.folder(key))))
+
+    def _tell(self, name: str) -> None:
         """Tell that a job has ended: once too often rather than never, so the note of it comes last."""
-        name = _name(PipelineRequest.read(self._processes.folder(key)))
         try:
             body = self._resources.get(name).body
         except NotFound:  # deleted as soon as it had ended
@@ -181,7 +185,8 @@ class Jobs:
         state = self._state(body)
         if JobState(state["state"]).terminal and not self._resources.all(name):
             self._ended(body, state)
-            self._resources.create(f"{name}/told", {})
+            with suppress(AlreadyExists):  # another end of the same, told in this moment
+                self._resources.create(f"{name}/told", {})
 
     def _state(self, body: Body) -> dict[str, Any]:
         try:

@@ -7,7 +7,7 @@ the SDK itself sends both, at different depths.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -36,6 +36,8 @@ _REGISTRY = re.compile(
     r"azureml://registries/[^/]+/(?:components|environments)/([^/]+)/(?:versions/([^/]+)|labels/latest)"
 )
 _BINDING = re.compile(r"\$\{\{\s*(parent\.outputs\.[^{}]+?)\s*\}\}")
+_DURATION = re.compile(r"PT(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,9})S)?")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,254}")
 _DEPTH = 10
 
 
@@ -71,13 +73,13 @@ class Resolver:
         return self._registered("components", reference) is not None
 
     def given(self, inputs: Any) -> dict[str, Given]:
-        return {name: self._given(name, item) for name, item in _mapping(inputs, "inputs").items()}
+        return {name: self._given(name, item) for name, item in _by_name(inputs, "inputs").items()}
 
     def kept(self, outputs: Any) -> dict[str, Kept]:
-        return {name: self._kept(name, item) for name, item in _mapping(outputs, "outputs").items()}
+        return {name: self._kept(name, item) for name, item in _by_name(outputs, "outputs").items()}
 
     def _steps(self, jobs: Any, depth: int) -> dict[str, Step]:
-        steps = {name: self._step(name, item, depth) for name, item in _mapping(jobs, "jobs").items()}
+        steps = {name: self._step(name, item, depth) for name, item in _by_name(jobs, "jobs").items()}
         if not steps:
             raise Invalid("The pipeline has no jobs.")
         return steps
@@ -93,7 +95,11 @@ class Resolver:
             component = OnlyInAzure(name, kind)
         if isinstance(component, OnlyInAzure):
             return Step(component)
-        return Step(component, self.given(told.get("inputs")), self.kept(told.get("outputs")))
+        if isinstance(component, Command):
+            variables = _variables(told.get("environment_variables"))
+            component = replace(component, variables={**component.variables, **variables})
+        inputs, outputs = self.given(told.get("inputs")), self.kept(told.get("outputs"))
+        return Step(component, inputs, outputs, _timeout(told.get("limits")))
 
     def _component(self, reference: str, depth: int) -> Component:
         if depth > _DEPTH:
@@ -131,7 +137,7 @@ class Resolver:
             code=self.addresses.read(self.workspace, str(code)) if code else "",
             environment=environment,
             conda=conda,
-            variables={key: _text(value) for key, value in _mapping(spec.get("environment_variables"), "it").items()},
+            variables=_variables(spec.get("environment_variables")),
         )
 
     def _environment(self, told: Any) -> tuple[str, str]:
@@ -187,9 +193,25 @@ class Resolver:
             raise Invalid(f"{name}: {error}") from error
 
 
+def _variables(told: Any) -> dict[str, str]:
+    return {name: _text(value) for name, value in _mapping(told, "environment_variables").items()}
+
+
+def _timeout(limits: Any) -> int | None:
+    """Seconds: as YAML says it, or as ISO 8601 does (`PT1H30M`), which is REST's way."""
+    told = _mapping(limits, "limits").get("timeout")
+    if told is None or isinstance(told, int):
+        return told
+    found = _DURATION.fullmatch(str(told))
+    if found is None:
+        raise Invalid(f"limits.timeout is {str(told)[:80]!r}: write it as PT1H30M, or in seconds.")
+    hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return hours * 3600 + minutes * 60 + seconds
+
+
 def _declared(told: Any, side: str) -> dict[str, Declared]:
     found = {}
-    for name, about in _mapping(told, side).items():
+    for name, about in _by_name(told, side).items():
         item = about if isinstance(about, dict) else {}
         default = item.get("default")
         found[name] = Declared(
@@ -206,6 +228,15 @@ def _mapping(told: Any, what: str) -> Body:
     if not isinstance(told, dict):
         raise Invalid(f"`{what[:80]}` must be an object.")
     return told
+
+
+def _by_name(told: Any, what: str) -> Body:
+    """Steps, inputs or outputs: what they are called becomes part of places and of commands."""
+    found = _mapping(told, what)
+    for name in found:
+        if not _NAME.fullmatch(name):
+            raise Invalid(f"{name[:80]!r} in `{what}` is no name: a letter or _, then letters, digits, _, - and dots.")
+    return found
 
 
 def _text(value: Any) -> str:

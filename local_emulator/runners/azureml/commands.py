@@ -43,13 +43,14 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class CommandStep:
-    """A step that is ready to run. `outputs` say where each one goes; the type of each is the component's."""
+    """A step that is ready to run. `outputs` say where each one goes; `timeout` is in seconds, None for no limit."""
 
     job: Job
     record: TaskRecord
     component: Command
     inputs: Values
     outputs: Mapping[str, Artifact]
+    timeout: int | None
 
     async def run(self) -> Finished:
         """Errors: PipelineError."""
@@ -90,7 +91,11 @@ class CommandStep:
             self.record.running(self.inputs)
             python = await self._python(log)
             environment = self._environment(python, names, folder)
-            return await run_in_group([_SHELL, "-c", command], env=environment, cwd=folder / "work", log=log)
+            try:
+                async with asyncio.timeout(self.timeout):
+                    return await run_in_group([_SHELL, "-c", command], env=environment, cwd=folder / "work", log=log)
+            except TimeoutError as error:
+                raise PipelineError(f"the command took longer than its limit, {self.timeout} s") from error
 
     async def _python(self, log: Path) -> str:
         """The interpreter that has what the component's environment asks for; the emulator's own if it says nothing."""

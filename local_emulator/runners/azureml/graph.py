@@ -49,9 +49,10 @@ class Graph:
     async def run_pipeline(self, pipeline: Pipeline, scope: _Scope) -> Finished:
         running: dict[str, asyncio.Task[None]] = {}
         needs = {name: producers(step.inputs) for name, step in pipeline.steps.items()}
+        order = in_order(needs)
         try:
             async with asyncio.TaskGroup() as group:
-                for name in in_order(needs):
+                for name in order:
                     upstream = {one: running[one] for one in needs[name]}
                     record = self.record.add(name, scope.parent)
                     work = scope.run_step(record, pipeline.steps[name], upstream, goes_on=pipeline.goes_on)
@@ -100,7 +101,7 @@ class _Scope:
         }
         match component:
             case Command():
-                return await CommandStep(job, record, component, inputs, outputs).run()
+                return await CommandStep(job, record, component, inputs, outputs, step.timeout).run()
             case Pipeline():
                 record.running(inputs)
                 return await self.graph.run_pipeline(component, _Scope(self.graph, inputs, outputs, record))

@@ -80,11 +80,12 @@ class OnlyInAzure:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One job of a pipeline."""
+    """One job of a pipeline. `timeout` is how many seconds its command may take, None for any."""
 
     component: Command | Pipeline | OnlyInAzure
     inputs: Mapping[str, Given] = field(default_factory=dict)
     outputs: Mapping[str, Kept] = field(default_factory=dict)
+    timeout: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,8 @@ def _component(told: Mapping[str, Any]) -> Component:
 
 
 def _step(told: Mapping[str, Any]) -> Step:
-    return Step(_component(told["component"]), _each(Given, told["inputs"]), _each(Kept, told["outputs"]))
+    inputs, outputs = _each(Given, told["inputs"]), _each(Kept, told["outputs"])
+    return Step(_component(told["component"]), inputs, outputs, told["timeout"])
 
 
 def _each(kind: type[Any], told: Mapping[str, Any]) -> dict[str, Any]:

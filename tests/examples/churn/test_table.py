@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from retrigger.cli.churn import table
-from retrigger.cli.churn.pipeline import CATEGORIES, CLASSES, DROPPED, NUMBERS, TARGET
+from retrigger.cli.churn.columns import CATEGORIES, CLASSES, DROPPED, NUMBERS, TARGET
 
 REAL = Path(__file__).resolve().parents[3] / "../shared/data/BankChurners.csv"
 

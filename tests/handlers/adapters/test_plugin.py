@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from retrigger.handlers.adapters.plugin import PlugInLauncher
-from retrigger.handlers.ports import JobStatus, PipelineJob, Request
+from retrigger.handlers.ports import BatchJob, JobStatus, PipelineJob, Request
 from retrigger.handlers.wiring import cloud_of
 from retrigger.triggers.errors import Refused, RetriggerError, Unavailable, Unknown
 from retrigger.triggers.spec import Environment, PlugIn
@@ -115,6 +115,14 @@ def test_any_other_exception_is_told_by_its_type(call: str) -> None:
 def test_an_answer_that_it_may_not_give_is_no_answer(call: str, answer: object) -> None:
     with pytest.raises(FAILURES[call], match=f"answered {call} with"):
         CALLS[call](launcher(answer))
+
+
+def test_it_launches_pipelines_alone() -> None:
+    batch = BatchJob(id="run-1", display_name="t", labels={}, fingerprint="f", input=["gs://b/1.csv"], output="gs://b")
+    for call in (launcher("created").submit, launcher(REQUEST).request):
+        with pytest.raises(Refused, match="launches pipelines alone") as raised:
+            call(batch, None)
+        assert raised.value.code == "not_a_pipeline"
 
 
 @pytest.mark.parametrize(

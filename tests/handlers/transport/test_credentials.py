@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from retrigger.handlers.transport.credentials import Tokens, TokenSettings
+from retrigger.handlers.transport.http import Http, HttpSettings
 from retrigger.triggers.errors import Refused, Unavailable
+from tests.handlers.transport.pretender import Pretender
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from retrigger.handlers.transport.http import Http
     from retrigger.triggers.errors import RetriggerError
     from tests.handlers.conftest import Loopback
 
@@ -148,9 +150,57 @@ def test_without_metadata_server_and_google_auth_the_next_step_is_told(
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
     monkeypatch.setitem(sys.modules, "google.auth", None)
-    with pytest.raises(Unavailable, match="install google-auth, or set GCE_METADATA_HOST") as caught:
+    with pytest.raises(Unavailable, match=r"install `retrigger\[credentials\]`, or set GCE_METADATA_HOST") as caught:
         Tokens(http, TokenSettings(metadata=f"http://127.0.0.1:{port}")).token()
     assert caught.value.code == "no_credentials"
+
+
+def test_a_federated_workload_changes_its_token_for_ones_of_google(
+    http: Http, loopback: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("google.auth")
+    (tmp_path / "subject").write_text("of-the-other-cloud")
+    federated = {
+        "type": "external_account",
+        "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": f"{loopback.url}/v1/token",
+        "credential_source": {"file": str(tmp_path / "subject")},
+    }
+    (tmp_path / "federated.json").write_text(json.dumps(federated))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "federated.json"))
+    granted = {"access_token": "federated", "expires_in": 3600, "token_type": "Bearer"}
+    issued = {"issued_token_type": "urn:ietf:params:oauth:token-type:access_token"}
+    loopback.reply(200, {**granted, **issued}, Content_Type="application/json")
+    tokens = Tokens(http, TokenSettings(google_auth=True))
+    assert [tokens.token(), tokens.token()] == ["federated", "federated"]
+    (seen,) = loopback.requests
+    assert (seen.path, b"subject_token=of-the-other-cloud" in seen.body) == ("/v1/token", True)
+
+
+def test_on_a_laptop_the_login_of_gcloud_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("google.auth")
+    forms: list[Mapping[str, str]] = []
+
+    def answers(url: str, form: Mapping[str, str]) -> tuple[int, object]:
+        assert url == "https://oauth2.googleapis.com/token"
+        forms.append(form)
+        return 200, {"access_token": "of-gcloud", "expires_in": 3600, "token_type": "Bearer"}
+
+    login = {"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "refresh"}
+    (tmp_path / "application_default_credentials.json").write_text(json.dumps(login))
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        nowhere = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    pretender = Pretender(tmp_path, answers)
+    try:
+        proxied = Http(HttpSettings(https_proxy=pretender.url, ca_bundle=str(pretender.authority)))
+        tokens = Tokens(proxied, TokenSettings(metadata=nowhere))
+        assert [tokens.token(), tokens.token()] == ["of-gcloud", "of-gcloud"]
+    finally:
+        pretender.close()
+    assert [(form["grant_type"], form["refresh_token"]) for form in forms] == [("refresh_token", "refresh")]
 
 
 def test_where_tokens_come_from() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -15,8 +16,11 @@ from retrigger.local_emulator.http import Server
 from retrigger.local_emulator.planes.azureml.plane import RUNNER, AzureMl
 from retrigger.local_emulator.planes.resources import Resources
 from retrigger.local_emulator.runners.process import JobProcesses
+from retrigger.local_emulator.stores import blob_http
+from retrigger.local_emulator.stores.errors import Conflict
+from retrigger.local_emulator.stores.names import BLOB
+from retrigger.local_emulator.stores.objects import Objects
 from retrigger.local_emulator.stores.resource import Description
-from tests.local_emulator.stores.blob_store import BlobStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,15 +40,19 @@ class Plane:
         self.now = datetime(2026, 1, 2, tzinfo=UTC)
         self.told: list[Mapping[str, Json]] = []
         self.resources = Resources(state.resources)
-        self.blobs = BlobStore(state.blobs)
-        environment = {**os.environ, "RETRIGGER_BLOB_ENDPOINT": self.blobs.server.url}
+        self.blobs = Objects(state.blobs, lambda: self.now, lambda _: None, BLOB)
+        self.blob_server = Server(blob_http.routes(self.blobs))
+        self.blob_server.start()
+        with suppress(Conflict):  # made by an earlier plane on this state
+            self.blobs.insert_bucket(f"{ACCOUNT}/landing", {})
+        environment = {**os.environ, "RETRIGGER_BLOB_ENDPOINT": self.blob_server.url}
         self.processes = JobProcesses(state.azure_jobs, env=environment, now=lambda: self.now, runner=RUNNER)
         self.azureml = AzureMl(
             self.resources,
             self.processes,
             lambda: self.now,
-            blobs=self.blobs.objects,
-            blob_url=self.blobs.server.url,
+            blobs=self.blobs,
+            blob_url=self.blob_server.url,
             account=ACCOUNT,
             tell=self.told.append,
             clock=state.clock,
@@ -57,6 +65,7 @@ class Plane:
     def stop(self) -> None:
         self.server.stop()
         self.processes.close()
+        self.blob_server.stop()
         self.blobs.close()
         self.resources.close()
 
@@ -88,15 +97,15 @@ class Plane:
         return self._http.request("GET", url).data.decode()
 
     def blob(self, container: str, name: str) -> bytes:
-        _, content = self.blobs.objects.open(f"{ACCOUNT}/{container}", name)
+        _, content = self.blobs.open(f"{ACCOUNT}/{container}", name)
         with content:
             return content.read()
 
     def put_blob(self, container: str, name: str, body: bytes) -> str:
         """Its address in Azure."""
-        with self.blobs.objects.receive() as content:
+        with self.blobs.receive() as content:
             content.write(body)
-            self.blobs.objects.put(f"{ACCOUNT}/{container}", name, content, Description())
+            self.blobs.put(f"{ACCOUNT}/{container}", name, content, Description())
         return f"https://{ACCOUNT}.blob.core.windows.net/{container}/{name}"
 
 

@@ -14,6 +14,7 @@ import urllib3
 
 from retrigger.local_emulator.http import Server
 from retrigger.local_emulator.planes import vertex
+from retrigger.local_emulator.planes.batch_predictions import BatchPredictions
 from retrigger.local_emulator.planes.models import Models
 from retrigger.local_emulator.planes.pipeline_jobs import PipelineJobs
 from retrigger.local_emulator.planes.resources import Resources
@@ -100,8 +101,11 @@ class Plane:
         self.jobs = PipelineJobs(
             self.resources, self.processes, lambda: self.now, cache=state.root / "cache", clock=state.clock
         )
+        models = Models(self.resources, lambda: self.now)
+        self.batches = BatchPredictions(self.resources, models, self.processes, lambda: self.now, clock=state.clock)
         self.jobs.recover()
-        self.server = Server(vertex.routes(self.jobs, Models(self.resources, lambda: self.now)))
+        self.batches.recover()
+        self.server = Server(vertex.routes(self.jobs, self.batches, models))
         self.server.start()
         self._http = urllib3.PoolManager(maxsize=8)
 

@@ -115,7 +115,7 @@ def test_prepare_makes_what_the_pipeline_needs_and_tells(wheel: Requirements) ->
         },
     }
     said: list[str] = []
-    environments.prepare(spec, report=said.append)
+    environments.prepare(environments.requirements_of(spec), report=said.append)
     assert said == ["ready: kfp==2.17.0"]
     assert [
         str(item)

@@ -172,3 +172,27 @@ def test_a_runner_that_cannot_start_is_a_failed_job(tmp_path: Path) -> None:
     eventually(lambda: state(jobs, "one") == "FAILED")
     jobs.close()
     assert jobs.state("one")["error"].startswith("the runner could not be started: [Errno 2]")
+
+
+def test_tasks_that_wait_for_each_other_fail_the_job_with_a_reason(jobs: JobProcesses) -> None:
+    asked = request("one", "true")
+    tasks = asked.spec["root"]["dag"]["tasks"]
+    tasks["other"] = {**tasks["only"], "dependentTasks": ["only"]}
+    tasks["only"]["dependentTasks"] = ["other"]
+    jobs.submit("one", asked)
+    eventually(lambda: state(jobs, "one") == "FAILED")
+    assert jobs.state("one")["error"].startswith("tasks depend on each other in a circle: o")
+
+
+def test_each_job_that_ends_is_told_of(jobs: JobProcesses) -> None:
+    ended: list[str] = []
+    jobs.on_end(ended.append)
+    jobs.submit("one", request("one", "exec sleep 600"))
+    jobs.submit("two", request("two", "false"))
+    jobs.submit("three", request("three", "true"))
+    jobs.cancel("three")
+    eventually(lambda: state(jobs, "one") == "RUNNING")
+    jobs.cancel("one")
+    eventually(lambda: len(ended) == 3)
+    assert ended == ["three", "one", "two"]
+    assert [state(jobs, key) for key in ended] == ["CANCELLED", "CANCELLED", "FAILED"]

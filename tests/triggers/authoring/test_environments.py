@@ -177,21 +177,3 @@ def test_a_key_of_the_other_cloud_is_not_suggested(write: Write) -> None:
     root = write({"retrigger.yaml": AZURE.replace("WORKSPACE", WORKSPACE) + "    projcet: x\n    locatoin: x\n"})
     told = [problem.message for problem in check(root) if problem.code == "unknown_key"]
     assert told == ["There is no key `projcet` here.", "There is no key `locatoin` here."]
-
-
-@pytest.mark.parametrize(
-    ("text", "outbox", "told"),
-    [
-        (GOOGLE, "requests", []),
-        (GOOGLE, "all", []),
-        (AZURE, "requests", []),
-        (AZURE, "queue", []),
-        (AZURE, "all", []),
-        (AZURE, "grid", ["outbox_channel"]),
-        (AZURE, "nowhere", ["unknown_channel"]),
-    ],
-)
-def test_the_outbox_is_a_channel_that_takes_messages(write: Write, text: str, outbox: str, told: list[str]) -> None:
-    files = {"retrigger.yaml": f"{text.replace('WORKSPACE', WORKSPACE)}    outbox: {outbox}\n"}
-    found = check(write({**files, "pipelines/train.yaml": JOB}))
-    assert [it.code for it in found if it.code in {"outbox_channel", "unknown_channel"}] == told

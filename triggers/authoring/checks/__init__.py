@@ -9,9 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from retrigger.triggers.authoring.checks import (
+    bindings,
     caching,
+    choices,
     cron,
     duplicates,
+    event_types,
     expressions,
     formats,
     gaps,
@@ -19,6 +22,7 @@ from retrigger.triggers.authoring.checks import (
     loops,
     message_fields,
     names,
+    outbox,
     overlap,
     parameters,
     redaction,
@@ -39,8 +43,10 @@ if TYPE_CHECKING:
     from retrigger.triggers.spec import Environment
 
 PROJECT_RULES = (
+    choices.check,
     cron.check,
     duplicates.check,
+    event_types.check,
     formats.check,
     gaps.check,
     message_fields.check,
@@ -50,11 +56,13 @@ PROJECT_RULES = (
     windows.check,
 )
 ENVIRONMENT_RULES = (
+    bindings.check,
     caching.check,
     expressions.check,
     launches.check,
     loops.check,
     names.check,
+    outbox.check,
     overlap.check,
     parameters.check,
     references.check,

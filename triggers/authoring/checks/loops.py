@@ -1,4 +1,4 @@
-"""What a run, the ledger or the outbox writes must not wake the trigger that made it: a loop costs money.
+"""What a run or the ledger writes must not wake the trigger that made it: a loop costs money.
 
 A pipeline that writes where *another* trigger listens is a chain, and fine, unless the chain comes back.
 """
@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from retrigger.triggers import expression_text, glob
+from retrigger.triggers import glob
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.interpolation import render_value
 from retrigger.triggers.launches import BatchPrediction, pipelines_of
-from retrigger.triggers.spec import MessageSource, ObjectSource, Store
+from retrigger.triggers.spec import ObjectSource, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 
 def check(project: Project, environment: Environment) -> Iterator[Problem]:
-    yield from _of_the_outbox(project, environment)
     writers = _writers(project, environment)
     woken = {address: list(_woken(project, environment, address)) for address in {*writers, environment.ledger}}
     following = {
@@ -37,28 +36,6 @@ def check(project: Project, environment: Environment) -> Iterator[Problem]:
             if any(address in _reached(launched, following) for launched in _written(one, environment)):
                 for name in names:
                     yield _problem(one, at, f"{name} in environment `{environment.name}` ({address})")
-
-
-def _of_the_outbox(project: Project, environment: Environment) -> Iterator[Problem]:
-    """Every outcome is a message there, at least once, also the outcome of that message."""
-    for one in project.authored:
-        for at, source in one.sources:
-            if not isinstance(source, MessageSource) or source.channel != environment.outbox:
-                continue
-            if not any(_reads_the_event(text) for text in (source.filter, one.trigger.filter) if text is not None):
-                told = "This source listens to the outbox, where its own outcomes leave: give it a `filter`."
-                yield one.document.problem((*at, "in"), "loop", told)
-            # What comes from a queue of Azure is the event itself, whose identity is its own.
-            if source.key is None and environment.channels[source.channel].service == "pubsub":
-                told = "What leaves by the outbox may be told twice: write `key: event.message.attributes['ce-id']`."
-                yield one.document.problem((*at, "in"), "outbox_key", told)
-
-
-def _reads_the_event(expression: str) -> bool:
-    try:
-        return any(names[0] == "event" for names in expression_text.reads(expression))
-    except ExpressionError:
-        return True  # told by the rule for expressions
 
 
 def _writers(project: Project, environment: Environment) -> dict[str, list[str]]:

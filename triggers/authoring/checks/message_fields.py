@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from retrigger.triggers import expression_text
+from retrigger.triggers.authoring.bodies import BODY, fields
 from retrigger.triggers.authoring.wording import closest, said_of
 from retrigger.triggers.authoring.yaml import texts
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.spec import MessageSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from retrigger.triggers.authoring.project import Authored, Project
     from retrigger.triggers.authoring.yaml import At
     from retrigger.triggers.errors import Problem
     from retrigger.triggers.event import Json
-
-_BODY: Final = ("event", "message", "json")
-_MAX_REFERENCES: Final = 16
 
 
 def check(project: Project) -> Iterator[Problem]:
@@ -70,43 +68,16 @@ def _lacking(expression: str, schema: Json) -> Iterator[tuple[str, int, list[str
     except ExpressionError:
         return  # told by the rule for expressions
     for path in found:
-        if path.names[:3] != _BODY:
+        if path.names[:3] != BODY:
             continue
         inner, column = schema, path.start
         for name in path.names[:3]:
             column = expression.index(name, column) + len(name)
         for name in path.names[3:]:
             column = expression.index(name, column)
-            known, closed = fields_of(inner, schema)
+            known, closed = fields(inner, schema)
             if name not in known:
                 if closed:
                     yield name, column + 1, list(known)
                 break
             inner, column = known[name], column + len(name)
-
-
-def fields_of(schema: Json, root: Json) -> tuple[Mapping[str, Json], bool]:
-    """The fields that a schema names, each with its own schema, and whether there can be no others."""
-    for _ in range(_MAX_REFERENCES):
-        match schema:
-            case {"$ref": str(reference)}:
-                schema = _referred(root, reference)
-            case _:
-                break
-    if not isinstance(schema, dict) or "$ref" in schema:
-        return {}, False
-    if schema.get("type") in ("string", "number", "integer", "boolean", "null", "array"):
-        return {}, True
-    properties = schema.get("properties")
-    closed = schema.get("additionalProperties") is False and not schema.get("patternProperties")
-    return properties if isinstance(properties, dict) else {}, closed
-
-
-def _referred(root: Json, reference: str) -> Json:
-    """What `#/$defs/x` points to; None if it is no such pointer."""
-    if reference != "#" and not reference.startswith("#/"):
-        return None
-    found = root
-    for part in reference.split("/")[1:]:
-        found = found.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(found, dict) else None
-    return found

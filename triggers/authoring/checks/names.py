@@ -1,4 +1,4 @@
-"""Every name that a trigger or the outbox uses must have an address in every environment."""
+"""Every name that a trigger uses must have an address in every environment."""
 
 from __future__ import annotations
 
@@ -18,25 +18,11 @@ if TYPE_CHECKING:
 
 
 def check(project: Project, environment: Environment) -> Iterator[Problem]:
-    if environment.outbox is not None:
-        yield from _outbox(project, environment, environment.outbox)
     for one in project.authored:
         for at, kind, name, known in _used(one, environment):
             if name not in known:
                 told = f"Environment `{environment.name}` has no {kind} `{name}`{closest(name, known)}: "
                 yield one.document.problem(at, f"unknown_{kind}", f"{told}add it to retrigger.yaml.")
-
-
-def _outbox(project: Project, environment: Environment, name: str) -> Iterator[Problem]:
-    place = ("environments", environment.name, "outbox")
-    if name not in environment.channels:
-        told = f"There is no channel `{name}` here{closest(name, environment.channels)}: add it to `channels`."
-        yield project.document.problem(place, "unknown_channel", told)
-    elif environment.channels[name].service is None:
-        told = (
-            f"Nothing can be sent to the channel `{name}`: name a topic of Pub/Sub, a queue or topic of Service Bus, "
-        )
-        yield project.document.problem(place, "outbox_channel", f"{told}or a storage queue.")
 
 
 def _used(one: Authored, environment: Environment) -> Iterator[tuple[At, str, str, Mapping[str, object]]]:

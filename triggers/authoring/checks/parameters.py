@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from retrigger.triggers import expression_text, signature
-from retrigger.triggers.authoring import scope
+from retrigger.triggers.authoring import bodies, scope
 from retrigger.triggers.authoring.wording import closest, said_of
 from retrigger.triggers.authoring.yaml import texts
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.interpolation import check_value, expressions_in, render_value
 from retrigger.triggers.launches import PipelineLaunch, pipelines_of
-from retrigger.triggers.spec import ObjectSource
+from retrigger.triggers.spec import MessageSource, ObjectSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.authoring.yaml import At
     from retrigger.triggers.errors import Problem
     from retrigger.triggers.event import Json
-    from retrigger.triggers.signature import Signature
+    from retrigger.triggers.signature import Parameter, Signature
     from retrigger.triggers.spec import Environment, Source
 
 
@@ -106,7 +106,7 @@ def _combination(
             continue
         known = _known(value, environment)
         if known is None:
-            types[name] = told
+            types[name] = _declared(value, source, wanted.parameters.get(name)) if told == "dyn" and wanted else told
         else:
             literals[name] = known[0]
     for misfit in signature.check(wanted, types, literals) if wanted else ():
@@ -115,6 +115,20 @@ def _combination(
             yield reason
         else:
             yield one.document.problem(given[misfit.parameter][0], misfit.code, reason)
+
+
+def _declared(value: Json, source: Source, parameter: Parameter | None) -> str:
+    """The type that the message's schema gives to a value which is one field of its body."""
+    if not isinstance(source, MessageSource) or not isinstance(value, str):
+        return "dyn"
+    match expression_text.template(value):
+        case (expression_text.Hole(source=expression),):
+            names = bodies.plain_field(expression)
+        case _:
+            return "dyn"
+    told = bodies.type_of(source.schema, names) if names else "dyn"
+    whole = told == "double" and parameter is not None and parameter.type == "NUMBER_INTEGER"
+    return "dyn" if whole else told  # a number may be a whole one
 
 
 def _known(value: Json, environment: Environment) -> tuple[Json] | None:

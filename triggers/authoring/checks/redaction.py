@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from retrigger.triggers.archive import steps
-from retrigger.triggers.authoring.checks.message_fields import fields_of
+from retrigger.triggers.authoring.bodies import fields
 from retrigger.triggers.authoring.wording import closest
 from retrigger.triggers.spec import LifecycleSource, MessageSource
 
@@ -57,7 +57,7 @@ def _lacking(schema: Json, names: Sequence[str]) -> tuple[str, list[str]] | None
     """The first name that no message of this schema can have, and those that it can. None: it may have all of them."""
     inner = schema
     for name in names:
-        known, closed = fields_of(inner, schema)
+        known, closed = fields(inner, schema)
         if name not in known:
             return (name, list(known)) if closed and known else None
         inner = known[name]

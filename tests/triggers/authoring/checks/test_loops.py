@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -109,49 +108,3 @@ def test_a_batch_prediction_that_writes_where_its_trigger_listens_is_a_loop(
     )
     project = CHAIN.replace("    stores:", "    vars: {out: gs://acme-a}\n    stores:")
     assert loops_of(write({"retrigger.yaml": project, "triggers/churn.yaml": predicting})) == expected
-
-
-@pytest.mark.parametrize(
-    ("more", "expected"),
-    [
-        ("filter: event.message.json.trigger == 'a', key: \"event.message.attributes['ce-id']\"", set()),
-        ("filter: event.message.json.trigger == 'a'", {"outbox_key"}),
-        ("key: event.message.json.run", {"loop"}),
-        ("key: event.message.json.run, filter: true == true", {"loop"}),
-    ],
-)
-def test_a_chain_by_the_outbox_needs_a_filter_and_a_key(write: Write, more: str, expected: set[str]) -> None:
-    told = "    channels: {told: projects/acme-dev/topics/told}\n    outbox: told\n    pipelines:"
-    chained = trigger("one", "a", "to-c").replace(
-        'object: {in: a, match: "**/model.json"}', f"message: {{in: told, {more}}}"
-    )
-    root = write(
-        {
-            "retrigger.yaml": CHAIN.replace("    pipelines:", told),
-            "triggers/churn.yaml": chained.replace("${{ window.folder }}", "${{ event.id }}"),
-        }
-    )
-    assert {it.code for it in compiling.check(root)} - {"unused_name"} == expected
-
-
-def test_what_follows_the_outbox_of_azure_needs_no_key(write: Write) -> None:
-    """What comes from a queue there is the event itself, and its id is the same however often it is told."""
-    workspace = "/subscriptions/1/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
-    project = {
-        "cloud": "azure",
-        "workspace": workspace,
-        "ledger": "https://acme.blob.core.windows.net/ledger",
-        "channels": {"told": "sb://acme.servicebus.windows.net/told"},
-        "outbox": "told",
-        "pipelines": {"train": {"template": "train.yaml"}},
-    }
-    told = "{name: churn, source: [{message: {in: told, filter: event.type == 'retrigger.run.ended'}}], launch: LAUNCH}"
-    job = {"type": "pipeline", "inputs": {"data": {"type": "string"}}, "jobs": {}}
-    root = write(
-        {
-            "retrigger.yaml": json.dumps({"environments": {"prod": project}}),
-            "train.yaml": json.dumps(job),
-            "triggers/churn.yaml": told.replace("LAUNCH", "{pipeline: train, parameters: {data: '${{ event.id }}'}}"),
-        }
-    )
-    assert [str(it) for it in compiling.check(root)] == []

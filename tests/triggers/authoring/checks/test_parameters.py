@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,8 @@ from retrigger.triggers.authoring import compile as compiling
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from retrigger.triggers.event import Json
 
     Write = Callable[[Mapping[str, str]], Path]
 
@@ -55,3 +58,31 @@ def test_what_the_environment_alone_decides_is_held_against_the_pipeline_as_a_va
     trigger = TRIGGER.replace("NAME", name).replace("VALUE", value)
     root = write({"retrigger.yaml": PROJECT, "pipelines/train.json": TEMPLATE, "triggers/churn.yaml": trigger})
     assert [(problem.line, problem.column, problem.code) for problem in compiling.check(root)] == expected
+
+
+@pytest.mark.parametrize(
+    ("declared", "parameter", "code"),
+    [
+        ({"type": "string"}, "rows", "wrong_type"),
+        ({"type": "boolean"}, "rows", "wrong_type"),
+        ({"type": "integer"}, "data", "wrong_type"),
+        ({"type": "number"}, "data", "wrong_type"),
+        ({"$ref": "#/$defs/text"}, "rows", "wrong_type"),
+        ({"type": "integer"}, "rows", None),
+        ({"type": "number"}, "rows", None),  # it may be a whole one
+        ({"type": ["string", "integer"]}, "rows", None),
+        ({}, "rows", None),
+        ({"type": "string"}, "data", None),
+    ],
+)
+def test_a_field_of_a_message_has_the_type_that_its_schema_says(
+    write: Write, declared: Json, parameter: str, code: str | None
+) -> None:
+    schema = {"properties": {"job": {"properties": {"x": declared}}}, "$defs": {"text": {"type": "string"}}}
+    given = {"data": '"${{ vars.table }}"', parameter: '"${{ event.message.json.job.x }}"'}
+    source = f"{{in: requests, schema: x.json, parameters: {{{', '.join(f'{k}: {v}' for k, v in given.items())}}}}}"
+    trigger = f"name: asked\nsource:\n  - message: {source}\nlaunch: {{pipeline: train}}\n"
+    problems = compiling.check(write({"triggers/asked.yaml": trigger, "x.json": json.dumps(schema)}))
+    assert [(it.code, it.message[: len(parameter) + 2]) for it in problems] == (
+        [] if code is None else [(code, f"`{parameter}`")]
+    )

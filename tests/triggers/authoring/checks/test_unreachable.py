@@ -35,6 +35,8 @@ def told(root: Path, code: str = "unreachable_source") -> list[tuple[int, int]]:
         ('object: {in: landing, match: "**/LONG"}'.replace("LONG", "é" * 512), []),
         ('object: {in: landing, match: "x/LONG"}'.replace("LONG", "é" * 512), [(4, 34)]),
         ('object: {in: landing, match: "2026/x.csv"}', [(4, 34)]),
+        ('object: {in: landing, match: "b/**"}\n  - object: {in: landing, match: "b/*"}', [(5, 34)]),
+        ('object: {in: landing, match: "b/*"}\n  - object: {in: landing, match: "b/**"}', []),
         ('object: {in: landing, match: "2026/x.csv", change: [deleted]}', []),
         ('object: {in: landing, match: "2026/x.csv", key: event.object.name}', []),
         ('object: {in: landing, match: "2026/x.csv", filter: event.object.size > 3}', [(4, 34)]),

@@ -1,0 +1,117 @@
+"""What would be sent to Vertex AI to predict a batch. Pure: `explain` prints it, the client sends it.
+
+The resource: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.batchPredictionJobs.
+How its parts belong together follows google-cloud-aiplatform's BatchPredictionJob, which the tests compare with.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from retrigger.handlers.adapters.vertex.resources import FINGERPRINT, collection_url, fitting_labels
+from retrigger.handlers.ports import Request
+from retrigger.triggers.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from retrigger.handlers.ports import BatchJob
+
+KIND: Final = "batchPredictionJobs"
+JOB: Final = "retrigger-job"
+"""The label by which a job is found again: our id, which the platform takes nowhere else."""
+_FORMATS: Final = {
+    ".jsonl": "jsonl",
+    ".csv": "csv",
+    ".tfrecord": "tf-record",
+    ".tfrecord.gz": "tf-record-gzip",
+}
+_TABLE: Final = "bq://"
+_OBJECT: Final = "gs://"
+
+# The platform's JSON.
+Document = dict[str, Any]
+
+
+def batch_request(job: BatchJob, *, project: str, location: str, endpoint: str | None = None) -> Request:
+    """`endpoint` replaces the region's public address. Raises Refused where the platform certainly would."""
+    if job.model is None:
+        raise Refused(
+            f"endpoint {job.endpoint} predicts no batches: Vertex AI does so by a model; write `model: NAME`",
+            code="no_batch_endpoint",
+        )
+    model = job.model if "/" in job.model else f"projects/{project}/locations/{location}/models/{job.model}"
+    body: Document = {
+        "displayName": job.display_name,
+        "model": model,
+        "inputConfig": _input(job),
+        "outputConfig": _output(job),
+        "labels": fitting_labels({**job.labels, JOB: job.id, FINGERPRINT: job.fingerprint}),
+    }
+    if job.model_parameters:
+        body["modelParameters"] = dict(job.model_parameters)
+    if job.machine_type is not None:
+        body |= _machines(job)
+    if job.service_account is not None:
+        body["serviceAccount"] = job.service_account
+    return Request(method="POST", url=collection_url(KIND, project, location, endpoint), body=body)
+
+
+def _input(job: BatchJob) -> Document:
+    """Objects of one format, or one table."""
+    if all(uri.startswith(_OBJECT) for uri in job.input):
+        form = job.instances_format or _format_of(job.input)
+        return {"instancesFormat": form, "gcsSource": {"uris": [_whole(uri) for uri in job.input]}}
+    match job.input:
+        case [table] if table.startswith(_TABLE):
+            return {"instancesFormat": "bigquery", "bigquerySource": {"inputUri": table}}
+    raise Refused(
+        f"Vertex AI does not read {job.input[0]} (of {len(job.input)} inputs): give gs:// URIs, or one bq:// table",
+        code="bad_input",
+    )
+
+
+def _whole(uri: str) -> str:
+    """A folder is read by a wildcard."""
+    return f"{uri}*" if uri.endswith("/") else uri
+
+
+def _format_of(uris: Sequence[str]) -> str:
+    found = {next((form for end, form in _FORMATS.items() if uri.endswith(end)), None) for uri in uris}
+    match list(found):
+        case [str(form)]:
+            return form
+    raise Refused(
+        f"the names of the input ({uris[0]}, of {len(uris)}) do not tell one format: "
+        "set `batch.instances_format` of the model in retrigger.yaml",
+        code="unknown_format",
+    )
+
+
+def _output(job: BatchJob) -> Document:
+    if job.output.startswith(_OBJECT):
+        return {
+            "predictionsFormat": job.predictions_format or "jsonl",
+            "gcsDestination": {"outputUriPrefix": job.output},
+        }
+    if job.output.startswith(_TABLE):
+        return {"predictionsFormat": "bigquery", "bigqueryDestination": {"outputUri": job.output}}
+    raise Refused(
+        f"Vertex AI does not write to {job.output}: give a gs:// folder, or bq://PROJECT[.DATASET]",
+        code="bad_output",
+    )
+
+
+def _machines(job: BatchJob) -> Document:
+    machine = _given(
+        machineType=job.machine_type, acceleratorType=job.accelerator_type, acceleratorCount=job.accelerator_count
+    )
+    replicas = _given(startingReplicaCount=job.starting_replica_count, maxReplicaCount=job.max_replica_count)
+    return {
+        "dedicatedResources": {"machineSpec": machine, **replicas},
+        "manualBatchTuningParameters": _given(batchSize=job.batch_size),
+    }
+
+
+def _given(**values: str | int | None) -> Document:
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,47 @@
+"""What jobs of every kind have in common on Vertex AI: the URL of their collection, their labels, and how both fail."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from retrigger.triggers.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from retrigger.triggers.event import Json
+
+FINGERPRINT: Final = "retrigger-fingerprint"
+GONE: Final = frozenset({404})
+_LABEL: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_LABEL_VALUE: Final = re.compile(r"[a-z0-9_-]{0,63}")
+
+
+def collection_url(kind: str, project: str, location: str, endpoint: str | None = None) -> str:
+    """A project's jobs of a kind in one location. `endpoint` replaces the region's public address."""
+    host = "aiplatform.googleapis.com" if location == "global" else f"{quote(location)}-aiplatform.googleapis.com"
+    base = endpoint.rstrip("/") if endpoint is not None else f"https://{host}"
+    return f"{base}/v1/projects/{quote(project)}/locations/{quote(location)}/{kind}"
+
+
+def fitting_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    for key, value in labels.items():
+        if not _LABEL.fullmatch(key) or not _LABEL_VALUE.fullmatch(value):
+            raise Refused(
+                f"label {key!r} does not fit: keys are [a-z][a-z0-9_-]{{0,62}}, values [a-z0-9_-]{{0,63}}; "
+                "correct the labels in retrigger.yaml",
+                code="invalid_label",
+            )
+    return dict(labels)
+
+
+def encoded(body: Mapping[str, Json]) -> bytes:
+    try:
+        return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+    except ValueError as exc:
+        raise Refused(
+            "a parameter is not a finite number, which JSON cannot carry; correct its expression", code="not_finite"
+        ) from exc

@@ -1,0 +1,40 @@
+"""What SQLite alone does: one writer at a time. The port's contract is in tests/contract/test_records.py."""
+
+from __future__ import annotations
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as StillWaits
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from retrigger.handlers.adapters.sqlite import SqliteRecords
+from retrigger.triggers.errors import Unavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_writer_waits_for_the_one_before_and_a_reader_for_nobody(tmp_path: Path) -> None:
+    records = SqliteRecords(tmp_path / "ledger")
+    records.create("c/1", {"n": 1})
+    with (
+        closing(sqlite3.connect(tmp_path / "ledger", isolation_level=None, check_same_thread=False)) as other,
+        ThreadPoolExecutor() as pool,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        waits = pool.submit(records.create, "c/2", {"n": 2})
+        found = records.get("c/1")
+        with pytest.raises(StillWaits):
+            waits.result(0.1)
+        other.execute("ROLLBACK")
+        created = waits.result(10)
+    assert (found and found.body, created and created.body) == ({"n": 1}, {"n": 2})
+
+
+def test_what_is_no_database_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "ledger").write_bytes(b"not a database" * 100)
+    with pytest.raises(Unavailable, match="cannot be used"):
+        SqliteRecords(tmp_path / "ledger")
