@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tests.handlers.conftest import Received
 
 SERVICE_ACCOUNT = "churn@acme-dev.iam.gserviceaccount.com"
+KEY = "projects/p/locations/l/keyRings/r/cryptoKeys/k"
 VALUES: Mapping[str, list[Any]] = {
     "STRING": ["text", "", 'quotes " \\ é 🎉', "5", "true"],
     "NUMBER_INTEGER": [0, -5, 2**53],
@@ -104,6 +105,20 @@ CASES: Mapping[str, tuple[dict[str, Any], PipelineJob]] = {
         for kind, values in OLD_VALUES.items()
         for value in values
     },
+    **{
+        f"network {network}, ranges {ranges}, key {key}, failure policy {policy}": (
+            a_spec(),
+            a_job(network=network, reserved_ip_ranges=ranges, kms_key=key, failure_policy=policy),
+        )
+        for network, ranges, key, policy in itertools.product(
+            (None, "projects/12/global/networks/ml"), ((), ("a", "b")), (None, KEY), (None, "slow", "fast")
+        )
+        if network is not None or not ranges
+    },
+    "a failure policy over that of the job around the pipeline": (
+        {"pipelineSpec": a_spec(**WHOLE), "runtimeConfig": RUNTIME},
+        a_job(failure_policy="slow"),
+    ),
     "a parameter without a value": (a_spec(it="STRING"), a_job(parameters={"it": None})),
     "the root of the template": ({**a_spec(), "defaultPipelineRoot": "gs://acme/default"}, a_job(root="")),
     "a job around the pipeline": (
@@ -144,9 +159,15 @@ class Sdk:
             parameter_values=dict(job.parameters),
             input_artifacts=dict(job.artifacts) or None,
             enable_caching=job.caching,
+            encryption_spec_key_name=job.kms_key,
+            failure_policy=job.failure_policy,
             labels={**job.labels, "retrigger-fingerprint": job.fingerprint},
         )
-        made.submit(service_account=job.service_account)
+        made.submit(
+            service_account=job.service_account,
+            network=job.network,
+            reserved_ip_ranges=list(job.reserved_ip_ranges) or None,
+        )
         [sent] = [it for it in self.loopback.requests if "/pipelineJobs" in it.path]
         return sent
 
