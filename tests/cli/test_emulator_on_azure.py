@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import urllib3
 from azure.core.messaging import CloudEvent
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueClient, TextBase64DecodePolicy
@@ -63,6 +64,14 @@ name: others
 source: [{message: {in: others, parameters: {data: "${{ event.message.json.data }}"}}}]
 launch: {pipeline: lacking}
 """
+CHAINED = """\
+name: chained
+source:
+  - lifecycle:
+      type: Microsoft.MachineLearningServices.ModelRegistered
+      parameters: {data: "${{ event.lifecycle.name + ':' + event.lifecycle.version }}"}
+launch: {pipeline: train}
+"""
 GATED = TABLES + "validate: {object: {format: csv, columns: {x: int, y: int}}}\n"
 
 
@@ -77,6 +86,7 @@ def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         "triggers/tables.yaml": GATED,
         "triggers/requests.yaml": REQUESTS,
         "triggers/others.yaml": OTHERS,
+        "triggers/chained.yaml": CHAINED,
     }
     project = write_project(tmp_path_factory.mktemp("azure") / "project", files)
     called = retrigger("up", "--project", project, "--detach")
@@ -128,10 +138,14 @@ def test_what_no_trigger_claimed_is_explained(laptop: Path, tmp_path: Path) -> N
     assert (missing.code, "is not in the emulator" in missing.err) == (1, True)
 
 
-def connection_string(laptop: Path) -> str:
+def exported(laptop: Path, variable: str) -> str:
     exports = retrigger("up", "--project", laptop.parent, "--state", laptop, "--print-env").out.splitlines()
-    (line,) = [line for line in exports if line.startswith("export AZURE_STORAGE_CONNECTION_STRING=")]
+    (line,) = [line for line in exports if line.startswith(f"export {variable}=")]
     return line.partition("=")[2].strip("'")
+
+
+def connection_string(laptop: Path) -> str:
+    return exported(laptop, "AZURE_STORAGE_CONNECTION_STRING")
 
 
 def test_what_the_real_client_uploads_is_announced_too(laptop: Path) -> None:
@@ -157,6 +171,15 @@ def test_a_launch_that_azure_ml_refuses_is_kept_with_its_reason(laptop: Path) ->
     (run,) = until(lambda: listed(laptop, "runs", id=event["run"], state="failed"))
     assert run["parameters"]["data"] == "d"
     assert "/components/lacking/versions/1 is not registered" in run["error"]
+
+
+def test_a_model_that_is_registered_starts_what_waits_for_models(laptop: Path) -> None:
+    workspace = "/subscriptions/1/resourceGroups/ml/providers/Microsoft.MachineLearningServices/workspaces/ml"
+    url = f"{exported(laptop, 'RETRIGGER_AZUREML_ENDPOINT')}{workspace}/models/churn/versions/7?api-version=2023-08-01"
+    body = json.dumps({"properties": {"modelUri": "https://acmeprod.blob.core.windows.net/m/7"}})
+    assert urllib3.request("PUT", url, body=body).status == 201
+    (run,) = until(lambda: listed(laptop, "runs", trigger="chained"))
+    assert run["parameters"]["data"] == "churn:7"
 
 
 def test_what_leaves_is_read_by_the_real_client(laptop: Path) -> None:
