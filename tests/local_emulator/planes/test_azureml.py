@@ -325,6 +325,8 @@ RUN = f"{WORKSPACE}/components/run/versions/1"
         ({}, "The request body must be an object with `properties`."),
         ({"properties": {"jobType": "Sweep"}}, "A job of the type 'Sweep' is not emulated: pipelines are."),
         (job({}), "The pipeline has no jobs."),
+        (job({}, tags=["a"]), "`properties.tags` must be an object."),
+        (job({"a": step("azureml:\ud800:3")}), "The request holds half a character"),
         (job({"a": 5}), "`jobs.a` must be an object."),
         (job({"a": {"type": "command"}}), "jobs.a names no component: register one"),
         (job({"a": step("azureml:none:3")}), "azureml:none:3 is not registered: put the component's YAML into"),
