@@ -44,25 +44,16 @@ from {module} import {names}  # noqa: E402, F401
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """`entry` is the module that the cloud loads, `names` what it looks for there; `settings` are copied beside it.
-
-    `own` are the packages that no other cloud's functions import.
-    """
+    """`entry` is the module that the cloud loads, `names` what it looks for there; `settings` are copied beside it."""
 
     entry: str
     names: str
-    own: tuple[str, ...]
     settings: tuple[str, ...] = ()
 
 
 _LAYOUTS: Final[Mapping[Cloud, _Layout]] = {
-    "gcp": _Layout("main", "events, main, tick", own=("retrigger.functions.gcp", "retrigger.handlers.adapters.vertex")),
-    "azure": _Layout(
-        "function_app",
-        "functions",
-        own=("retrigger.functions.azure", "retrigger.handlers.adapters.azureml"),
-        settings=("host.json",),
-    ),
+    "gcp": _Layout("main", "events, main, tick"),
+    "azure": _Layout("function_app", "functions", settings=("host.json",)),
 }
 
 
@@ -104,5 +95,5 @@ def bundle(compiled: str, cloud: Cloud) -> Bundle:
 
 
 def _left_out(cloud: Cloud) -> set[str]:
-    others = {package for other, layout in _LAYOUTS.items() if other != cloud for package in layout.own}
+    others = {f"retrigger.functions.{other}" for other in _LAYOUTS if other != cloud}
     return {"retrigger.triggers.authoring", *others}

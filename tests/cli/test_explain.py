@@ -63,6 +63,10 @@ def test_a_message_is_explained_down_to_the_request(project: Path, write: Write)
             "caching": None,
             "compute": None,
             "experiment": None,
+            "failure_policy": None,
+            "network": None,
+            "reserved_ip_ranges": [],
+            "kms_key": None,
             "parameters": {"data": "gs://acme-dev-landing/x/", "seconds": "5"},
             "artifacts": {},
             "labels": {

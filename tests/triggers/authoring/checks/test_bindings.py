@@ -28,7 +28,9 @@ jobs:
 
 def told(write: Write, template: str) -> list[tuple[int, int, str, str]]:
     root = write({"retrigger.yaml": AZURE, "pipelines/train.yaml": template})
-    return [(it.line, it.column, it.code, it.message) for it in compiling.check(root)]
+    found = [(it.line, it.column, it.code, it.message) for it in compiling.check(root)]
+    # A component that stands in the file is not launched (test_references), but what is bound to it is looked at.
+    return [it for it in found if it[2] not in {"unpinned_reference", "not_launchable"}]
 
 
 def test_a_pipeline_whose_bindings_are_all_there_is_right(write: Write) -> None:
