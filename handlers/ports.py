@@ -88,7 +88,8 @@ class AnyJob:
 class PipelineJob(AnyJob):
     """A compiled pipeline, once. `template` is the SHA-256 under which the ledger keeps it.
 
-    `artifacts`: input name -> id in the platform's metadata store. `compute` and `experiment` are Azure ML's.
+    `artifacts`: input name -> id in the platform's metadata store. `compute` and `experiment` are Azure ML's;
+    `failure_policy` (slow | fast), and what follows it, Vertex AI's.
     """
 
     pipeline: str
@@ -100,6 +101,10 @@ class PipelineJob(AnyJob):
     artifacts: Mapping[str, str] = field(default_factory=dict)
     compute: str | None = None
     experiment: str | None = None
+    failure_policy: str | None = None
+    network: str | None = None
+    reserved_ip_ranges: Sequence[str] = ()
+    kms_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

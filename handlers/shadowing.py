@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from retrigger.handlers.arrivals import Arrival
     from retrigger.handlers.ledger import Ledger, Stored
     from retrigger.handlers.ports import Catalog
-    from retrigger.handlers.records import Run
+    from retrigger.handlers.records import NoteKind, Run
     from retrigger.triggers.match import Index
     from retrigger.triggers.spec import Trigger
 
@@ -90,8 +90,8 @@ class Shadowing:
         self._here.claims.create(name, claim)
         kept = self._here.claims.get(name)
         if kept is not None and kept.value.state in {"gate", "open"}:  # also where another was broken off before this
-            kind = "claim" if kept.value.job is None else "run"
-            self._here.note(kind, name, claim.trigger, self._here.now_ms())  # type: ignore[arg-type]
+            kind: NoteKind = "claim" if kept.value.job is None else "run"
+            self._here.note(kind, name, claim.trigger, self._here.now_ms())
 
     # what was launched, or is about to be
 

@@ -305,6 +305,7 @@ _READERS: dict[type, dict[str, Callable[..., object]]] = {
         "launcher": _part(PlugIn),
         "formats": partial(_each, _part(PlugIn)),
     },
+    Pipeline: {"reserved_ip_ranges": tuple},
     Model: {"batch": _part(BatchRule)},
     GoogleCaller: {"service_accounts": tuple},
     EntraCaller: {"apps": tuple},

@@ -277,8 +277,8 @@ class Platform:
 class Pipeline:
     """A compiled pipeline of an environment. `template` is the SHA-256 of its JSON text.
 
-    `root` is where its runs write; empty if nothing was told. `labels` are Azure ML's tags. `service_account` and
-    `caching` are Vertex AI's, `compute` and `experiment` Azure ML's; None means the platform's own.
+    `root` is where its runs write; empty if nothing was told. `labels` are Azure ML's tags. `compute` and `experiment`
+    are Azure ML's; `service_account`, and all that follows `experiment`, Vertex AI's. None means the platform's own.
     """
 
     template: str
@@ -288,6 +288,10 @@ class Pipeline:
     caching: bool | None = None
     compute: str | None = None
     experiment: str | None = None
+    failure_policy: Literal["slow", "fast"] | None = None
+    network: str | None = None
+    reserved_ip_ranges: tuple[str, ...] = ()
+    kms_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

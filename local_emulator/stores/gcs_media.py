@@ -43,11 +43,12 @@ class Media(Response):
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             file.seek(self._start)
             left = 0 if scope["method"] == "HEAD" else self._length
-            while left:
+            more = True
+            while more:
                 chunk = file.read(min(CHUNK, left))
                 left -= len(chunk)
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            await send({"type": "http.response.body"})
+                more = left > 0
+                await send({"type": "http.response.body", "body": chunk, "more_body": more})
 
 
 def media(stored: StoredObject, file: BinaryIO, wanted: str | None) -> Media:

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import urllib3
 from azure.core.messaging import CloudEvent
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueClient, TextBase64DecodePolicy
@@ -33,9 +34,9 @@ environments:
     workspace: /subscriptions/1/resourceGroups/ml/providers/Microsoft.MachineLearningServices/workspaces/ml
     ledger: https://acmeprod.blob.core.windows.net/retrigger
     stores: {{landing: "{LANDING}"}}
-    channels: {{requests: "{BUS}", uploads: "{UPLOADS}", told: "{TOLD}"}}
+    channels: {{requests: "{BUS}", others: "{BUS}-others", uploads: "{UPLOADS}", told: "{TOLD}"}}
     outbox: told
-    pipelines: {{train: {{template: pipelines/train.yaml}}}}
+    pipelines: {{train: {{template: pipelines/train.yaml}}, lacking: {{template: pipelines/lacking.yaml}}}}
 """
 PIPELINE = """\
 $schema: https://azuremlschemas.azureedge.net/latest/pipelineJob.schema.json
@@ -49,14 +50,45 @@ jobs:
     component: azureml:rest:1
     inputs: {data: "${{parent.inputs.data}}", seconds: "${{parent.inputs.seconds}}"}
 """
+REST = """\
+$schema: https://azuremlschemas.azureedge.net/latest/commandComponent.schema.json
+type: command
+name: rest
+version: 1
+inputs: {data: {type: string}, seconds: {type: integer}}
+outputs: {said: {type: uri_file}}
+command: sleep ${{inputs.seconds}}; echo "${{inputs.data}}" > ${{outputs.said}}
+"""
+OTHERS = """\
+name: others
+source: [{message: {in: others, parameters: {data: "${{ event.message.json.data }}"}}}]
+launch: {pipeline: lacking}
+"""
+CHAINED = """\
+name: chained
+source:
+  - lifecycle:
+      type: Microsoft.MachineLearningServices.ModelRegistered
+      parameters: {data: "${{ event.lifecycle.name + ':' + event.lifecycle.version }}"}
+launch: {pipeline: train}
+"""
 GATED = TABLES + "validate: {object: {format: csv, columns: {x: int, y: int}}}\n"
 
 
 @pytest.fixture(scope="module")
 def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The state folder of a running emulator."""
-    files = {"retrigger.yaml": PROJECT, "pipelines/train.yaml": PIPELINE, "triggers/tables.yaml": GATED}
-    project = write_project(tmp_path_factory.mktemp("azure") / "project", {**files, "triggers/requests.yaml": REQUESTS})
+    files = {
+        "retrigger.yaml": PROJECT,
+        "pipelines/train.yaml": PIPELINE,
+        "pipelines/lacking.yaml": PIPELINE.replace("azureml:rest:1", "azureml:lacking:1"),
+        "components/rest.yaml": REST,
+        "triggers/tables.yaml": GATED,
+        "triggers/requests.yaml": REQUESTS,
+        "triggers/others.yaml": OTHERS,
+        "triggers/chained.yaml": CHAINED,
+    }
+    project = write_project(tmp_path_factory.mktemp("azure") / "project", files)
     called = retrigger("up", "--project", project, "--detach")
     assert called.code == 0, called.err
     yield project / ".retrigger"
@@ -70,6 +102,13 @@ def on(laptop: Path, *arguments: str | Path) -> Called:
 def listed(laptop: Path, command: str, **fields: str) -> list[Any]:
     lines = on(laptop, command, "--format", "json").lines
     return [line for line in lines if fields.items() <= line.items()]
+
+
+def ended(laptop: Path, run: str) -> str:
+    """The state of a run, once a tick has asked how it is."""
+    assert on(laptop, "clock", "advance", "1m").code == 0
+    (found,) = listed(laptop, "runs", id=run)
+    return str(found["state"])
 
 
 def deliveries(laptop: Path) -> dict[str, Any]:
@@ -99,10 +138,14 @@ def test_what_no_trigger_claimed_is_explained(laptop: Path, tmp_path: Path) -> N
     assert (missing.code, "is not in the emulator" in missing.err) == (1, True)
 
 
-def connection_string(laptop: Path) -> str:
+def exported(laptop: Path, variable: str) -> str:
     exports = retrigger("up", "--project", laptop.parent, "--state", laptop, "--print-env").out.splitlines()
-    (line,) = [line for line in exports if line.startswith("export AZURE_STORAGE_CONNECTION_STRING=")]
+    (line,) = [line for line in exports if line.startswith(f"export {variable}=")]
     return line.partition("=")[2].strip("'")
+
+
+def connection_string(laptop: Path) -> str:
+    return exported(laptop, "AZURE_STORAGE_CONNECTION_STRING")
 
 
 def test_what_the_real_client_uploads_is_announced_too(laptop: Path) -> None:
@@ -111,13 +154,32 @@ def test_what_the_real_client_uploads_is_announced_too(laptop: Path) -> None:
     until(lambda: listed(laptop, "events", subject=f"{LANDING}/churn/dt=2026-11-21/a.csv"))
 
 
-def test_a_launch_that_azure_ml_refuses_is_kept_with_its_reason(laptop: Path) -> None:
+def test_a_message_starts_a_pipeline_that_really_runs(laptop: Path) -> None:
     called = on(laptop, "publish", "requests", '{"id": "r1", "data": "d", "seconds": "0"}', "--format", "json")
     assert (called.code, called.lines[0]["topic"]) == (0, BUS)
     (event,) = until(lambda: listed(laptop, "events", id=called.lines[0]["id"]))
+    with BlobServiceClient.from_connection_string(connection_string(laptop)) as client:
+        said = client.get_blob_client("azureml", f"azureml/{event['run']}/rest/said")
+        until(said.exists)
+        assert said.download_blob().readall() == b"d\n"
+    until(lambda: ended(laptop, event["run"]) == "succeeded")
+
+
+def test_a_launch_that_azure_ml_refuses_is_kept_with_its_reason(laptop: Path) -> None:
+    called = on(laptop, "publish", "others", '{"data": "d"}', "--format", "json")
+    (event,) = until(lambda: listed(laptop, "events", id=called.lines[0]["id"]))
     (run,) = until(lambda: listed(laptop, "runs", id=event["run"], state="failed"))
     assert run["parameters"]["data"] == "d"
-    assert "/components/rest/versions/1 is not registered" in run["error"]
+    assert "/components/lacking/versions/1 is not registered" in run["error"]
+
+
+def test_a_model_that_is_registered_starts_what_waits_for_models(laptop: Path) -> None:
+    workspace = "/subscriptions/1/resourceGroups/ml/providers/Microsoft.MachineLearningServices/workspaces/ml"
+    url = f"{exported(laptop, 'RETRIGGER_AZUREML_ENDPOINT')}{workspace}/models/churn/versions/7?api-version=2023-08-01"
+    body = json.dumps({"properties": {"modelUri": "https://acmeprod.blob.core.windows.net/m/7"}})
+    assert urllib3.request("PUT", url, body=body).status == 201
+    (run,) = until(lambda: listed(laptop, "runs", trigger="chained"))
+    assert run["parameters"]["data"] == "churn:7"
 
 
 def test_what_leaves_is_read_by_the_real_client(laptop: Path) -> None:
@@ -156,7 +218,8 @@ def test_what_the_real_client_puts_into_a_queue_reaches_the_functions(laptop: Pa
 
 def test_a_schedule_is_found_by_the_timer(laptop: Path) -> None:
     assert on(laptop, "fire", "requests").code == 0
-    until(lambda: listed(laptop, "events", kind="schedule"))
+    (event,) = until(lambda: listed(laptop, "events", kind="schedule"))
+    until(lambda: ended(laptop, event["run"]) == "succeeded")  # two may run at once, and one has begun before this
     before = len(listed(laptop, "runs", trigger="requests"))
     assert on(laptop, "clock", "advance", "366d").code == 0  # over the first of January
     until(lambda: len(listed(laptop, "runs", trigger="requests")) > before)
@@ -184,6 +247,6 @@ def test_what_cannot_be_done_is_said_in_one_message(
 
 def test_it_says_at_its_start_which_component_it_lacks(laptop: Path) -> None:
     assert (
-        "azureml:rest:1 is not registered: put its YAML into components/"
+        "azureml:lacking:1 is not registered: put its YAML into components/"
         in (laptop / "logs" / "emulator.log").read_text()
     )

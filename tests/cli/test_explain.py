@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cli.conftest import REQUESTS, TABLES, TEMPLATE, retrigger, uploaded, write_project
+from tests.cli.conftest import PROJECT, REQUESTS, TABLES, TEMPLATE, retrigger, uploaded, write_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +63,10 @@ def test_a_message_is_explained_down_to_the_request(project: Path, write: Write)
             "caching": None,
             "compute": None,
             "experiment": None,
+            "failure_policy": None,
+            "network": None,
+            "reserved_ip_ranges": [],
+            "kms_key": None,
             "parameters": {"data": "gs://acme-dev-landing/x/", "seconds": "5"},
             "artifacts": {},
             "labels": {
@@ -274,3 +278,33 @@ def test_of_many_objects_ten_are_shown_and_of_a_wrong_message_none(tmp_path: Pat
     (told,) = wrong.lines
     assert (wrong.code, told["result"], told["members"], told["not_checked"]) == (1, "rejected", [], [])
     assert [it["code"] for it in told["verdicts"]] == ["bad_members"]
+
+
+SCORE = """\
+name: score
+source: [{object: {in: landing, match: "churn/dt={dt}/*.csv"}}]
+launch: {batch_prediction: {model: churn, input: "${{ window.uris }}", output: "gs://acme-dev-scores"}}
+"""
+
+
+def test_a_batch_prediction_is_explained_down_to_the_request(tmp_path: Path, write: Write) -> None:
+    models = "    models: {churn: {resource: 4711@prod, batch: {machine_type: n1-standard-4}}}\n"
+    project = write_project(tmp_path, {"retrigger.yaml": PROJECT + models, "triggers/score.yaml": SCORE})
+    (project / "triggers" / "tables.yaml").unlink()
+    payload = write("o.json", uploaded(f"{DAY}/a.csv"))
+    (told,) = retrigger("explain", payload, "--project", project, "--format", "json").lines
+    uri = f"gs://acme-dev-landing/{DAY}/a.csv"
+    assert (told["result"], told["parameters"]) == ("launched", {"input": [uri], "output": "gs://acme-dev-scores"})
+    body = told["request"]["body"]
+    assert (told["request"]["url"], body["model"], body["inputConfig"], body["labels"]["retrigger-job"]) == (
+        JOBS.replace("pipelineJobs", "batchPredictionJobs"),
+        "projects/acme-dev/locations/europe-west4/models/4711@prod",
+        {"instancesFormat": "csv", "gcsSource": {"uris": [uri]}},
+        told["run"],
+    )
+    shown = retrigger("explain", payload, "--project", project)
+    assert (shown.code, "batchPredictionJobs" in shown.out, '"machineType": "n1-standard-4"' in shown.out) == (
+        0,
+        True,
+        True,
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from retrigger.local_emulator.runners import environments
+from retrigger.local_emulator.runners.azureml import conda
 from tests.cli.conftest import retrigger
 
 if TYPE_CHECKING:
@@ -29,8 +30,10 @@ def test_without_a_package_index_it_says_so() -> None:
 
 
 def test_what_is_there_is_not_made_again() -> None:
-    template = json.loads((files("retrigger.cli.churn") / "pipelines" / "churn.json").read_text(encoding="utf-8"))
-    wanted = set(environments.requirements_of(template))
+    example = files("retrigger.cli.churn")
+    template = json.loads((example / "pipelines" / "churn.json").read_text(encoding="utf-8"))
+    packages = (example / "environments" / "conda.yaml").read_text(encoding="utf-8")
+    wanted = dict.fromkeys([*environments.requirements_of(template), conda.requirements(packages)])
     for requirements in wanted:
         python = environments._place(requirements, sys.executable) / "bin" / "python"
         python.parent.mkdir(parents=True)

@@ -59,7 +59,7 @@ class Recorder(ThreadingHTTPServer):
     def __init__(self, folder: Path) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.sent: list[Sent] = []
-        self.certificate = _certificate(folder)
+        self.certificate = certificate(folder)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate)
         self.socket = context.wrap_socket(self.socket, server_side=True)
@@ -79,6 +79,13 @@ class Recorder(ThreadingHTTPServer):
                     "location": "westeurope",
                     "properties": {"computeType": "AmlCompute", "properties": {}},
                 }
+            case "GET", ["", "batchEndpoints", _]:
+                asked = {"authMode": "AADToken", "scoringUri": f"{self.url}{sent.path}/jobs", "defaults": {}}
+                return 200, {**named, "location": "westeurope", "properties": asked}
+            case "GET", ["", "batchEndpoints", _, "deployments"]:
+                return 200, {"value": [{"id": f"{sent.path}/blue", "name": "blue", "location": "w", "properties": {}}]}
+            case "POST", ["", "batchEndpoints", _, "jobs"]:
+                return 201, {"name": sent.body["properties"].get("name"), "properties": sent.body["properties"]}
             case "PUT", ["", "jobs", _]:
                 told = {**sent.body["properties"], "status": "NotStarted", "services": {}}
                 return 201, {**named, "properties": told}
@@ -114,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-def _certificate(folder: Path) -> Path:
+def certificate(folder: Path) -> Path:
     """A self-signed one for localhost, with its key in the same file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])

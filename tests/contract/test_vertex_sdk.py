@@ -153,6 +153,34 @@ def test_cancel_and_delete(template: str) -> None:
         aiplatform.PipelineJob.get(f"{PARENT}/pipelineJobs/run-1")
 
 
+@pytest.mark.usefixtures("plane")
+def test_a_batch_prediction_is_made_followed_and_listed() -> None:
+    model = aiplatform.Model.upload(
+        display_name="churn",
+        model_id="churn",
+        serving_container_image_uri="image",
+        serving_container_command=["no-such"],
+    )
+    job = aiplatform.BatchPredictionJob.submit(
+        job_display_name="score",
+        model_name=model.resource_name,
+        gcs_source="gs://bucket/in.jsonl",
+        gcs_destination_prefix="gs://bucket/out",
+        machine_type="n1-standard-4",
+        labels={"retrigger-job": "score-1"},
+    )
+    deadline = time.monotonic() + 20
+    while job.state != aiplatform.gapic.JobState.JOB_STATE_FAILED:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    [again] = aiplatform.BatchPredictionJob.list(filter='labels.retrigger-job="score-1"')
+    assert (again.resource_name, again.state.name) == (job.resource_name, "JOB_STATE_FAILED")
+    assert "the input gs://bucket/in.jsonl is not there" in again.error.message
+    job.delete()
+    with pytest.raises(NotFound):
+        aiplatform.BatchPredictionJob(job.resource_name)
+
+
 def test_models_are_registered_in_versions_with_their_metrics(plane: Server) -> None:
     first = aiplatform.Model.upload(
         display_name="churn",

@@ -11,6 +11,7 @@ from retrigger.handlers.forget import forget
 from retrigger.handlers.letters import letters
 from retrigger.handlers.replay import Replay
 from retrigger.triggers.errors import Unavailable
+from retrigger.triggers.launches import BatchPrediction
 from retrigger.triggers.spec import OnFailure, WindowRule
 from tests.handlers.protocol.bench import BAD, Bench
 from tests.handlers.protocol.scenes import trigger
@@ -39,6 +40,18 @@ def test_a_message_is_forgotten_in_claim_run_and_dead_letter_and_stays_a_duplica
     [event] = bench.journal.events()
     assert (event.result, event.id == event.subject) == ("launched", True)
     assert [it.records for it in forget(bench.ledger, event.id)] == [3]
+
+
+def test_of_a_batch_prediction_the_input_is_forgotten_and_the_run_can_still_be_read() -> None:
+    launch = BatchPrediction(model="churn", input="gs://b/${{ event.message.json.what }}.csv", output="gs://out")
+    bench = Bench(replace(trigger(AT_ONCE), launch=launch))
+    bench.publish("m", {"what": SECRET})
+    bench.finish()
+    [event] = bench.journal.events()
+    [told] = forget(bench.ledger, event.id)
+    [run] = bench.runs()
+    assert (told.records, SECRET in everything(bench)) == (2, False)
+    assert (run.parameters, bench.journal.job(run.id).labels) == ({"input": [], "output": "gs://out"}, run.labels)
 
 
 def test_a_dry_run_forgets_nothing() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
 
 from retrigger.triggers.authoring.callers import CALLERS, Callers
 from retrigger.triggers.authoring.fields import (
@@ -87,6 +88,24 @@ PlatformAddress = Annotated[
     ),
 ]
 
+Network = Annotated[
+    str,
+    Text(
+        r"projects/[a-z0-9.:-]{1,100}/global/networks/[a-z][-a-z0-9]{0,62}",
+        "`projects/PROJECT_NUMBER/global/networks/NAME`",
+        "network",
+    ),
+]
+IpRange = Annotated[str, Text(r"[a-z][-a-z0-9]{0,62}", "the name of a reserved range of addresses", "address range")]
+KmsKey = Annotated[
+    str,
+    Text(
+        r"projects/[^/\s]{1,100}/locations/[^/\s]{1,100}/keyRings/[^/\s]{1,100}/cryptoKeys/[^/\s]{1,100}",
+        "`projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY`",
+        "encryption key",
+    ),
+]
+
 
 class Defaults(Model):
     """For every trigger that does not say otherwise."""
@@ -106,6 +125,24 @@ class Pipeline(Model):
         default=None, description="Overrides the template's own caching options; default: as they are."
     )
     labels: dict[LabelKey, LabelValue] = Field(default={}, max_length=60, description="For cost tracking.")
+    failure_policy: Literal["slow", "fast"] | None = Field(
+        default=None,
+        description="When a task fails: `slow` still runs what does not need it, `fast` starts nothing more; "
+        "default: as the template says, or else `slow`.",
+    )
+    network: Network | None = Field(default=None, description="The VPC network that the runs are peered with.")
+    reserved_ip_ranges: list[IpRange] = Field(
+        default=[], max_length=20, description="Where in the network they take their addresses; default: anywhere."
+    )
+    kms_key: KmsKey | None = Field(
+        default=None, description="The key that encrypts what the runs leave on the platform."
+    )
+
+    @model_validator(mode="after")
+    def _ranges_of_a_network(self) -> Pipeline:
+        if self.reserved_ip_ranges and self.network is None:
+            raise PydanticCustomError("unused_key", "says `reserved_ip_ranges` of no network: name the `network`, too")
+        return self
 
 
 class AzurePipeline(Model):

@@ -107,6 +107,10 @@ def _vertex_pipeline(file: environments.Pipeline, template: str) -> spec.Pipelin
         labels=dict(file.labels),
         service_account=file.service_account,
         caching=file.caching,
+        failure_policy=file.failure_policy,
+        network=file.network,
+        reserved_ip_ranges=tuple(file.reserved_ip_ranges),
+        kms_key=file.kms_key,
     )
 
 

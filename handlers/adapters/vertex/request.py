@@ -48,6 +48,12 @@ def job_request(
     }
     if job.service_account is not None:
         body["serviceAccount"] = job.service_account
+    if job.network is not None:
+        body["network"] = job.network
+    if job.reserved_ip_ranges:
+        body["reservedIpRanges"] = list(job.reserved_ip_ranges)
+    if job.kms_key is not None:
+        body["encryptionSpec"] = {"kmsKeyName": job.kms_key}
     url = f"{collection_url('pipelineJobs', project, location, endpoint)}?pipelineJobId={job.id}"
     return Request(method="POST", url=url, body=body)
 
@@ -74,7 +80,9 @@ def _runtime_config(job: PipelineJob, spec: Document, defaults: Document) -> Doc
     artifacts = {**(defaults.get("inputArtifacts") or {}), **{k: {"artifactId": v} for k, v in job.artifacts.items()}}
     if artifacts:
         config["inputArtifacts"] = artifacts
-    if "failurePolicy" in defaults:
+    if job.failure_policy is not None:
+        config["failurePolicy"] = f"PIPELINE_FAILURE_POLICY_FAIL_{job.failure_policy.upper()}"
+    elif "failurePolicy" in defaults:
         config["failurePolicy"] = defaults["failurePolicy"]
     return config
 

@@ -143,7 +143,7 @@ class PipelineRequest:
 
 
 def _component_json(component: Component) -> dict[str, Any]:
-    told = {"kind": _NAMES[type(component)], **asdict(component)}
+    told = {"is": _NAMES[type(component)], **asdict(component)}
     if isinstance(component, Pipeline):
         for name, step in component.steps.items():
             told["steps"][name]["component"] = _component_json(step.component)
@@ -151,13 +151,13 @@ def _component_json(component: Component) -> dict[str, Any]:
 
 
 def _component(told: Mapping[str, Any]) -> Component:
-    fields = {name: value for name, value in told.items() if name != "kind"}
+    fields = {name: value for name, value in told.items() if name != "is"}
     for side in ("inputs", "outputs"):
         if side in fields:
             fields[side] = _each(Declared, fields[side])
     if "steps" in fields:
         fields["steps"] = {name: _step(step) for name, step in fields["steps"].items()}
-    return _KINDS[told["kind"]](**fields)
+    return _KINDS[told["is"]](**fields)
 
 
 def _step(told: Mapping[str, Any]) -> Step:

@@ -8,7 +8,7 @@ import pytest
 from kfp.dsl import Dataset
 
 from retrigger.cli.churn import table
-from retrigger.cli.churn.pipeline import CATEGORIES, CLASSES, DROPPED, NUMBERS, TARGET
+from retrigger.cli.churn.columns import CATEGORIES, CLASSES, DROPPED, NUMBERS, TARGET
 from retrigger.cli.churn.prepare import read_tables, split, validate
 
 if TYPE_CHECKING:

@@ -33,7 +33,9 @@ environments:
     platforms: {vertex: projects/other/locations/us-central1, bq: projects/acme-dev, ml: WORKSPACE}
     pipelines:
       train:
-        {template: pipelines/train.json, root: gs://acme-runs, service_account: a@b, caching: false, labels: {a: b}}
+        {template: pipelines/train.json, root: gs://acme-runs, service_account: a@b, caching: false, labels: {a: b},
+         failure_policy: fast, network: projects/12/global/networks/ml, reserved_ip_ranges: [one, two],
+         kms_key: projects/p/locations/l/keyRings/r/cryptoKeys/k}
     endpoints:
       churn: "1234567890"
       other: projects/p/locations/l/endpoints/1
@@ -114,7 +116,15 @@ def test_everything_that_google_can_say(write: Write) -> None:
         },
         pipelines={
             "train": Pipeline(
-                template=sha, root="gs://acme-runs", labels={"a": "b"}, service_account="a@b", caching=False
+                template=sha,
+                root="gs://acme-runs",
+                labels={"a": "b"},
+                service_account="a@b",
+                caching=False,
+                failure_policy="fast",
+                network="projects/12/global/networks/ml",
+                reserved_ip_ranges=("one", "two"),
+                kms_key="projects/p/locations/l/keyRings/r/cryptoKeys/k",
             )
         },
         endpoints={
@@ -184,6 +194,10 @@ def test_everything_that_azure_can_say(write: Write) -> None:
         (GOOGLE, (", subscription: projects/acme-dev/subscriptions/all", ""), "missing_key"),
         (GOOGLE, ("projects/p/locations/l/endpoints/1", "projects/p"), "bad_value"),
         (GOOGLE, ("root: gs://acme-runs", "root: https://acmeprod.blob.core.windows.net/runs"), "bad_value"),
+        (GOOGLE, ("network: projects/12/global/networks/ml, ", ""), "unused_key"),
+        (GOOGLE, ("projects/12/global/networks/ml", "ml"), "bad_value"),
+        (GOOGLE, ("/cryptoKeys/k", ""), "bad_value"),
+        (GOOGLE, ("failure_policy: fast", "failure_policy: soon"), "bad_value"),
     ],
 )
 def test_what_is_wrong_in_an_environment_is_told(write: Write, text: str, wrong: tuple[str, str], code: str) -> None:

@@ -23,23 +23,14 @@ jobs:
     component: azureml:train:1
     inputs: {table: "${{parent.jobs.prepare.outputs.table}}", rate: "${{ parent.inputs.group.rate }}"}
     outputs: {model: "${{parent.outputs.model}}"}
-  inner:
-    type: pipeline
-    component:
-      type: pipeline
-      inputs: {model: {type: uri_folder}, epochs: {type: integer, default: 3}, deep: {type: boolean, optional: true}}
-      outputs: {scores: {type: uri_folder}}
-      jobs:
-        score: {component: azureml:score:1, inputs: {model: "${{parent.inputs.model}}"}}
-    inputs: {model: "${{parent.jobs.train.outputs.model}}", epochs: "5", deep: "True"}
-  report: {component: azureml:report:1, inputs: {scores: "${{parent.jobs.inner.outputs.scores}}"}}
-  again: {type: if_else, condition: "${{parent.jobs.report.outputs.bad}}", true_block: "${{parent.jobs.train}}"}
 """
 
 
 def told(write: Write, template: str) -> list[tuple[int, int, str, str]]:
     root = write({"retrigger.yaml": AZURE, "pipelines/train.yaml": template})
-    return [(it.line, it.column, it.code, it.message) for it in compiling.check(root)]
+    found = [(it.line, it.column, it.code, it.message) for it in compiling.check(root)]
+    # A component that stands in the file is not launched (test_references), but what is bound to it is looked at.
+    return [it for it in found if it[2] not in {"unpinned_reference", "not_launchable"}]
 
 
 def test_a_pipeline_whose_bindings_are_all_there_is_right(write: Write) -> None:
@@ -62,52 +53,28 @@ def test_a_pipeline_whose_bindings_are_all_there_is_right(write: Write) -> None:
         (
             "parent.inputs.group.",
             "parent.inputs.x.",
-            (8, 88, "unknown_binding", "`rate`: the pipeline has no input `x` (it has data, group.rate)."),
+            (8, 88, "unknown_binding", "`rate`: the pipeline has no input `x` (it has data, group)."),
         ),
         (
-            "inner.outputs.scores",
-            "inner.outputs.score",
+            "parent.jobs.prepare.",
+            "parent.jobs.train.",
             (
-                *(19, 74, "unknown_binding"),
-                "`scores`: the job `inner` has no output `score` (did you mean `scores`?).",
-            ),
-        ),
-        (
-            '{model: "${{parent.inputs.model',
-            '{model: "${{parent.inputs.table',
-            (17, 79, "unknown_binding", "`model`: the pipeline has no input `table` (it has deep, epochs, model)."),
-        ),
-        (
-            'true_block: "${{parent.jobs.train',
-            'true_block: "${{parent.jobs.trian',
-            (
-                *(20, 104, "unknown_binding"),
-                "`true_block`: the pipeline has no job `trian` (did you mean `train`?).",
-            ),
-        ),
-        ('epochs: "5"', 'epochs: "five"', (18, 69, "wrong_type", "`epochs`: it is NUMBER_INTEGER, 'five' is not.")),
-        (
-            'epochs: "5"',
-            "epoch: 5",
-            (
-                *(18, 61, "unknown_parameter"),
-                "`epoch`: the component of job `inner` has no such input (did you mean `epochs`?).",
-            ),
-        ),
-        (
-            'inputs: {model: "${{parent.jobs.train.outputs.model}}", epochs',
-            "inputs: {epochs",
-            (
-                *(18, 5, "missing_parameter"),
-                "`model`: the component of job `inner` needs this input and nothing gives it.",
+                *(8, 37, "circular_binding"),
+                "No job of this circle would ever begin: train waits for train.",
             ),
         ),
     ],
 )
-def test_what_a_job_is_bound_to_must_be_there(
+def test_what_a_step_is_bound_to_must_be_there(
     write: Write, right: str, wrong: str, expected: tuple[int, int, str, str]
 ) -> None:
     assert told(write, TEMPLATE.replace(right, wrong)) == [expected]
+
+
+def test_steps_that_wait_for_each_other_are_told_once(write: Write) -> None:
+    circle = TEMPLATE.replace("parent.inputs.data", "parent.jobs.train.outputs.model")
+    message = "No job of this circle would ever begin: prepare waits for train waits for prepare."
+    assert told(write, circle) == [(5, 74, "circular_binding", message)]
 
 
 def test_of_a_registered_component_nothing_is_known(write: Write) -> None:

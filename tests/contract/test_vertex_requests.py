@@ -1,0 +1,208 @@
+"""Our request is the one that google-cloud-aiplatform sends for the same job, captured live, over its options.
+
+Compared as what the API reads out of both, the message `PipelineJob`: the SDK writes `5.0` for `5` and an enum as its
+number, which the API does not tell apart. There are no exceptions.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import aiplatform
+from google.protobuf import json_format
+
+from retrigger.handlers.adapters.vertex.request import job_request
+from retrigger.handlers.ports import PipelineJob
+from tests.handlers.conftest import Loopback, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from tests.handlers.conftest import Received
+
+SERVICE_ACCOUNT = "churn@acme-dev.iam.gserviceaccount.com"
+KEY = "projects/p/locations/l/keyRings/r/cryptoKeys/k"
+VALUES: Mapping[str, list[Any]] = {
+    "STRING": ["text", "", 'quotes " \\ é 🎉', "5", "true"],
+    "NUMBER_INTEGER": [0, -5, 2**53],
+    "NUMBER_DOUBLE": [0.5, 3, 1e-05, 1e22],
+    "BOOLEAN": [True, False],
+    "LIST": [[], [1, "a", None, {"b": [True]}]],
+    "STRUCT": [{}, {"a": {"b": [1, 2.5]}, "c": None}],
+}
+OLD_VALUES: Mapping[str, list[Any]] = {
+    "STRING": ["text", "", {"a": [1]}, [1, "a"], True],
+    "INT": [0, -5, 2**53],
+    "DOUBLE": [0.5, 3.0, 1e-05],
+}
+
+
+def a_spec(version: str = "2.1.0", **parameters: str) -> dict[str, Any]:
+    """A pipeline with a graph in a graph, one of whose tasks says how it is cached."""
+    key = "type" if version == "2.0.0" else "parameterType"
+    leaf = {"componentRef": {"name": "comp-leaf"}, "taskInfo": {"name": "leaf"}}
+    inner = {"dag": {"tasks": {"inner": {**leaf, "cachingOptions": {"enableCache": True}}}}}
+    root: dict[str, Any] = {"dag": {"tasks": {"outer": {"componentRef": {"name": "comp-branch"}}, "other": leaf}}}
+    if parameters:
+        root["inputDefinitions"] = {"parameters": {name: {key: kind} for name, kind in parameters.items()}}
+    return {
+        "schemaVersion": version,
+        "sdkVersion": "kfp-2.17.0",
+        "pipelineInfo": {"name": "churn"},
+        "deploymentSpec": {"executors": {"exec": {"container": {"image": "python:3.11"}}}},
+        "components": {"comp-leaf": {"executorLabel": "exec"}, "comp-branch": inner},
+        "root": root,
+    }
+
+
+def a_job(**changes: Any) -> PipelineJob:
+    usual: dict[str, Any] = {
+        "id": "churn-retrain-0a1b",
+        "display_name": "churn-retrain",
+        "pipeline": "churn",
+        "template": "0" * 64,
+        "root": "gs://acme-dev-pipelines/churn",
+        "service_account": SERVICE_ACCOUNT,
+        "caching": None,
+        "parameters": {},
+        "labels": {"team": "growth"},
+        "fingerprint": "f00d",
+    }
+    return PipelineJob(**{**usual, **changes})
+
+
+RUNTIME = {
+    "gcsOutputDirectory": "gs://acme-dev-pipelines/template",
+    "parameterValues": {"rate": 0.25, "name": "of the template"},
+    "failurePolicy": "PIPELINE_FAILURE_POLICY_FAIL_FAST",
+}
+OLD_RUNTIME = {"gcsOutputDirectory": "gs://b/old", "parameters": {"rate": {"doubleValue": 0.25}}}
+WHOLE = {"rate": "NUMBER_DOUBLE", "name": "STRING"}
+
+CASES: Mapping[str, tuple[dict[str, Any], PipelineJob]] = {
+    **{
+        f"caching {caching}, labels {labels}, service account {account}, artifacts {artifacts}": (
+            a_spec(),
+            a_job(caching=caching, labels=labels, service_account=account, artifacts=artifacts),
+        )
+        for caching, labels, account, artifacts in itertools.product(
+            (None, True, False), ({}, {"team": "growth"}), (None, SERVICE_ACCOUNT), ({}, {"base": "123", "other": "4"})
+        )
+    },
+    **{
+        f"2.1.0 {kind} {value!r}": (a_spec(it=kind), a_job(parameters={"it": value}))
+        for kind, values in VALUES.items()
+        for value in values
+    },
+    **{
+        f"2.0.0 {kind} {value!r}": (a_spec("2.0.0", it=kind), a_job(parameters={"it": value}))
+        for kind, values in OLD_VALUES.items()
+        for value in values
+    },
+    **{
+        f"network {network}, ranges {ranges}, key {key}, failure policy {policy}": (
+            a_spec(),
+            a_job(network=network, reserved_ip_ranges=ranges, kms_key=key, failure_policy=policy),
+        )
+        for network, ranges, key, policy in itertools.product(
+            (None, "projects/12/global/networks/ml"), ((), ("a", "b")), (None, KEY), (None, "slow", "fast")
+        )
+        if network is not None or not ranges
+    },
+    "a failure policy over that of the job around the pipeline": (
+        {"pipelineSpec": a_spec(**WHOLE), "runtimeConfig": RUNTIME},
+        a_job(failure_policy="slow"),
+    ),
+    "a parameter without a value": (a_spec(it="STRING"), a_job(parameters={"it": None})),
+    "the root of the template": ({**a_spec(), "defaultPipelineRoot": "gs://acme/default"}, a_job(root="")),
+    "a job around the pipeline": (
+        {"pipelineSpec": a_spec(**WHOLE), "runtimeConfig": RUNTIME},
+        a_job(parameters={"rate": 0.5}),
+    ),
+    "the root of a job around the pipeline": (
+        {"pipelineSpec": a_spec(**WHOLE), "runtimeConfig": RUNTIME},
+        a_job(root=""),
+    ),
+    "an old job around an old pipeline": (
+        {"pipelineSpec": a_spec("2.0.0", rate="DOUBLE"), "runtimeConfig": OLD_RUNTIME},
+        a_job(),
+    ),
+}
+
+
+class Sdk:
+    """google-cloud-aiplatform against a loopback that takes every job."""
+
+    def __init__(self) -> None:
+        self.loopback = Loopback()
+        self.loopback.always = self._answer
+
+    def _answer(self, received: Received) -> Reply:
+        if "/pipelineJobs" not in received.path:
+            return Reply(403, b"{}")  # or else the SDK looks after the bucket, and asks Google itself about the project
+        name = f"projects/p/locations/l/pipelineJobs/{parse_qs(urlsplit(received.path).query)['pipelineJobId'][0]}"
+        return Reply(200, json.dumps({"name": name}).encode())
+
+    def launch(self, file: Path, job: PipelineJob) -> Received:
+        self.loopback.requests.clear()
+        made = aiplatform.PipelineJob(
+            display_name=job.display_name,
+            template_path=str(file),
+            job_id=job.id,
+            pipeline_root=job.root or None,
+            parameter_values=dict(job.parameters),
+            input_artifacts=dict(job.artifacts) or None,
+            enable_caching=job.caching,
+            encryption_spec_key_name=job.kms_key,
+            failure_policy=job.failure_policy,
+            labels={**job.labels, "retrigger-fingerprint": job.fingerprint},
+        )
+        made.submit(
+            service_account=job.service_account,
+            network=job.network,
+            reserved_ip_ranges=list(job.reserved_ip_ranges) or None,
+        )
+        [sent] = [it for it in self.loopback.requests if "/pipelineJobs" in it.path]
+        return sent
+
+
+@pytest.fixture(scope="module")
+def sdk() -> Iterator[Sdk]:
+    made = Sdk()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STORAGE_EMULATOR_HOST", made.loopback.url)
+        aiplatform.init(
+            project="p",
+            location="europe-west4",
+            credentials=AnonymousCredentials(),
+            api_endpoint=made.loopback.url,
+            api_transport="rest",
+        )
+        yield made
+    aiplatform.initializer.global_config.__init__()
+    made.loopback.close()
+
+
+def read(body: object) -> Any:
+    """What the API reads, in one form."""
+    message = json_format.ParseDict(body, aiplatform.gapic.PipelineJob()._pb)
+    return json_format.MessageToDict(message)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_our_request_is_the_sdks(case: str, sdk: Sdk, tmp_path: Path) -> None:
+    template, job = CASES[case]
+    file = tmp_path / "pipeline.json"
+    file.write_text(json.dumps(template), encoding="utf-8")
+    theirs = sdk.launch(file, job)
+    ours = job_request(job, template, project="p", location="europe-west4", endpoint=sdk.loopback.url)
+    url = urlsplit(theirs.path)
+    assert (theirs.method, f"{sdk.loopback.url}{url.path}") == (ours.method, ours.url.partition("?")[0])
+    assert parse_qs(url.query)["pipelineJobId"] == [job.id]
+    assert read(ours.body) == read(json.loads(theirs.body))

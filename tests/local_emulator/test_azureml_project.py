@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from retrigger.local_emulator.azureml_project import furniture_of
+from retrigger.local_emulator.planes.azureml.arm import Workspace
+from retrigger.local_emulator.planes.azureml.plane import Asset, Furniture
+from retrigger.triggers.authoring.project import load_project
+from tests.projects import write_files
+
+PROJECT = """\
+environments:
+  prod:
+    cloud: azure
+    workspace: /subscriptions/s/resourceGroups/rg/providers/Microsoft.MachineLearningServices/workspaces/ml
+    ledger: https://acmeprod.blob.core.windows.net/retrigger
+    stores: {landing: https://acmeprod.blob.core.windows.net/landing/churn}
+    pipelines: {train: {template: pipelines/train.yaml}}
+"""
+PIPELINE = """\
+type: pipeline
+inputs: {data: {type: string}}
+jobs:
+  train: {type: command, component: "azureml:train:3", inputs: {data: "${{parent.inputs.data}}"}}
+  score: {type: command, component: "azureml:score:1"}
+"""
+TRAIN = """\
+$schema: https://azuremlschemas.azureedge.net/latest/commandComponent.schema.json
+name: train
+version: 3
+code: ../src
+environment: azureml:sk:1
+command: python train.py
+"""
+NEST = """\
+$schema: https://azuremlschemas.azureedge.net/latest/pipelineComponent.schema.json
+type: pipeline
+name: nest
+version: 1
+jobs:
+  train: {component: ./train.yaml}
+  other: {component: "azureml:other:1"}
+"""
+OWN = """\
+name: own
+version: "1.0"
+type: command
+command: "true"
+environment: {image: ubuntu, conda_file: {dependencies: [numpy]}}
+"""
+FILES = {
+    "retrigger.yaml": PROJECT,
+    "pipelines/train.yaml": PIPELINE,
+    "pipelines/own.yaml": OWN,
+    "components/train.yaml": TRAIN,
+    "components/nest.yml": NEST,
+    "components/notes.yaml": "just: notes\n",
+    "environments/sk.yaml": "name: sk\nversion: 1\nimage: ubuntu\nconda_file: conda.yaml\n",
+    "environments/conda.yaml": "dependencies: [scikit-learn]\n",
+    "src/train.py": "",
+}
+
+
+def furniture(folder: Path, changed: dict[str, str]) -> tuple[Furniture | None, tuple[str, ...]]:
+    write_files(folder, {**FILES, **changed})
+    project = load_project(folder)
+    return furniture_of(project, project.environments["prod"])
+
+
+def test_the_components_of_a_project_are_registered_with_their_code_where_it_lies(tmp_path: Path) -> None:
+    found, unfit = furniture(tmp_path, {})
+    schema = "https://azuremlschemas.azureedge.net/latest"
+    train = {
+        "$schema": f"{schema}/commandComponent.schema.json",
+        "name": "train",
+        "version": 3,
+        "code": (tmp_path / "src").as_uri(),
+        "environment": "azureml:sk:1",
+        "command": "python train.py",
+    }
+    nest = {
+        "$schema": f"{schema}/pipelineComponent.schema.json",
+        "type": "pipeline",
+        "name": "nest",
+        "version": 1,
+        "jobs": {"train": {"component": "azureml:train:3"}, "other": {"component": "azureml:other:1"}},
+    }
+    own = {
+        "name": "own",
+        "version": "1.0",
+        "type": "command",
+        "command": "true",
+        "environment": {"name": "", "image": "ubuntu", "condaFile": "dependencies:\n- numpy\n"},
+    }
+    conda = {"name": "sk", "image": "ubuntu", "condaFile": "dependencies: [scikit-learn]\n"}
+    assert unfit == ()
+    assert found == Furniture(
+        workspace=Workspace("s", "rg", "ml"),
+        assets=(
+            Asset(kind="components", name="nest", version="1", properties={"componentSpec": nest}),
+            Asset(kind="components", name="train", version="3", properties={"componentSpec": train}),
+            Asset(kind="environments", name="sk", version="1", properties=conda),
+            Asset(kind="components", name="own", version="1.0", properties={"componentSpec": own}),
+        ),
+        components=("azureml:score:1", "azureml:train:3"),
+        datastores={"landing": ("acmeprod", "landing")},
+    )
+
+
+def test_a_file_that_cannot_be_registered_is_told_with_its_reason(tmp_path: Path) -> None:
+    _, unfit = furniture(
+        tmp_path,
+        {
+            "components/train.yaml": TRAIN.replace("../src", "../none"),
+            "components/nest.yml": NEST.replace("version: 1\n", ""),
+            "components/bad.yaml": "a: [",
+            "environments/sk.yaml": "name: sk\nversion: 1\nimage: ubuntu\nconda_file: none.yaml\n",
+        },
+    )
+    assert [line.replace("\n", " ") for line in unfit] == [
+        "components/bad.yaml: it is no YAML: while parsing a flow node",
+        "components/nest.yml: it has no version; write the one that the pipeline refers to",
+        "components/train.yaml: there is no ../none, which it names; check the path",
+        "environments/sk.yaml: there is no none.yaml, which it names; check the path",
+    ]
+
+
+def test_a_workspace_that_is_no_resource_id_is_told(tmp_path: Path) -> None:
+    write_files(tmp_path, FILES)
+    project = load_project(tmp_path)
+    nowhere = replace(project.environments["prod"], workspace="/subscriptions/x/workspaces/ml")
+    found, unfit = furniture_of(project, nowhere)
+    assert (found, unfit) == (
+        None,
+        ("the workspace /subscriptions/x/workspaces/ml is no resource id: its pipelines cannot run here",),
+    )
+
+
+def test_the_example_has_every_component_that_its_pipeline_needs() -> None:
+    project = load_project(Path(__file__).resolve().parents[2] / "examples" / "churn")
+    found, unfit = furniture_of(project, project.environments["prod"])
+    assert found is not None
+    registered = {f"azureml:{one.name}:{one.version}" for one in found.assets if one.kind == "components"}
+    assert (set(found.components), unfit) == (registered, ())
