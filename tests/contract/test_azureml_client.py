@@ -96,7 +96,9 @@ def client(plane: Plane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     pem = certificate(tmp_path)
     listening = socket.create_server(("127.0.0.1", 0))
     app = Starlette(routes=plane.azureml.routes())
-    server = uvicorn.Server(uvicorn.Config(app, ssl_certfile=pem, log_level="warning", lifespan="off"))
+    # Each answer ends its connection: the client would keep it, and the server's end of TLS wait half a minute for it.
+    close = [("Connection", "close")]
+    server = uvicorn.Server(uvicorn.Config(app, ssl_certfile=pem, log_level="warning", lifespan="off", headers=close))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     monkeypatch.setenv("AZUREML_DEV_URL_MFE", f"https://localhost:{listening.getsockname()[1]}")
