@@ -1,4 +1,4 @@
-"""A function's process, from its start on: when it was started, one request as soon as it listens, its peak memory."""
+"""A function's process, from its start on: one request as soon as it listens, and its peak memory."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,6 +40,7 @@ class Started:
     began: float
     port: int
     process: subprocess.Popen[bytes]
+    log: IO[bytes]
 
     def ask(self) -> None:
         """Raises RuntimeError for any answer but 200."""
@@ -48,7 +50,9 @@ class Started:
         said = response.read()
         connection.close()
         if response.status != 200:
-            raise RuntimeError(f"{self.function.name} answered {response.status}: {said[:500]!r}")
+            self.log.seek(0)
+            logged = self.log.read().decode(errors="replace")[-2000:]
+            raise RuntimeError(f"{self.function.name} answered {response.status}: {said[:500]!r}\n{logged}")
 
     def peak_mb(self) -> float:
         """Of its largest process: the host's worker shares with its parent what was loaded before the fork."""
@@ -72,18 +76,20 @@ class Started:
 def started(function: Function) -> Iterator[Started]:
     """On a free port, with bytecode read and written, and no proxy between it and loopback."""
     port = _free_port()
-    began = time.monotonic()
-    process = subprocess.Popen(
-        function.command(port),
-        env={**_environment(), **function.environment},
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        yield Started(function, began, port, process)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    with tempfile.TemporaryFile() as log:
+        began = time.monotonic()
+        process = subprocess.Popen(
+            function.command(port),
+            env={**_environment(), **function.environment},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            yield Started(function, began, port, process, log)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def _peaks_kb(group: int) -> Iterator[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import azure.functions as func
-from azure.ai.ml import Input, MLClient, load_job
+from azure.ai.ml import MLClient, load_job
 from azure.identity import DefaultAzureCredential
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
@@ -20,8 +20,6 @@ client = MLClient(
 @app.route("events/{*route}", methods=["POST"])
 def main(req: func.HttpRequest) -> func.HttpResponse:
     wanted = req.get_json()
-    job = load_job(os.environ["TEMPLATE"])
-    job.inputs["data"] = Input(type="uri_folder", path=wanted["data"], mode="ro_mount")
-    job.inputs["as_of"] = wanted["as_of"]
-    job.inputs["min_auc"] = 0.9
+    given = [{"inputs.data.path": wanted["data"]}, {"inputs.as_of": wanted["as_of"]}, {"inputs.min_auc": 0.9}]
+    job = load_job(os.environ["TEMPLATE"], params_override=given)
     return func.HttpResponse(client.jobs.create_or_update(job).name)
