@@ -148,7 +148,7 @@ def test_the_modules_of_a_function_that_launched_are_those_that_are_named(tmp_pa
     above = set(ours["modules"]) - bare
     told = {name if name.startswith("retrigger") else name.partition(".")[0] for name in above}
     named = sorted(told - sys.stdlib_module_names)
-    print(*named, sep="\n")
+    print(*named, sep="\n")  # noqa: T201  # shown with -rP, and where this fails
     assert named == LAUNCHING.read_text(encoding="utf-8").splitlines()
 
 
