@@ -311,9 +311,13 @@ class Admission:
         if run.value.state == "ended":
             self.slots.free(run.value.gates, run_name)
         launched = self._send(run_name, run, trigger, timed=timed) if run.value.state in {"ready", "wait"} else False
-        if claim.value.state == "open":
-            self.ledger.claims.swap(claim, _answered(claim.value, run.value))
+        self.answer(claim, run.value)
         return launched
+
+    def answer(self, claim: Stored[Claim], run: Run) -> None:
+        """Let an open claim say what became of its run."""
+        if claim.value.state == "open":
+            self.ledger.claims.swap(claim, _answered(claim.value, run))
 
     def _gates_of_direct(self, claim: Claim, trigger: Trigger) -> tuple[GateRule, ...]:
         """The same from claim to end, whatever the trigger says meanwhile; older claims do not hold it."""

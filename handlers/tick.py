@@ -144,8 +144,10 @@ class Tick:
         look = self._follow_up(claim.value.run)
         if look is not None:
             self.ledger.reschedule(note, look)
-        elif claim.value.state != "open" or trigger is None:
-            self.ledger.finish(note)  # an open claim does not say yet what became of its run: the note stays due
+        elif claim.value.state != "open":
+            self.ledger.finish(note)
+        elif (run := self.ledger.runs.get(claim.value.run)) is not None:
+            self.admission.answer(claim, run.value)  # as it was read, or its answer was lost: the note stays due
 
     def _replay(self, note: Note, trigger: Trigger | None) -> None:
         if trigger is None:

@@ -237,7 +237,9 @@ def azure_launcher_of(environment: Environment, environ: Mapping[str, str]) -> L
     http = Http(HttpSettings.from_environment(environ))
     endpoint = environment.services.get("azureml")
     manager, azureml = (azure_tokens(environment, environ, http, it) for it in audiences_at(endpoint))
-    return AzureMlLauncher(AzureApi(http, manager), azureml, workspace=environment.workspace, endpoint=endpoint)
+    return AzureMlLauncher(
+        AzureApi(http, manager), AzureApi(http, azureml), workspace=environment.workspace, endpoint=endpoint
+    )
 
 
 def azure_tokens(environment: Environment, environ: Mapping[str, str], http: Http, resource: str) -> KeptToken:

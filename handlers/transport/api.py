@@ -24,7 +24,8 @@ _ERROR_BODY: Final = 64 * 1024
 class Api:
     """Calls with the caller's token. A status that is neither 2xx nor in `accept` is raised as an error.
 
-    `failure` makes the error of an answer, given the host that answered. `headers` go with every call.
+    `failure` makes the error of an answer, given the host that answered. `headers` go with every call. `tokens` may
+    also go with calls of another Api.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class Api:
         headers: Mapping[str, str],
     ) -> None:
         self._http = http
-        self._tokens = tokens
+        self.tokens = tokens
         self._failure = failure
         self._headers = headers
 
@@ -73,12 +74,12 @@ class Api:
             yield stream
 
     def _with_token(self, headers: Mapping[str, str]) -> dict[str, str]:
-        return {**headers, **self._headers, "Authorization": f"Bearer {self._tokens.token()}"}
+        return {**headers, **self._headers, "Authorization": f"Bearer {self.tokens.token()}"}
 
     def refusal(self, response: Response, url: str, *also: KeptToken) -> Refused | Unavailable:
         """The error of an answer, which the caller may have accepted at first. A 401 lets go of all tokens."""
         if response.status == 401:
-            for tokens in (self._tokens, *also):
+            for tokens in (self.tokens, *also):
                 tokens.forget()
         return self._failure(response, urlsplit(url).netloc)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import shutil
 import signal
 import subprocess
@@ -18,11 +19,13 @@ from retrigger.local_emulator.runners.request import is_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from concurrent.futures import Future
     from datetime import datetime
     from pathlib import Path
 
     from retrigger.local_emulator.runners.request import Request
 
+_LOGGER = logging.getLogger(__name__)
 _LOG = "runner.log"
 KFP = "retrigger.local_emulator.runners.kfp"
 
@@ -67,7 +70,7 @@ class JobProcesses:
                 continue
             match self._state_of(folder):
                 case JobState.PENDING:
-                    self._pool.submit(self._run, folder.name)
+                    self._queue(folder.name)
                 case state if not state.terminal and not _lives(folder):
                     self._settle(folder, JobState.FAILED, ORPHANED)
 
@@ -86,7 +89,7 @@ class JobProcesses:
         folder.mkdir(parents=True, exist_ok=True)
         write_state(folder, {"state": JobState.PENDING, "tasks": []})
         request.write(folder)
-        self._pool.submit(self._run, key)
+        self._queue(key)
 
     def state(self, key: str) -> dict[str, Any]:
         """Return the job's `state.json` (see `record`). Errors: FileNotFoundError if the key is unknown."""
@@ -127,6 +130,9 @@ class JobProcesses:
                 if process.stdin is not None:
                     process.stdin.close()
         self._pool.shutdown(cancel_futures=True)
+
+    def _queue(self, key: str) -> None:
+        self._pool.submit(self._run, key).add_done_callback(_report)
 
     def _run(self, key: str) -> None:
         """Run one job to its end, in a thread of the pool."""
@@ -186,6 +192,12 @@ class JobProcesses:
             task if task["endTime"] else {**task, "state": "CANCELLED", "endTime": moment} for task in before["tasks"]
         ]
         write_state(folder, {**before, "state": state, "error": error, "endTime": moment, "tasks": tasks})
+
+
+def _report(run: Future[None]) -> None:
+    """Log what went wrong in the emulator itself: nobody asks a job's future."""
+    if not run.cancelled() and (error := run.exception()) is not None:
+        _LOGGER.error("job_not_followed", exc_info=error)
 
 
 def _lives(folder: Path) -> bool:

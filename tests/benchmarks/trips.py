@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from obstore.store import GCSCredential
     from starlette.responses import Response
 
     from retrigger.local_emulator.stores.gcs_http import Body, Call
@@ -44,7 +45,7 @@ class Bucket:
                 config={"base_url": self._url},
                 client_options={"allow_http": True},
                 retry_config=retries,
-                credential_provider=lambda: {"token": "emulator", "expires_at": None},
+                credential_provider=_credential,
             )
             for retries in (READS, WRITES)
         )
@@ -55,6 +56,10 @@ class Bucket:
         taken = dict(sorted(self._counts.items()))
         self._counts.clear()
         return taken
+
+
+def _credential() -> GCSCredential:
+    return {"token": "emulator", "expires_at": None}
 
 
 @contextmanager

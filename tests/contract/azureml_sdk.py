@@ -79,6 +79,13 @@ class Recorder(ThreadingHTTPServer):
                     "location": "westeurope",
                     "properties": {"computeType": "AmlCompute", "properties": {}},
                 }
+            case "GET", ["", "batchEndpoints", _]:
+                asked = {"authMode": "AADToken", "scoringUri": f"{self.url}{sent.path}/jobs", "defaults": {}}
+                return 200, {**named, "location": "westeurope", "properties": asked}
+            case "GET", ["", "batchEndpoints", _, "deployments"]:
+                return 200, {"value": [{"id": f"{sent.path}/blue", "name": "blue", "location": "w", "properties": {}}]}
+            case "POST", ["", "batchEndpoints", _, "jobs"]:
+                return 201, {"name": sent.body["properties"].get("name"), "properties": sent.body["properties"]}
             case "PUT", ["", "jobs", _]:
                 told = {**sent.body["properties"], "status": "NotStarted", "services": {}}
                 return 201, {**named, "properties": told}

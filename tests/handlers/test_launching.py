@@ -33,7 +33,7 @@ environments:
       train: {template: pipelines/train.json, root: gs://runs/train}
       lite: {template: pipelines/lite.json, root: gs://runs/lite}
     endpoints: {churn: "1234567890"}
-    models: {scored: {resource: "4711@prod", batch: {machine_type: n1-standard-4}}}
+    models: {scored: {resource: "4711@prod", batch: {machine_type: n1-standard-4, instances_format: csv}}}
 """
 CHOICE = """\
 name: churn
@@ -178,7 +178,6 @@ launch: {batch_prediction: {model: MODEL, input: "${{ window.WHAT }}", output: "
 @pytest.mark.parametrize(
     ("model", "what", "wanted"),
     [
-        ("churn", "folder", {"model": "churn", "input": ["gs://landing/1/"]}),
         ("churn", "uris", {"model": "churn", "input": ["gs://landing/1/a.csv", "gs://landing/1/b.csv"]}),
         ("scored", "folder", {"model": "4711@prod", "input": ["gs://landing/1/"], "machine_type": "n1-standard-4"}),
     ],

@@ -38,8 +38,12 @@ class Addresses:
             return f"{self.datastore(workspace, found[1])}/{found[2]}"
         if (found := _HADOOP.fullmatch(uri)) is not None:
             return f"https://{found[2]}.blob.{found[3]}/{found[1]}/{found[4]}"
-        if (asset := self._asset(workspace, uri)) is not None:
-            return self.read(workspace, asset)
+        if (place := self._asset(workspace, uri)) is not None:
+            if self._asset(workspace, place) is not None:
+                raise Invalid(
+                    f"{uri[:300]} stands for another asset, {place[:300]}, and not for data: register its address."
+                )
+            return self.read(workspace, place)
         parts = urlsplit(uri)
         if parts.scheme == "file" or (parts.scheme == "https" and ".blob." in parts.netloc):
             return uri

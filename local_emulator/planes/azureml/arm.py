@@ -40,6 +40,7 @@ _WORKSPACE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _METHODS = ("GET", "PUT", "PATCH", "POST", "DELETE")
+_COUNT = re.compile(r"[0-9]{1,9}")
 _PAGE = 100
 _SKIP = "$skipToken"
 _STATUS: dict[type[ResourceError], tuple[int, str]] = {
@@ -105,6 +106,9 @@ class Call:
         found = self.body.get("properties")
         if not isinstance(found, dict):
             raise Invalid("The request body must be an object with `properties`.")
+        for name in ("tags", "properties"):
+            if not isinstance(found.get(name) or {}, dict):
+                raise Invalid(f"`properties.{name}` must be an object.")
         return found
 
 
@@ -130,6 +134,9 @@ def route(path: str, handler: Callable[[Call], Answer]) -> Route:
                 raise NotFound(f"{request.url.path[:500]} is not served here: only workspaces of Azure ML are.")
             body, query = await read_json(request), dict(request.query_params)
             answer = await run_in_threadpool(handler, Call(request.method, *found, query, body, str(request.url)))
+        except UnicodeEncodeError:
+            told = "The request holds half a character: \\uD800 to \\uDFFF come in pairs."
+            answer = Answer({"error": {"code": "UserError", "message": told, "details": []}}, 400)
         except ResourceError as error:
             status, code = _STATUS[type(error)]
             answer = Answer({"error": {"code": code, "message": str(error), "details": []}}, status)
@@ -165,7 +172,7 @@ def shown(call: Call, path: Sequence[str], body: Body, properties: Body | None =
 def page(call: Call, items: Sequence[Body]) -> Answer:
     """A list, the newest first unless `$orderBy` is a name's, cut as `$top` asks."""
     top = call.query.get("$top", "")
-    if top and not top.isdecimal():
+    if top and not _COUNT.fullmatch(top):
         raise Invalid(f"$top is {top[:40]!r}: write a whole number.")
     newest = [{**item, "at": item["systemData"]["createdAt"]} for item in items]
     size = min(int(top or 0) or _PAGE, _PAGE)

@@ -51,22 +51,18 @@ class Resolver:
 
     def pipeline(self, job: str, properties: Mapping[str, Any]) -> Pipeline:
         """The pipeline of a job: the one that it holds, or the component that it names."""
+        settings = _mapping(properties.get("settings"), "settings")
+        goes_on = settings.get("continue_on_step_failure") is not False
         if component := properties.get("componentId"):
             found = self._component(str(component), 0)
             if not isinstance(found, Pipeline):
                 raise Invalid(f"{component} is no pipeline component, as a job of the type Pipeline needs.")
-            return found
+            return replace(found, goes_on=goes_on)
         declared = {
             name: Declared(type=given.type if given.uri else "", optional=True)
             for name, given in self.given(properties.get("inputs")).items()
         }
-        settings = _mapping(properties.get("settings"), "settings")
-        return Pipeline(
-            name=job,
-            steps=self._steps(properties.get("jobs"), 0),
-            inputs=declared,
-            goes_on=settings.get("continue_on_step_failure") is not False,
-        )
+        return Pipeline(job, self._steps(properties.get("jobs"), 0), declared, goes_on=goes_on)
 
     def has_component(self, reference: str) -> bool:
         """Tell whether a component is registered."""

@@ -14,6 +14,8 @@ import yaml
 
 from retrigger.cli.churn import azure_steps, table
 from retrigger.cli.churn.pipeline import REQUIREMENTS
+from retrigger.local_emulator.runners import environments
+from retrigger.local_emulator.runners.azureml import conda
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples/churn"
 PIPELINE = yaml.safe_load((EXAMPLE / "pipelines/churn-azureml.yaml").read_text(encoding="utf-8"))
@@ -44,9 +46,9 @@ def test_both_platforms_import_the_same() -> None:
     assert conda["dependencies"][-1]["pip"] == ["kfp==2.17.0", *REQUIREMENTS]
 
 
-def run(folder: Path, step: str, **values: Any) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, step: str, python: str = sys.executable, **values: Any) -> subprocess.CompletedProcess[str]:
     words = [word for name, value in values.items() for word in (f"--{name.replace('_', '-')}", str(value))]
-    code = [sys.executable, str(EXAMPLE / "azure_steps.py"), step, *words]
+    code = [python, str(EXAMPLE / "azure_steps.py"), step, *words]
     return subprocess.run(code, cwd=folder, capture_output=True, text=True, check=False)
 
 
@@ -60,12 +62,11 @@ def test_the_steps_turn_a_days_tables_into_two_sides(tmp_path: Path) -> None:
     (tmp_path / "day" / "_SUCCESS").touch()
     read = run(tmp_path, "read_tables", data=tmp_path / "day", as_of="2026-01-31", table="table.csv")
     assert (read.returncode, read.stdout) == (0, "a.csv: 100 rows\nb.csv: 100 rows\n"), read.stderr
-    valid = run(tmp_path, "validate", table="table.csv", min_rows=100, max_null_ratio=0.02, clean="clean.csv")
-    assert (valid.returncode, valid.stdout) == (0, "200 rows read, 200 used\n"), valid.stderr
-    sides = run(tmp_path, "split", clean="clean.csv", test_fraction=0.25, seed=7, train="train.csv", test="test.csv")
-    assert sides.returncode == 0, sides.stderr
-    with (tmp_path / "train.csv").open() as train, (tmp_path / "test.csv").open() as test:
-        assert [len(list(csv.reader(side))) - 1 for side in (train, test)] == [150, 50]
+    clean, train, test = (str(tmp_path / f"{name}.csv") for name in ("clean", "train", "test"))
+    azure_steps.validate(str(tmp_path / "table.csv"), min_rows="100", max_null_ratio="0.02", clean=clean)
+    azure_steps.split(clean, test_fraction="0.25", seed="7", train=train, test=test)
+    sides = [list(csv.reader(Path(path).read_text().splitlines())) for path in (train, test)]
+    assert [len(side) - 1 for side in sides] == [150, 50]
 
 
 def test_a_folder_without_tables_or_with_others_columns_is_refused(tmp_path: Path) -> None:
@@ -79,3 +80,20 @@ def test_a_folder_without_tables_or_with_others_columns_is_refused(tmp_path: Pat
     (tmp_path / "empty").mkdir()
     nothing = run(tmp_path, "read_tables", data=tmp_path / "empty", as_of="2026-01-31", table=tmp_path / "out")
     assert (nothing.returncode, "there is no .csv file" in nothing.stderr) == (1, True)
+
+
+def test_a_model_that_is_not_good_enough_fails_the_last_step(tmp_path: Path) -> None:
+    packages = conda.requirements((EXAMPLE / "environments/conda.yaml").read_text(encoding="utf-8"))
+    python = environments.interpreter(packages, sys.executable)
+    if python is None:
+        pytest.skip("`retrigger prepare` has not made the environment of the steps")
+    rows = [f"{x},{x * x % 7},{int(x > 40)}\n" for x in range(80)]
+    for name, side in (("train.csv", rows[::2]), ("test.csv", rows[1::2])):
+        (tmp_path / name).write_text("".join(["a,b,answer\n", *side]))
+    logreg = run(tmp_path, "train_logreg", python, train="train.csv", model="logreg")
+    xgb = run(tmp_path, "train_xgb", python, train="train.csv", seed=7, model="xgb")
+    assert (logreg.returncode, xgb.returncode) == (0, 0), logreg.stderr + xgb.stderr
+    models = {"logreg": "logreg", "xgb": "xgb"}
+    judged = run(tmp_path, "evaluate", python, test="test.csv", **models, min_auc=1.1, best="best")
+    assert (judged.returncode, "is under min_auc, 1.1: it is not registered" in judged.stderr) == (1, True), judged
+    assert (tmp_path / "best" / "features.json").read_text() == '["a", "b"]'

@@ -293,6 +293,21 @@ def test_messages_queue_one_run_each() -> None:
     assert sorted(str(run.parameters["what"]) for run in bench.runs()) == ["m0", "m1", "m2"]
 
 
+def test_a_message_whose_trigger_was_removed_before_its_claim_was_settled_is_settled_by_its_run() -> None:
+    bench = Bench(trigger(AT_ONCE))
+
+    def away() -> None:
+        raise Unavailable("the store is away", code="ledger_unavailable")
+
+    bench.records.meanwhile("swap", "c/", away)
+    bench.publish("m")
+    bench.deploy(replace(trigger(AT_ONCE), name="another"))
+    bench.finish()
+    bench.advance(HOUR)
+    [claim] = bench.ledger.claims.list()
+    assert (claim.value.state, list(bench.records.list("due/"))) == ("run", [])
+
+
 def test_over_a_throttle_that_skips_a_launch_is_let_go_and_its_slot_is_free() -> None:
     bench = Bench(trigger(AT_ONCE, throttle=Throttle(limit=1, per=HOUR, when_over="skip")))
     first, second = bench.publish("m"), None

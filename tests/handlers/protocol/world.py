@@ -239,7 +239,8 @@ class World:
         if self.operators and self.operators[0][0] <= self.ms and kinds.count("operator") < 2:
             operation = self.operators.pop(0)[1]
             self._start("operator", operation, lambda: self._operate(operation))
-        if "operator" not in kinds and self.random.random() < 0.01 and self._unsure():
+        sent_once = isinstance(self.scene.trigger.launch, BatchPrediction)  # nothing else is ever unsure
+        if sent_once and "operator" not in kinds and self.random.random() < 0.01 and self._unsure():
             self._start("operator", "settle", lambda: self._operate("settle"))
         ready = [index for index, (at_ms, _) in enumerate(self.queue) if at_ms <= self.ms]
         if ready and kinds.count("event") < 5 and self.random.random() < 0.3:

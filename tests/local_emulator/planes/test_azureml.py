@@ -325,6 +325,8 @@ RUN = f"{WORKSPACE}/components/run/versions/1"
         ({}, "The request body must be an object with `properties`."),
         ({"properties": {"jobType": "Sweep"}}, "A job of the type 'Sweep' is not emulated: pipelines are."),
         (job({}), "The pipeline has no jobs."),
+        (job({}, tags=["a"]), "`properties.tags` must be an object."),
+        (job({"a": step("azureml:\ud800:3")}), "The request holds half a character"),
         (job({"a": 5}), "`jobs.a` must be an object."),
         (job({"a": {"type": "command"}}), "jobs.a names no component: register one"),
         (job({"a": step("azureml:none:3")}), "azureml:none:3 is not registered: put the component's YAML into"),
@@ -333,12 +335,14 @@ RUN = f"{WORKSPACE}/components/run/versions/1"
         (job({"a": {**step(RUN), "limits": {"timeout": "soon"}}}), "limits.timeout is 'soon': write it as PT1H30M"),
         (job({"a": step(RUN)}, {"x": {"uri": "gs://bucket/x"}}), "x: The address 'gs://bucket/x' leads nowhere here"),
         (job({"a": step(RUN)}, {"x": {"uri": "azureml:none:1"}}), "x: azureml:none:1 is not registered"),
+        (job({"a": step(RUN)}, {"x": {"uri": "azureml:loop:1"}}), "x: azureml:loop:1 stands for another asset"),
         (job({"a": step(RUN)}, {"x": {"uri": "azureml://datastores/no/paths/x"}}), "x: There is no datastore 'no'"),
         (job({}, componentId=RUN), f"{RUN} is no pipeline component"),
     ],
 )
 def test_a_request_that_cannot_be_run_is_refused(plane: Plane, body: Any, said: str) -> None:
     shell(plane, "true")
+    plane("PUT", "/data/loop/versions/1", {"properties": {"dataUri": "azureml:loop:1"}})
     status, code, message = refusal(plane("PUT", "/jobs/j", body))
     assert (status, code, said in message) == (400, "UserError", True), message
     assert plane("GET", "/jobs/j")[0] == 404

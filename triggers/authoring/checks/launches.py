@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 from retrigger.triggers.authoring import scope
@@ -11,7 +12,7 @@ from retrigger.triggers.authoring.wording import said_of
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.interpolation import check_value, expressions_in
 from retrigger.triggers.launches import BatchPrediction, PipelineLaunch, pipelines_of
-from retrigger.triggers.spec import ObjectSource
+from retrigger.triggers.spec import Model, ObjectSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from retrigger.triggers.spec import Environment, Source
 
 _TEXT = {"string", "dyn"}
+_FOLDER = re.compile(r"(/|\bwindow\.folder\s*\}\})\s*$")
+"""The end of an input that is a folder."""
 _ALSO = {"version": {"int"}, "input": {"list"}}
 
 
@@ -32,7 +35,8 @@ def check(project: Project, environment: Environment) -> Iterator[Problem]:
             yield from _without_root(one, environment)
         else:
             yield from _unused(one)
-            yield from _by_endpoint(one, environment)
+            if environment.cloud == "gcp" and isinstance(one.trigger.launch, BatchPrediction):
+                yield from _on_vertex(one, one.trigger.launch, environment)
             yield from _without_manifest(one)
             for _, source in one.launching:
                 yield from _values(one, source, environment)
@@ -70,13 +74,21 @@ def _without_manifest(one: Authored) -> Iterator[Problem]:
             yield one.document.problem(one.asked_at(name), "no_root", told)
 
 
-def _by_endpoint(one: Authored, environment: Environment) -> Iterator[Problem]:
-    launch = one.trigger.launch
-    if isinstance(launch, BatchPrediction) and launch.endpoint is not None and environment.cloud == "gcp":
+def _on_vertex(one: Authored, launch: BatchPrediction, environment: Environment) -> Iterator[Problem]:
+    """A batch is predicted by a model, and the names of its objects must tell their format, or the model's entry."""
+    if launch.model is None:
         told = (
             f"Environment `{environment.name}` is on Vertex AI, which predicts batches by a model: write `model: NAME`."
         )
         yield one.document.problem(("launch", "batch_prediction", "endpoint"), "no_batch_endpoint", told)
+        return
+    known = environment.models.get(launch.model, Model())
+    if known.batch.instances_format is None and _FOLDER.search(str(launch.input)):
+        told = (
+            f"Of which format a folder is, environment `{environment.name}` does not say: pass `window.uris`, or set "
+            f"`instances_format` of `models.{launch.model}.batch` in retrigger.yaml."
+        )
+        yield one.document.problem(one.asked_at("input"), "unknown_format", told)
 
 
 def _unused(one: Authored) -> Iterator[Problem]:

@@ -31,7 +31,8 @@ def kept(name: str) -> KeptToken:
 
 @pytest.fixture
 def launcher(http: Http, loopback: Loopback) -> AzureMlLauncher:
-    return AzureMlLauncher(AzureApi(http, kept("arm")), kept("ml"), workspace=WORKSPACE, endpoint=loopback.url)
+    arm, ml = AzureApi(http, kept("arm")), AzureApi(http, kept("ml"))
+    return AzureMlLauncher(arm, ml, workspace=WORKSPACE, endpoint=loopback.url)
 
 
 def asked(loopback: Loopback) -> list[tuple[str, str]]:

@@ -28,6 +28,7 @@ environments:
       lite: {template: pipelines/lite.json, root: gs://acme-dev-pipelines}
       graph: {template: pipelines/graph.json, root: gs://acme-dev-pipelines}
     endpoints: {churn: "1234567890"}
+    models: {table: {batch: {instances_format: csv}}}
 """
 LITE = """\
 {"deploymentSpec": {"executors": {}}, "pipelineInfo": {"name": "lite"}, "schemaVersion": "2.1.0",
@@ -56,7 +57,13 @@ def told(write: Write, source: str, launch: str, *more: str) -> list[tuple[int, 
 @pytest.mark.parametrize(
     ("source", "launch", "expected"),
     [
-        (OBJECT, 'batch_prediction: {model: churn, input: "${{ window.folder }}", output: "${{ vars.out }}"}', []),
+        (OBJECT, 'batch_prediction: {model: table, input: "${{ window.folder }}", output: "${{ vars.out }}"}', []),
+        (
+            OBJECT,
+            'batch_prediction: {model: churn, input: "${{ window.folder }}", output: "gs://b/o"}',
+            [(5, 43, "unknown_format")],
+        ),
+        (OBJECT, "batch_prediction: {model: churn, input: gs://b/x/, output: gs://b/o}", [(5, 43, "unknown_format")]),
         (OBJECT, 'batch_prediction: {model: churn, input: "${{ window.uris }}", output: "gs://b/o"}', []),
         (
             OBJECT,

@@ -104,7 +104,7 @@ def test_a_batch_prediction_that_writes_where_its_trigger_listens_is_a_loop(
 ) -> None:
     predicting = TRIGGER.replace("NAME", "one").replace("STORE", "a").partition("launch")[0]
     predicting += (
-        f'launch: {{batch_prediction: {{model: churn, input: "${{{{ window.folder }}}}", output: "{output}"}}}}\n'
+        f'launch: {{batch_prediction: {{model: churn, input: "${{{{ window.uris }}}}", output: "{output}"}}}}\n'
     )
     project = CHAIN.replace("    stores:", "    vars: {out: gs://acme-a}\n    stores:")
     assert loops_of(write({"retrigger.yaml": project, "triggers/churn.yaml": predicting})) == expected
