@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 KIND: Final = "batchPredictionJobs"
 JOB: Final = "retrigger-job"
-"""The label by which a job is found again: our id, which the platform takes nowhere else."""
+"""The label by which a job is found again: the end of our id, which the platform takes nowhere else."""
+_LONGEST_LABEL: Final = 63
 _FORMATS: Final = {
     ".jsonl": "jsonl",
     ".csv": "csv",
@@ -46,7 +47,7 @@ def batch_request(job: BatchJob, *, project: str, location: str, endpoint: str |
         "model": model,
         "inputConfig": _input(job),
         "outputConfig": _output(job),
-        "labels": fitting_labels({**job.labels, JOB: job.id, FINGERPRINT: job.fingerprint}),
+        "labels": fitting_labels({**job.labels, JOB: job_label(job), FINGERPRINT: job.fingerprint}),
     }
     if job.model_parameters:
         body["modelParameters"] = dict(job.model_parameters)
@@ -55,6 +56,11 @@ def batch_request(job: BatchJob, *, project: str, location: str, endpoint: str |
     if job.service_account is not None:
         body["serviceAccount"] = job.service_account
     return Request(method="POST", url=collection_url(KIND, project, location, endpoint), body=body)
+
+
+def job_label(job: BatchJob) -> str:
+    """A retry's id may be longer than a label: what tells it from others, hash and epoch, stands at its end."""
+    return job.id[-_LONGEST_LABEL:]
 
 
 def _input(job: BatchJob) -> Document:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
-from retrigger.handlers.adapters.vertex.batch_request import JOB, KIND, batch_request
+from retrigger.handlers.adapters.vertex.batch_request import JOB, KIND, batch_request, job_label
 from retrigger.handlers.adapters.vertex.batch_status import batch_status
 from retrigger.handlers.adapters.vertex.resources import GONE, collection_url, encoded
 from retrigger.handlers.ports import JobStatus
@@ -61,7 +61,7 @@ class Batches:
 
     def _find(self, job: BatchJob) -> dict[str, Any] | None:
         """A page may be empty and yet not be the last."""
-        query = {"filter": f'labels.{JOB}="{job.id}"'}
+        query = {"filter": f'labels.{JOB}="{job_label(job)}"'}
         for _ in range(_PAGES_AT_MOST):
             page: dict[str, Any] = self._api.call("GET", f"{self._jobs}?{urlencode(query)}").json()
             if page.get(KIND):

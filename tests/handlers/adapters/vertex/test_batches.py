@@ -15,6 +15,7 @@ from retrigger.triggers.errors import Refused, RetriggerError, Unavailable, Unkn
 from tests.handlers.adapters.vertex.test_batch_request import a_job
 
 if TYPE_CHECKING:
+    from retrigger.handlers.ports import BatchJob
     from retrigger.handlers.transport.google import GoogleApi
     from tests.handlers.conftest import Loopback
 
@@ -152,3 +153,19 @@ def test_what_the_platform_says_of_a_job(document: dict[str, Any], status: JobSt
 def test_a_state_that_is_not_known_is_no_end() -> None:
     with pytest.raises(Unavailable, match="JOB_STATE_NEW"):
         batch_status({"state": "JOB_STATE_NEW"})
+
+
+def test_the_retry_of_the_longest_id_is_sent_and_found_by_what_tells_it_from_the_first(
+    launcher: VertexLauncher, loopback: Loopback
+) -> None:
+    first = f"{'t' * 30}-{'0a1b' * 8}"
+    labels = [label_of(launcher, a_job(id=name)) for name in (first, f"{first}-1", f"{first}-10")]
+    assert (len(set(labels)), [len(label) for label in labels], labels[0]) == (3, [63, 63, 63], first)
+    loopback.reply(200, {})
+    launcher.status(a_job(id=f"{first}-1"))
+    assert asked(loopback)[0][2] == {"filter": [f'labels.retrigger-job="{labels[1]}"']}
+
+
+def label_of(launcher: VertexLauncher, job: BatchJob) -> str:
+    body: Any = launcher.request(job, None).body
+    return str(body["labels"]["retrigger-job"])
