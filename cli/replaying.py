@@ -87,9 +87,10 @@ def replay(
     held = ledger_at(folder, ledger)
     if environment is not None:
         target = environment_named(environment, folder)
-        if target.address == (ledger or f"sqlite:{state_of(folder).ledger}"):
+        here = target.ledger()
+        if target.address == (ledger or f"sqlite:{state_of(folder).ledger}") or here.is_at(held):
             raise Usage(f"{environment} is where it came: leave --env out, or name another ledger with --ledger.")
-        _shadow(ctx, held, target, targets, form, dry_run=dry_run, asks=not yes)
+        _shadow(ctx, held, here, target, targets, form=form, dry_run=dry_run, asks=not yes)
         return
     operator = Replay(held, again=mode == "again")
     plans = _every(held, operator, trigger, since) if every else _named(operator, targets)
@@ -131,15 +132,15 @@ def _looked_up(of: Callable[[str], list[_T]], targets: Iterable[str]) -> list[_T
 def _shadow(
     ctx: click.Context,
     held: Ledger,
+    here: Ledger,
     target: Target,
     targets: Iterable[str],
-    form: Format,
     *,
+    form: Format,
     dry_run: bool,
     asks: bool,
 ) -> None:
     """Everything is told before it is asked for."""
-    here = target.ledger()
     shadowing = Shadowing(held, here, target.compiled, target.index, target.channels)
     found = {it.plan: it for it in _looked_up(shadowing.of, targets)}.values()
     for shadow in found:

@@ -145,7 +145,7 @@ def _bury(app: Callable[[], App], raw: bytes, name: str, malformed: Mapping[int,
         body["raw"] = base64.b64encode(raw[:_RAW_KEPT]).decode()
     reason = str(first) if archive != "none" else first.code
     app().ledger.bury(f"malformed:{digest}{name and f':{name}'}", reason, body)
-    fields = {"code": first.code, "reason": str(first), "sha256": digest, "malformed": len(malformed)}
+    fields = {"code": first.code, "reason": reason, "sha256": digest, "malformed": len(malformed)}
     _LOG.warning("event_malformed", extra={"fields": fields})
 
 

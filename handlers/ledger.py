@@ -146,6 +146,11 @@ class Ledger:
             message = f"the ledger's format is {kept}, and this version keeps format {FORMAT}: use a newer retrigger"
             raise RetriggerError(message, code="ledger_format")
 
+    def is_at(self, other: Ledger) -> bool:
+        """Whether the other is this one, however each was addressed."""
+        mine, theirs = (ledger.records.get("meta") for ledger in (self, other))
+        return mine is not None and theirs is not None and mine.body.get("id") == theirs.body.get("id")
+
     def now_ms(self) -> int:
         return to_ms(self.records.now())
 

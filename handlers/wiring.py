@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import os
 import time
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,7 @@ class Settings:
     """`compiled`: the one file that `retrigger compile` wrote. `environ`: proxies, certificates, credentials."""
 
     compiled: Path
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] = field(repr=False)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:

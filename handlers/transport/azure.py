@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.errors import Refused, Unavailable
 
 _VERSION: Final = "2023-11-03"
-_MESSAGE: Final = re.compile(rb"<Message>(.{0,2000}?)</Message>", re.DOTALL)
+_MESSAGE: Final = re.compile(rb"<Message>([^<]{0,2000})</Message>")
 _RENEWED: Final = "the next try uses a new token; if this stays, check the function's identity"
 _BLOB: Final = {
     401: _RENEWED,

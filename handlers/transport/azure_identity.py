@@ -6,7 +6,7 @@ https://learn.microsoft.com/azure/developer/python/sdk/authentication/credential
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from retrigger.triggers.errors import Refused, Unavailable
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from azure.identity import DefaultAzureCredential, EnvironmentCredential, WorkloadIdentityCredential
 
     Credential: TypeAlias = DefaultAzureCredential | EnvironmentCredential | WorkloadIdentityCredential
+
+_CONNECT_S: Final = 3.0
+_READ_S: Final = 10.0
 
 Named: TypeAlias = Literal["service principal", "workload identity"]
 
@@ -55,13 +58,15 @@ def ask(named: Named | None, resource: str, clock: Callable[[], float]) -> tuple
 def _credential(named: Named | None) -> Credential:
     from azure.identity import DefaultAzureCredential, EnvironmentCredential, WorkloadIdentityCredential
 
+    # The library would wait for 300 seconds, four times; whoever asks tries again later, and others wait for the token.
+    bounds: dict[str, Any] = {"connection_timeout": _CONNECT_S, "read_timeout": _READ_S, "retry_total": 0}
     match named:
         case "service principal":
-            return EnvironmentCredential()
+            return EnvironmentCredential(**bounds)
         case "workload identity":
-            return WorkloadIdentityCredential()
+            return WorkloadIdentityCredential(**bounds)
         case None:  # a managed identity was asked for already
-            return DefaultAzureCredential(exclude_managed_identity_credential=True)
+            return DefaultAzureCredential(exclude_managed_identity_credential=True, **bounds)
 
 
 def _failure(named: Named | None, error: ClientAuthenticationError) -> Refused | Unavailable:

@@ -36,8 +36,8 @@ class HttpSettings:
     `no_proxy` holds host suffixes, `*` for every host. `ca_bundle` is a PEM file; None means the system's.
     """
 
-    http_proxy: str | None = None
-    https_proxy: str | None = None
+    http_proxy: str | None = field(default=None, repr=False)  # it may hold a password
+    https_proxy: str | None = field(default=None, repr=False)
     no_proxy: tuple[str, ...] = ()
     ca_bundle: str | None = None
     connect_timeout: float = 5.0

@@ -7,6 +7,7 @@ too, and https://learn.microsoft.com/entra/identity/managed-identities-azure-res
 from __future__ import annotations
 
 import time
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
@@ -43,7 +44,7 @@ class IdentitySettings:
 
     endpoint: str
     version: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)  # one of them is a secret
     client_id: str | None = None
     others: bool = False
     named: Named | None = None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.errors import Refused, Unavailable
 
 AUDIENCE: Final = "https://servicebus.azure.net/"
-_DETAIL: Final = re.compile(rb"<Detail>(.{0,2000}?)</Detail>", re.DOTALL)
+_DETAIL: Final = re.compile(rb"<Detail>([^<]{0,2000})</Detail>")
 _NO_ENTITY: Final = "make the queue or topic, or correct the channel of the environment in retrigger.yaml"
 _NEXT: Final = {
     401: "grant the function's identity the role Azure Service Bus Data Sender; the next try uses a new token",

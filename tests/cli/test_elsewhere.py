@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from retrigger.cli.elsewhere import Target, environment_named
+from retrigger.handlers.ledger import Ledger
 from retrigger.triggers.authoring.compile import compile_project
 from retrigger.triggers.authoring.project import load_project
 from retrigger.triggers.compiled import load
@@ -116,3 +117,14 @@ def test_only_the_emulators_is_not_asked_for(project: Path, answer: str, goes_on
     assert said.startswith("The next tick of dev, at acme-dev/europe-west4, launches") is not (
         is_emulator or not answer
     )
+
+
+def test_a_ledger_is_the_same_however_it_is_addressed(here: Held) -> None:
+    here.publish("a")
+    here.finish()
+    Ledger(here.records, "dev").begin()
+    [ran] = here.run("runs", "--format", "json").lines
+    ledger = here.state.ledger
+    called = here.run("replay", ran["id"], "--ledger", f"sqlite:{ledger.parent}/./{ledger.name}", "--env", "local")
+    assert (called.code, "local is where it came" in called.err) == (2, True)
+    assert len(here.run("runs", "--format", "json").lines) == 1

@@ -130,12 +130,15 @@ def test_what_is_malformed_is_acknowledged_once_it_lies_among_the_dead_letters(l
 
 
 @pytest.mark.parametrize("archive", ["metadata", "none"])
-def test_of_what_is_malformed_no_more_is_kept_than_the_project_says(ledger: Ledger, archive: Archive) -> None:
+def test_of_what_is_malformed_no_more_is_kept_than_the_project_says(
+    ledger: Ledger, archive: Archive, caplog: pytest.LogCaptureFixture
+) -> None:
     answer(lambda: replace(app(ledger)(), archive=archive), b"a secret", raising(NO_EVENT))
     (letter,) = dead_letters(ledger)
     told = TOLD["error"] if archive == "metadata" else {"code": "malformed_utf8"}
     assert (letter["size"], letter["members"]) == (8, [{"member": 0, **told}])
     assert letter["reason"] == told.get("message", "malformed_utf8")
+    assert [vars(record)["fields"]["reason"] for record in caplog.records] == [letter["reason"]]
     assert "raw" not in letter
 
 

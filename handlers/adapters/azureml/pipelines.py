@@ -49,6 +49,7 @@ class Pipelines:
             accept=PERHAPS_THERE,
         )
         if answer.status not in PERHAPS_THERE:
+            answer.json()  # or else it was a proxy that answered: the same is sent again
             return "created" if answer.status == 201 else "adopted"
         existing = self._jobs.get(job)
         if existing is not None:

@@ -40,6 +40,7 @@ class Pipelines:
         request = self.request(job, template)
         answer = self._api.call(request.method, request.url, body=encoded(request.body), write=True, accept=_EXISTS)
         if answer.status not in _EXISTS:
+            answer.json()  # or else it was a proxy that answered: the same is sent again
             return "created"
         existing = self._get(job.id)
         if existing is None:

@@ -4,12 +4,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from retrigger.handlers.transport import service_bus
 from retrigger.handlers.transport.azure import AzureApi, AzureStorageApi, failure, manager_failure
 from retrigger.handlers.transport.credentials import KeptToken
 from retrigger.handlers.transport.http import Response
 from retrigger.triggers.errors import Refused, Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from retrigger.handlers.transport.http import Http
     from tests.handlers.conftest import Loopback
 
@@ -72,3 +75,12 @@ def test_a_call_may_need_a_further_token(http: Http, loopback: Loopback) -> None
     api.call("GET", loopback.url)
     sent = [(it.headers["authorization"], it.headers.get("x-further")) for it in loopback.requests]
     assert sent == [("Bearer usual", "further"), ("Bearer usual", None)]
+
+
+@pytest.mark.parametrize(("begun", "of"), [(b"<Message>", failure), (b"<Detail>", service_bus.failure)])
+def test_a_body_of_beginnings_is_read_in_one_go(
+    begun: bytes, of: Callable[[Response, str], Refused | Unavailable]
+) -> None:
+    """Sixteen megabytes may come: looking two thousand bytes ahead at each beginning would take a minute."""
+    told = of(Response(500, {}, begun * 1_500_000 + FORBIDDEN), "host")
+    assert told.code == "http_500"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -105,10 +106,24 @@ def test_a_wrong_secret_is_refused_and_not_told(http: Http, entra: Entra, monkey
 def test_a_token_service_that_is_not_reached_is_tried_again(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         nowhere = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    monkeypatch.setattr("time.sleep", lambda _: None)  # the library waits between its tries
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)  # the library would wait between its tries: ours are later
     with pytest.raises(Unavailable, match="or did not answer; try again") as caught:
         tokens(http, monkeypatch, {**SECRET, "HTTPS_PROXY": nowhere, "https_proxy": nowhere}).token()
-    assert caught.value.code == "no_token"
+    assert (caught.value.code, slept) == ("no_token", [])
+
+
+def test_a_token_service_that_says_nothing_holds_nobody_for_minutes(
+    http: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library's own patience is 300 seconds a try; whoever else wants a token waits behind it."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        nobody = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        asked = tokens(http, monkeypatch, {**SECRET, "HTTPS_PROXY": nobody, "https_proxy": nobody})
+        began = time.monotonic()
+        with pytest.raises(Unavailable) as caught:
+            asked.token()
+    assert (caught.value.code, time.monotonic() - began < 30) == ("no_token", True)
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from retrigger.handlers.transport.http import HttpSettings
 from retrigger.handlers.transport.managed_identity import (
     STORAGE,
     IdentitySettings,
     ManagedIdentityTokens,
     audiences_at,
 )
+from retrigger.handlers.wiring import Settings
 from retrigger.local_emulator import metadata
 from retrigger.local_emulator.http import Server
 from retrigger.triggers.errors import Refused, Unavailable
@@ -97,3 +99,14 @@ def test_the_emulators_metadata_server_gives_one(http: Http) -> None:
 )
 def test_the_clouds_that_tokens_are_for(endpoint: str | None, manager: str, azureml: str) -> None:
     assert audiences_at(endpoint) == (manager, azureml)
+
+
+def test_settings_show_no_secret() -> None:
+    environ = {"IDENTITY_ENDPOINT": "http://127.0.0.1:1/", "IDENTITY_HEADER": "a-secret"}
+    proxies = {"https_proxy": "http://ada:a-secret@proxy:1", "http_proxy": "http://ada:a-secret@proxy:1"}
+    shown = (
+        IdentitySettings.from_environment(environ),
+        HttpSettings.from_environment(proxies),
+        Settings.from_environment({**environ, "RETRIGGER_COMPILED": "x.json"}),
+    )
+    assert "a-secret" not in repr(shown)

@@ -205,3 +205,11 @@ class Platform:
             return Reply(201, b"{}")
         same = there["properties"]["inputs"] == body["properties"]["inputs"]
         return Reply(200, b"{}") if same else Reply(400, json.dumps(EXISTS).encode())
+
+
+@pytest.mark.parametrize("page", [b"<html>sign in</html>", b"", b"[]"])
+def test_a_page_of_a_proxy_is_no_launch(launcher: AzureMlLauncher, loopback: Loopback, page: bytes) -> None:
+    loopback.reply(201, page)
+    with pytest.raises(Unavailable) as raised:
+        launcher.submit(a_job(), TEMPLATE)
+    assert raised.value.code == "not_json"

@@ -179,3 +179,11 @@ class Platform:
 def type_of_reply(loopback: Loopback) -> Any:
     loopback.reply()
     return type(loopback.script.pop())
+
+
+@pytest.mark.parametrize("page", [b"<html>sign in</html>", b"", b"[]"])
+def test_a_page_of_a_proxy_is_no_launch(launcher: VertexLauncher, loopback: Loopback, page: bytes) -> None:
+    loopback.reply(200, page)
+    with pytest.raises(Unavailable) as raised:
+        launcher.submit(a_job(), TEMPLATE)
+    assert raised.value.code == "not_json"
