@@ -51,7 +51,7 @@ _SHOWN: Final = 10
 @payload_options
 @click.option("--env", "environment", metavar="NAME", help="Default: the first one.")
 @click.option("--project", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR")
-@click.option("--full", is_flag=True, help="Print the compiled pipeline inside the request, too.")
+@click.option("--full", is_flag=True, help="Print the pipeline inside the request, too.")
 @format_option
 @click.pass_context
 def explain(
@@ -134,14 +134,18 @@ def _show(name: str, found: Explanation, *, full: bool) -> None:
 
 def _show_request(request: Request, *, full: bool) -> None:
     say(f"  {request.method} {request.url}")
-    body: Mapping[str, Any] = request.body
-    if not full and isinstance(body.get("pipelineSpec"), dict):
-        body = {**body, "pipelineSpec": _in_short(body["pipelineSpec"])}
+    body = request.body if full else _in_short(request.body)
     for line in json.dumps(body, indent=2, ensure_ascii=False).splitlines():
         say(f"    {visible(line)}")
 
 
-def _in_short(spec: Mapping[str, Any]) -> str:
-    name = spec.get("pipelineInfo", {}).get("name", "")
-    tasks = spec.get("root", {}).get("dag", {}).get("tasks", {})
-    return f"… {name}, {count(len(tasks), 'task')}; --full prints it …"
+def _in_short(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Without what the compiled pipeline says: the spec that Vertex AI is sent, the steps that Azure ML is."""
+    match body:
+        case {"pipelineSpec": {"root": {"dag": {"tasks": tasks}}, **spec}}:
+            name = spec.get("pipelineInfo", {}).get("name", "")
+            return {**body, "pipelineSpec": f"… {name}, {count(len(tasks), 'task')}; --full prints it …"}
+        case {"properties": {"jobType": "Pipeline", "jobs": jobs} as properties}:
+            return {**body, "properties": {**properties, "jobs": f"… {count(len(jobs), 'step')}; --full prints them …"}}
+        case _:
+            return body

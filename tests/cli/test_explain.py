@@ -233,6 +233,7 @@ def test_the_example_of_the_design_is_explained_in_both_of_its_environments(
     assert found["verdicts"][-1]["code"] == "quiet"
     shown = retrigger("explain", payload, "--project", SECTION_6, "--env", environment).out
     assert (sent in shown, f"{landing}/{DAY}/" in shown) == (True, True)
+    assert ("; --full prints" in shown, "component" in shown, "executors" in shown) == (True, False, False)
 
 
 ANNOUNCED = """\
