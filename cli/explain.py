@@ -142,8 +142,7 @@ def _show_request(request: Request, *, full: bool) -> None:
 def _in_short(body: Mapping[str, Any]) -> Mapping[str, Any]:
     """Without what the compiled pipeline says: the spec that Vertex AI is sent, the steps that Azure ML is."""
     match body:
-        case {"pipelineSpec": {"root": {"dag": {"tasks": tasks}}, **spec}}:
-            name = spec.get("pipelineInfo", {}).get("name", "")
+        case {"pipelineSpec": {"pipelineInfo": {"name": name}, "root": {"dag": {"tasks": tasks}}}}:
             return {**body, "pipelineSpec": f"… {name}, {count(len(tasks), 'task')}; --full prints it …"}
         case {"properties": {"jobType": "Pipeline", "jobs": jobs} as properties}:
             return {**body, "properties": {**properties, "jobs": f"… {count(len(jobs), 'step')}; --full prints them …"}}
