@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,9 +29,10 @@ from retrigger.triggers.errors import Malformed
 from retrigger.triggers.formats.wire import Handshake
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from retrigger.cli.dry_run import Explanation
+    from retrigger.cli.unclaimed import Reason
     from retrigger.handlers.ports import Request
     from retrigger.triggers.compiled import Compiled
 
@@ -71,6 +73,7 @@ def explain(
     free, windows close at once, and the data is not read. Exit code 0 if something would launch.
     """
     from retrigger.cli.dry_run import explain_event
+    from retrigger.cli.unclaimed import reasons
 
     headers, compiled = read_headers(headers_file), _compiled(project, environment)
     route = with_address(route, compiled.environment)
@@ -86,6 +89,8 @@ def explain(
                     json_line(asdict(found))
                 else:
                     _show(payload.name, found, full=full)
+                    if found.trigger is None:
+                        _show_listeners(reasons(compiled, event))
     if not launched:
         ctx.exit(NO)
 
@@ -130,6 +135,12 @@ def _show(name: str, found: Explanation, *, full: bool) -> None:
         field("parameters", json.dumps(found.parameters, ensure_ascii=False))
     if found.request is not None:
         _show_request(found.request, full=full)
+
+
+def _show_listeners(found: Iterable[Reason]) -> None:
+    """What the first of the triggers listen to, where none listens to the event."""
+    for reason in islice(found, _SHOWN):
+        field(str(reason.trigger), visible(reason.message))
 
 
 def _show_request(request: Request, *, full: bool) -> None:
