@@ -215,4 +215,5 @@ def _print_environment(process: Process, state: State) -> None:
     account = next((store.account for store in environment.stores.values()), None)
     variables = environment_variables(process.url, process.blob_url, process.queue_url, environment.project, account)
     for name, value in variables.items():
-        say(f"export {name}={shlex.quote(value)}")
+        if value:  # an environment on Azure has no Google project: that of the shell stays
+            say(f"export {name}={shlex.quote(value)}")

@@ -173,6 +173,11 @@ def test_a_launch_that_azure_ml_refuses_is_kept_with_its_reason(laptop: Path) ->
     assert "/components/lacking/versions/1 is not registered" in run["error"]
 
 
+def test_no_empty_variable_is_exported(laptop: Path) -> None:
+    exports = retrigger("up", "--project", laptop.parent, "--state", laptop, "--print-env").out.splitlines()
+    assert [line for line in exports if line.endswith(("=", "=''")) or "GOOGLE_CLOUD_PROJECT" in line] == []
+
+
 def registered(laptop: Path, name: str, version: str, **properties: str) -> None:
     workspace = "/subscriptions/1/resourceGroups/ml/providers/Microsoft.MachineLearningServices/workspaces/ml"
     path = f"{workspace}/models/{name}/versions/{version}?api-version=2023-08-01"
