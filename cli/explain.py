@@ -45,7 +45,7 @@ _SHOWN: Final = 10
         "retrigger explain --env dev payload.json",
         "retrigger explain --full events/*.json",
         "retrigger explain --route pubsub/requests push.json",
-        """echo '{"MessageId": "1"}' > bus.json; retrigger explain --route servicebus/requests --headers bus.json m.json""",
+        "retrigger explain --route servicebus/requests --headers message-id.json message.json",
     )
 )
 @click.argument(
