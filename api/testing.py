@@ -14,7 +14,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from retrigger.handlers.adapters.memory import MemoryLauncher, MemoryObjects, MemoryPublisher, MemoryRecords
+from retrigger.handlers.adapters.memory import (
+    MemoryEndpoints,
+    MemoryLauncher,
+    MemoryObjects,
+    MemoryPublisher,
+    MemoryRecords,
+)
 from retrigger.handlers.journal import Journal, RunView
 from retrigger.handlers.ports import JobStatus
 from retrigger.handlers.wiring import assemble
@@ -50,7 +56,11 @@ class Sandbox:
         self._environment = compiled.environment
         self.outbox = MemoryPublisher()
         publisher = None if compiled.environment.outbox is None else self.outbox
-        self.app = assemble(compiled, MemoryRecords(lambda: self.now), self.platform, self.objects, publisher)
+        self.endpoints = MemoryEndpoints()
+        for endpoint in compiled.environment.endpoints.values():
+            self.endpoints.put(endpoint.name, {}, {})
+        records = MemoryRecords(lambda: self.now)
+        self.app = assemble(compiled, records, self.platform, self.objects, publisher, endpoints=self.endpoints)
 
     def drop(self, uri: str, data: bytes) -> list[Outcome]:
         """Put an object (`gs://bucket/name`, or the URL of a blob) into the store and send its event once."""

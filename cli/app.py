@@ -46,6 +46,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, Entry]]] = {
     "Read the ledger": {
         "events": Entry("retrigger.cli.operate:events", "What became of each event."),
         "runs": Entry("retrigger.cli.operate:runs", "Runs: their state and metrics."),
+        "rollouts": Entry("retrigger.cli.rolling:rollouts", "Rollouts: how far each is, and what it waits for."),
         "why": Entry("retrigger.cli.why:why", "Why something did, or did not, launch a run."),
     },
     "Operate": {
@@ -56,6 +57,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "reconcile": Entry("retrigger.cli.backfilling:reconcile", "Find objects whose event never came."),
         "forget": Entry("retrigger.cli.forgetting:forget", "Take what somebody sent out of the ledger."),
         "cancel": Entry("retrigger.cli.operate:cancel", "Stop a run."),
+        "rollout": Entry("retrigger.cli.rolling:rollout", "Pause, resume, roll back or approve a rollout."),
     },
     "Go to a cloud": {
         "deploy": Entry("retrigger.cli.deploy:deploy", "Make of a project what a cloud runs: `deploy bundle`."),

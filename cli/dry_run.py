@@ -16,13 +16,15 @@ from retrigger.handlers.adapters.memory import MemoryObjects, MemoryRecords
 from retrigger.handlers.admit import Admission
 from retrigger.handlers.arrivals import arrivals
 from retrigger.handlers.core import Core
-from retrigger.handlers.launch import asked_for, job_of
+from retrigger.handlers.launch import asked_for, is_rollout, job_of
 from retrigger.handlers.ledger import Ledger
 from retrigger.handlers.outcome import Verdict
-from retrigger.handlers.ports import JobStatus, ObjectStat, PipelineJob
+from retrigger.handlers.ports import JobStatus, ObjectStat, PipelineJob, RolloutJob
+from retrigger.handlers.rollout.rollouts import ByKind, Rollouts
+from retrigger.handlers.rollout.telling import in_words
 from retrigger.handlers.validate.checks import check_object
 from retrigger.handlers.windows import WindowId
-from retrigger.handlers.wiring import cloud_of
+from retrigger.handlers.wiring import cloud_of, endpoints_of
 from retrigger.triggers import glob, keys
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.event import Schedule
@@ -63,7 +65,8 @@ class Explanation:
 
     `identity` is what makes a second delivery a duplicate. `run` and `window` are ids over an empty ledger: those of a
     window end in another hash in a real one; `window_key` is what waits together. `saw`: what the filters looked at,
-    shortened. `parameters` are what a job would be given, `job` everything that would be asked for.
+    shortened. `parameters` are what a job would be given, `job` everything that would be asked for. `request` is the
+    first that is sent; `steps` say in words what a rollout does.
     `members` are the objects that a message names. `not_checked` needs the data; `waits` is what the window would wait
     for.
     """
@@ -80,6 +83,7 @@ class Explanation:
     parameters: Mapping[str, Json] | None
     job: Mapping[str, Json] | None
     request: Request | None
+    steps: list[str]
     members: list[Member]
     not_checked: list[str]
     waits: str | None
@@ -90,7 +94,8 @@ def explain_event(compiled: Compiled, event: Event) -> list[Explanation]:
     at = max(event.time, event.payload.scheduled_for) if isinstance(event.payload, Schedule) else event.time
     environment = compiled.environment
     ledger = Ledger(_SameNonce(lambda: at), environment.name)
-    platform = _TakesAll(cloud_of(environment, {})[0])
+    launcher, endpoints = cloud_of(environment, {})[0], endpoints_of(environment, {})
+    platform = _TakesAll(launcher if endpoints is None else ByKind(launcher, Rollouts(ledger, endpoints)))
     admission = Admission(ledger, _AtOnce(compiled, event), platform, _AllThere())
     core = Core(admission, Index.from_json(compiled.index), wait=lambda _: None)
     return [_Explainer(compiled, event, core, platform).explain(outcome) for outcome in core.handle(event)]
@@ -193,6 +198,7 @@ class _Explainer:
             parameters=asked_for(run.value.job) if run and run.value.job else None,
             job=run.value.job if run else None,
             request=self._request(run) if run else None,
+            steps=self._steps(run) if run else [],
             members=members,
             not_checked=list(_not_checked(trigger, outcome, members)) if trigger else [],
             waits=self._waits(trigger, outcome.window) if trigger and outcome.window else None,
@@ -205,6 +211,13 @@ class _Explainer:
         job = job_of(self.ledger.runs.name(run), run.value)
         template = self.compiled.template(job.template) if isinstance(job, PipelineJob) else None
         return self.platform.request(job, template)
+
+    def _steps(self, run: Stored[Run]) -> list[str]:
+        """What a rollout will do, in words; of other kinds the request says it all."""
+        if not is_rollout(run.value) or run.value.outcome == "dead":
+            return []
+        job = job_of(self.ledger.runs.name(run), run.value)
+        return list(in_words(job)) if isinstance(job, RolloutJob) else []
 
     def _members(self, trigger: str) -> Iterator[Member]:
         """The objects that the event names, if it is a message that was not turned away."""

@@ -136,6 +136,8 @@ def _show(name: str, found: Explanation, *, full: bool) -> None:
         field("parameters", json.dumps(found.parameters, ensure_ascii=False))
     if found.request is not None:
         _show_request(found.request, full=full)
+    for number, step in enumerate(found.steps, 1):
+        field(f"step {number}", step)
 
 
 def _show_listeners(found: Iterable[Reason]) -> None:

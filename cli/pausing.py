@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     Command = Callable[..., Any]
 
 
-def _by_option(command: Command) -> Command:
+def by_option(command: Command) -> Command:
+    """Who is on record for what an operator does."""
     return click.option("--by", metavar="WHO", help="Who is on record for it. Default: you, on this machine.")(command)
 
 
@@ -53,7 +54,7 @@ def _all_option(command: Command) -> Command:
 @click.argument("trigger", required=False)
 @_all_option
 @click.option("--reason", required=True, metavar="TEXT", help="What whoever finds it paused will read.")
-@_by_option
+@by_option
 @state_option
 @ledger_option
 @compiled_option
@@ -76,7 +77,7 @@ def pause(
     held = ledger_at(folder, ledger)
     if not every:
         known_trigger(project_of(folder, ledger, file), name)
-    changed = hold(held, name, reason=reason, by=by or _you())
+    changed = hold(held, name, reason=reason, by=by or you())
     for it in Journal(held).pauses():
         if (it.trigger or ALL_TRIGGERS) == name:
             say(told(it) if changed else f"Nothing changed: {told(it)}")
@@ -85,7 +86,7 @@ def pause(
 @click.command(epilog=examples("retrigger resume churn-retrain", "retrigger resume --all"))
 @click.argument("trigger", required=False)
 @_all_option
-@_by_option
+@by_option
 @state_option
 @ledger_option
 def resume(trigger: str | None, by: str | None, folder: Path | None, ledger: str | None, *, every: bool) -> None:
@@ -95,7 +96,7 @@ def resume(trigger: str | None, by: str | None, folder: Path | None, ledger: str
     """
     name = _named(trigger, every=every)
     held = ledger_at(folder, ledger)
-    changed = let_go(held, name, by=by or _you())
+    changed = let_go(held, name, by=by or you())
     left = Journal(held).pauses()
     if not changed:
         names = [it.trigger for it in left if it.trigger]
@@ -122,7 +123,8 @@ def _named(trigger: str | None, *, every: bool) -> str:
     return ALL_TRIGGERS if trigger is None else trigger
 
 
-def _you() -> str:
+def you() -> str:
+    """The user of this machine."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # in many containers the user has no name

@@ -169,10 +169,12 @@ class Admission:
         rule = trigger.concurrency.key
         return own_gate(trigger.name, "" if rule is None else _text(load_expression(rule).evaluate(scope)))
 
-    def _gates(self, trigger: Trigger, captures: Mapping[str, str]) -> tuple[GateRule, ...]:
+    def _gates(
+        self, trigger: Trigger, captures: Mapping[str, str], job: Mapping[str, Any] | None = None
+    ) -> tuple[GateRule, ...]:
         environment = self.catalog.environment
         own = self.own_gate(trigger, {"match": captures, "vars": environment.vars})
-        return gates_of(trigger, environment, own)
+        return gates_of(trigger, environment, own, job)
 
     def _advance_chunk(
         self,
@@ -253,10 +255,11 @@ class Admission:
         if run is None:
             assert before.value.window is not None
             manifest = self.windows.manifest(WindowId.parse(before.value.window))
-            gates = self._gates(trigger, manifest.captures)
+            rest = not whole and before.value.carried is not None
+            same = before.value.job if rest == before.value.rest else None
+            gates = self._gates(trigger, manifest.captures, same)
             if self.ledger.paused(trigger.name)[0] or not self._admitted(trigger, gates, Bid(name, "replay")):
                 return name
-            rest = not whole and before.value.carried is not None
             again = new_runs.of_replay(old, before.value, trigger, gates, rest=rest, now_ms=self.ledger.now_ms())
             self.ledger.runs.create(name, self._frozen_again(name, again, before.value, trigger, manifest))
             run = self.ledger.runs.get(name)
@@ -324,7 +327,7 @@ class Admission:
         environment, own = self.catalog.environment, claim.own_gate
         if own is None:
             own = self.own_gate(trigger, {"event": claim.event, "match": {}, "vars": environment.vars})
-        return gates_of(trigger, environment, own)
+        return gates_of(trigger, environment, own, claim.job)
 
     def _keep_template(self, job: Mapping[str, Any]) -> None:
         """The template, if it has one, goes into the ledger before the run; once a process is enough."""

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 from retrigger.handlers.launch import job_of
 from retrigger.handlers.outcome import Verdict
+from retrigger.handlers.ports import RolloutJob
 from retrigger.handlers.records import Pause, Run
+from retrigger.handlers.rollout.commands import roll_back
 from retrigger.handlers.slots import Slots
 from retrigger.triggers import keys
 
@@ -50,7 +52,11 @@ def cancel(ledger: Ledger, launcher: Launcher, name: str) -> Literal["cancelling
                 return cancel(ledger, launcher, name)
         case "cancelling":
             pass  # whoever asked before may have died before the platform heard of it
-    launcher.cancel(job_of(name, run.value))
+    job = job_of(name, run.value)
+    if isinstance(job, RolloutJob):
+        roll_back(ledger, job.id, by="", reason="it was cancelled")
+    else:
+        launcher.cancel(job)
     return "cancelling"
 
 

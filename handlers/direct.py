@@ -49,8 +49,6 @@ class Direct:
             name = self.claims.name(arrival)
             request = self._request(arrival)
         except (ExpressionError, Refused) as error:
-            if error.code == "not_supported_yet":
-                return self.claims.bury(arrival, Verdict("launch", "stop", error.code, str(error)))
             return self.claims.reject(arrival, Verdict("check", "stop", error.code, str(error)))
         state = {"state": "gate", "tries": 1} if arrival.trigger.validators else {"state": "open"}
         stored, fresh = self.claims.take(arrival, name, **state, **request)

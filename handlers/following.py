@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from retrigger.handlers.launch import dead, is_sent_once, job_of, unsure
+from retrigger.handlers.launch import dead, is_rollout, is_sent_once, job_of, unsure
 from retrigger.handlers.ledger import to_ms
 from retrigger.handlers.outcome import Verdict
 from retrigger.handlers.windows import on_grid
@@ -49,6 +49,8 @@ class Following:
         asked = self._ask(name, run)
         if asked is not None and asked.value.state == "ended":
             return asked
+        if is_rollout(run.value):
+            return on_grid(now, FIRST_POLL_MS)  # it goes on by being looked at
         age = now - (run.value.launched_ms or now)
         return on_grid(now, min(max(age, FIRST_POLL_MS), LONGEST_POLL_MS))
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from retrigger.handlers.records import Claim, Run
     from retrigger.triggers.event import Json
 
-_VALUES: Final[Mapping[str, Json]] = MappingProxyType({"parameters": {}, "artifacts": {}, "input": []})
+_VALUES: Final[Mapping[str, Json]] = MappingProxyType({"parameters": {}, "artifacts": {}, "input": [], "output": ""})
 """What of a frozen request may come from an event."""
 
 

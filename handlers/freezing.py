@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Members: TypeAlias = "Mapping[str, Mapping[str, Any]]"
 _URIS_AT_MOST = 10_000
-_DEAD = {"bad_parameters", "not_supported_yet"}
+_DEAD = {"bad_parameters"}
 """Refusals that a person must mend, so that the run becomes a dead letter."""
 
 
@@ -138,7 +138,7 @@ def _of_sources(trigger: Trigger) -> Parameters:
 
 
 def _stopped(error: Refused) -> Verdict:
-    return Verdict("launch" if error.code == "not_supported_yet" else "window", "stop", error.code, str(error))
+    return Verdict("window", "stop", error.code, str(error))
 
 
 def folder_of(names: Sequence[str]) -> str:

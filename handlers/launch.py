@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.outcome import Verdict
-from retrigger.handlers.ports import BatchJob, PipelineJob
+from retrigger.handlers.ports import BatchJob, PipelineJob, RolloutJob
 from retrigger.triggers.errors import Refused, RetriggerError, Unavailable, Unknown
 
 if TYPE_CHECKING:
@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 _TRIES_AT_MOST = 150  # with these pauses: 24 hours
 _FIRST_PAUSE_MS = 60_000
 _LONGEST_PAUSE_MS = 600_000
-_KINDS: Final[Mapping[str, type[Job]]] = {"pipeline": PipelineJob, "batch": BatchJob}
+_KINDS: Final[Mapping[str, type[Job]]] = {"pipeline": PipelineJob, "batch": BatchJob, "rollout": RolloutJob}
 """By the `kind` of a frozen request; one without it was frozen before there were kinds."""
+_GIVEN: Final[Mapping[str, tuple[str, ...]]] = {
+    "batch": ("input", "output"),
+    "rollout": ("endpoint", "model", "version"),
+}
 
 
 def job_of(name: str, run: Run) -> Job:
@@ -35,14 +39,19 @@ def job_of(name: str, run: Run) -> Job:
 
 
 def asked_for(job: Mapping[str, Json]) -> Mapping[str, Json]:
-    """What a frozen request gives the platform to work on, by name: parameters, or input and output."""
+    """What a frozen request gives the platform to work on, by name: parameters, input and output, or a model."""
     given = job.get("parameters")
-    return given if isinstance(given, dict) else {name: job[name] for name in ("input", "output") if name in job}
+    return given if isinstance(given, dict) else {name: job[name] for name in _GIVEN.get(str(job.get("kind")), ())}
 
 
 def is_sent_once(run: Run) -> bool:
     """Whether the platform does not know its job by our id."""
     return run.job is not None and run.job.get("kind") == "batch"
+
+
+def is_rollout(run: Run) -> bool:
+    """Whether its job is kept in our own ledger, and brought on by being looked at."""
+    return run.job is not None and run.job.get("kind") == "rollout"
 
 
 def job_id(name: str, run: Run) -> str:
@@ -63,7 +72,7 @@ def send(ledger: Ledger, launcher: Launcher, name: str, run: Stored[Run]) -> Sto
         template = ledger.template(job.template)
         if template is None:
             return ledger.runs.swap(run, dead(ledger, name, run.value, f"the ledger has no template {job.template}"))
-    else:
+    elif isinstance(job, BatchJob):
         entered = ledger.runs.swap(run, replace(run.value, state="sending"))
         if entered is None:
             return None

@@ -30,6 +30,7 @@ from retrigger.handlers.records import (
     Note,
     NoteKind,
     Pause,
+    Rollout,
     Run,
 )
 from retrigger.triggers import keys
@@ -129,6 +130,7 @@ class Ledger:
         self.gates = Table(records, "g/", Gate)
         self.throttles = Table(records, "t/", Grants)
         self.runs = Table(records, "r/", Run)
+        self.rollouts = Table(records, "o/", Rollout)
         self.cursors = Table(records, "s/", Cursor)
         self.pauses = Table(records, "p/", Pause)
 

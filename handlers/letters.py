@@ -132,8 +132,11 @@ def _of_run(ledger: Ledger, letter: Letter, name: str) -> Letter:
 def _state_of(ledger: Ledger, name: str, run: Run, code: str) -> Literal["dead", "replayed", "kept"]:
     if is_replayed(ledger, name, run):
         return "replayed"
-    found = code == "unsure" and bool(run.launched_ms)  # the platform had it after all
-    return "kept" if found else "dead"
+    if code != "unsure" or run.state == "unsure" or not run.launched_ms:
+        return "dead"
+    # The platform had it after all. Had it failed on the same day, it would have no letter but this one.
+    failed = run.outcome in {"failed", "dead", "lost"} and run.carried is None
+    return "dead" if failed else "kept"
 
 
 def _of_member(ledger: Ledger, letter: Letter, *, trigger: str, member: str) -> Letter:

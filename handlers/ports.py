@@ -135,7 +135,30 @@ class BatchJob(AnyJob):
     model_parameters: Mapping[str, Json] = field(default_factory=dict)
 
 
-Job: TypeAlias = PipelineJob | BatchJob
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutJob(AnyJob):
+    """The stepwise update of an online endpoint to a version of a model. It runs in our own ledger, by ticks.
+
+    `endpoint` and `model` are the platform's names. `steps`: the new deployment's traffic in percent, rising to 100,
+    each watched for `bake_ms`. `smoke`: the body of the request that must succeed before any traffic is sent, and that
+    probes while a step is watched; None: nothing is asked. It goes back over `error_rate` (0..1) or `p95_ms`.
+    `options`: how it is deployed, by the environment's names (`instance_type`, `machine_type`, …).
+    """
+
+    endpoint: str
+    model: str
+    version: str
+    steps: Sequence[int]
+    bake_ms: int = 0
+    smoke: Json = None
+    error_rate: float | None = None
+    p95_ms: int | None = None
+    approve_before: int | None = None
+    approve_within_ms: int = 0
+    options: Mapping[str, Json] = field(default_factory=dict)
+
+
+Job: TypeAlias = PipelineJob | BatchJob | RolloutJob
 """Of any kind that can be launched."""
 
 
@@ -180,6 +203,80 @@ class Launcher(Protocol):
 
     def cancel(self, job: Job) -> None:
         """Ask the platform to stop it; idempotent, and no promise that it has stopped."""
+
+
+Split: TypeAlias = "Mapping[str, int]"
+"""Deployment -> its share of an endpoint's traffic in percent, without those that get none; 100 together, or empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """A deployment of an endpoint. `model`: as the platform names it. `error`: why it failed, in one line."""
+
+    state: Literal["creating", "ready", "failed", "deleting"]
+    model: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """An endpoint as the platform knows it now. `changing`: a change is under way. `etag`: None where there is none."""
+
+    deployments: Mapping[str, Deployment]
+    split: Split
+    etag: str | None = None
+    changing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a deployment answered: the HTTP status, 0 if nothing came, and after how many milliseconds."""
+
+    status: int
+    latency_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """Of a deployment's requests in a while: the share that failed (0..1), the 95th percentile of their latency."""
+
+    error_rate: float
+    p95_ms: int
+
+
+class Endpoints(Protocol):
+    """Online endpoints of a platform. Every change is asked for, and seen by `look` when it is done.
+
+    A change that is there already changes nothing. All raise Refused (permanent), Unavailable (it did not happen, or
+    another change is under way) or Unknown (the answer was lost).
+    """
+
+    def deployment_of(self, job: RolloutJob) -> str:
+        """Pure: the name of the deployment that the rollout makes, derived from its id."""
+
+    def model_of(self, job: RolloutJob) -> str:
+        """Pure: the model that this deployment has, as `look` tells it."""
+
+    def request(self, job: RolloutJob) -> Request:
+        """Pure: what `deploy` would send."""
+
+    def look(self, endpoint: str) -> Endpoint:
+        """Raises Refused if there is no such endpoint."""
+
+    def deploy(self, job: RolloutJob) -> None:
+        """Begin to make the new deployment, without traffic."""
+
+    def shift(self, endpoint: str, split: Split, seen: Endpoint) -> bool:
+        """Ask for another split. False: the endpoint is not any more what was `seen`; look again."""
+
+    def invoke(self, endpoint: str, deployment: str, body: Json) -> Answer:
+        """One request to this very deployment, whatever the split says."""
+
+    def remove(self, endpoint: str, deployment: str) -> None:
+        """Begin to remove a deployment that gets no traffic; one that is not there is as good as removed."""
+
+    def health(self, endpoint: str, deployment: str, since_ms: int, until_ms: int) -> Health | None:
+        """Of all requests to a deployment from `since_ms` to `until_ms`; None if the platform does not tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

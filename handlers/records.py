@@ -21,6 +21,20 @@ ALL_TRIGGERS: Final = "_all"
 
 ClaimState = Literal["gate", "open", "member", "marker", "joined", "run", "skipped", "rejected", "dead"]
 Cause = Literal["quiet", "count", "marker", "settle", "idle", "max_wait", "reject", "empty", "expired", "busy"]
+RolloutPhase = Literal[
+    "prepare",
+    "deploy",
+    "smoke",
+    "approve",
+    "shift",
+    "bake",
+    "settle",
+    "retire",
+    "restore",
+    "hold",
+    "remove",
+    "ended",
+]
 NoteKind = Literal["window", "run", "carry", "claim", "schedule", "outcome", "reopen", "replay", "rerun"]
 RunState = Literal["ready", "sending", "unsure", "wait", "launched", "cancelling", "carrying", "ended"]
 RunOutcome = Literal["succeeded", "failed", "cancelled", "lost", "rejected", "empty", "dead", "observed", "skipped"]
@@ -204,6 +218,40 @@ class Run(Body):
     launched_ms: int = 0
     ended_ms: int = 0
     told: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout(Body):
+    """`o/`: one rollout, under its job's id: how far it is, and what its endpoint is to be. Advanced by ticks.
+
+    `step`: the place in `steps` of what is under way. `before`: the split that was found; `split`: the one that is
+    wanted; `past`: those that were wanted before, or that an operator has accepted. `since_ms`: when the phase began.
+    `want` is what operators swap. `accept`: an operator has looked at the endpoint: what is there is no surprise.
+    `until_ms`: when the time for consent ends; `approved_ms`: when it was given, 0 if it was not. `probes`: of this
+    step, as [status, latency in ms]. `reason`: why it is paused, or goes back; `outcome`: how it ends, or ended.
+    """
+
+    phase: RolloutPhase
+    trigger: str
+    fingerprint: str
+    endpoint: str
+    deployment: str
+    model: str
+    version: str
+    steps: list[int]
+    step: int = 0
+    before: dict[str, int] = field(default_factory=dict)
+    split: dict[str, int] = field(default_factory=dict)
+    past: list[dict[str, int]] = field(default_factory=list)
+    since_ms: int = 0
+    want: Literal["go", "pause", "rollback"] = "go"
+    accept: bool = False
+    until_ms: int = 0
+    approved_ms: int = 0
+    by: str = ""
+    probes: list[list[int]] = field(default_factory=list)
+    reason: str | None = None
+    outcome: Literal["succeeded", "failed", "cancelled"] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from retrigger.triggers import keys
@@ -11,7 +12,7 @@ from retrigger.triggers.expressions import load_expression
 from retrigger.triggers.interpolation import render_value
 from retrigger.triggers.launches import BatchPrediction, Choice, OnlineDeployment, PipelineLaunch, pipelines_of
 from retrigger.triggers.signature import fit
-from retrigger.triggers.spec import BatchRule, Model
+from retrigger.triggers.spec import BatchRule, Endpoint, Model
 from retrigger.triggers.templates import read
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def frozen_job(
 
     `event`: the hash of the identity, or the window, that it answers. `source`: the parameters of the source that
     fired, over the launch's own. Raises Refused: `bad_parameters` when a value cannot be computed or does not fit the
-    pipeline's signature (it never will), `no_such_choice`, or `not_supported_yet` for what this version cannot launch.
+    pipeline's signature (it never will), or `no_such_choice`.
     """
     full = {**scope, "vars": catalog.environment.vars}
     match trigger.launch:
@@ -47,7 +48,7 @@ def frozen_job(
         case BatchPrediction() as launch:
             return _batch_job(catalog.environment, trigger, launch, run, event=event, scope=full)
         case OnlineDeployment() as launch:
-            raise Refused(f"{_told(launch, full)}: not launchable yet by this version", code="not_supported_yet")
+            return _rollout_job(catalog.environment, trigger, launch, run, event=event, scope=full)
 
 
 def same_job(job: Mapping[str, Any], run: str) -> dict[str, Any]:
@@ -156,7 +157,7 @@ def _batch_job(
     values = _rendered("what is predicted", launch.values, scope)
     known = environment.models.get(launch.model or "", Model())
     rule = {field.name: getattr(known.batch, field.name) for field in fields(BatchRule)}
-    endpoint = known.batch.endpoint if launch.endpoint is None else environment.endpoints[launch.endpoint]
+    endpoint = known.batch.endpoint if launch.endpoint is None else environment.endpoints[launch.endpoint].name
     job: dict[str, Any] = {
         "kind": "batch",
         "display_name": trigger.name,
@@ -168,6 +169,42 @@ def _batch_job(
         "labels": {**known.batch.labels, **_labels(environment, trigger, run, event)},
     }
     return job | {"fingerprint": keys.fingerprint(job)}
+
+
+def _rollout_job(
+    environment: Environment,
+    trigger: Trigger,
+    launch: OnlineDeployment,
+    run: str,
+    *,
+    event: str,
+    scope: Mapping[str, object],
+) -> dict[str, Any]:
+    """Durations are in milliseconds: a frozen request is JSON."""
+    endpoint = environment.endpoints[launch.endpoint]
+    options = {field.name: getattr(endpoint, field.name) for field in fields(Endpoint)}
+    p95, approve = launch.rollback_if.p95, launch.approve
+    job: dict[str, Any] = {
+        "kind": "rollout",
+        "display_name": trigger.name,
+        "endpoint": endpoint.name,
+        "model": environment.models.get(launch.model, Model()).resource or launch.model,
+        "version": _version(launch, scope),
+        "steps": list(launch.steps),
+        "bake_ms": _ms(launch.bake),
+        "smoke": launch.smoke,
+        "error_rate": launch.rollback_if.error_rate,
+        "p95_ms": None if p95 is None else _ms(p95),
+        "approve_before": None if approve is None else approve.before,
+        "approve_within_ms": 0 if approve is None else _ms(approve.within),
+        "options": {name: value for name, value in options.items() if name != "name" and value is not None},
+        "labels": _labels(environment, trigger, run, event),
+    }
+    return job | {"fingerprint": keys.fingerprint(job)}
+
+
+def _ms(duration: timedelta) -> int:
+    return duration // timedelta(milliseconds=1)
 
 
 def _uris(value: Json) -> list[str]:
@@ -191,12 +228,11 @@ def _rendered(what: str, values: Parameters, scope: Mapping[str, object]) -> dic
         raise Refused(f"{what}: {error}", code="bad_parameters") from error
 
 
-def _told(launch: OnlineDeployment, scope: Mapping[str, object]) -> str:
-    """What would be asked for, in words; its values are computed all the same, so that what is wrong is told."""
+def _version(launch: OnlineDeployment, scope: Mapping[str, object]) -> str:
     version = str(_rendered("what is launched", launch.values, scope)["version"])
     if not (version.isascii() and version.isdecimal() and len(version) <= _VERSION_DIGITS):
         raise Refused(f"the version of model {launch.model} is not made of digits", code="bad_parameters")
-    return f"a rollout of model {launch.model}, version {version}, to endpoint {launch.endpoint}"
+    return version
 
 
 def _labels(environment: Environment, trigger: Trigger, run: str, event: str) -> dict[str, str]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from retrigger.handlers.records import Gate, Grants
 from retrigger.triggers import keys
 from retrigger.triggers.frozen import dataclass
+from retrigger.triggers.launches import OnlineDeployment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from retrigger.handlers.ledger import Ledger
     from retrigger.triggers.spec import Environment, Trigger
@@ -24,10 +25,15 @@ _LINED_UP: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class GateRule:
-    """A gate's record name, and how many runs may hold it at once."""
+    """A gate's record name, and how many runs may hold it at once.
+
+    `lined`: those that wait stand in line, if they ask for that. Where the runs of several triggers meet nobody does: a
+    pause of one trigger would hold the others too.
+    """
 
     name: str
     limit: int
+    lined: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +70,27 @@ def own_gate(trigger: str, key: str) -> str:
     return keys.digest("trigger", trigger, key)
 
 
-def gates_of(trigger: Trigger, environment: Environment, own_gate: str) -> tuple[GateRule, ...]:
-    """The gates that a run of this trigger passes, in the order in which they are taken: its own, the environment's."""
-    own = GateRule(own_gate, trigger.concurrency.limit)
-    if environment.limits.running is None:
-        return (own,)
-    return (own, GateRule(keys.digest("environment", environment.name), environment.limits.running))
+def gates_of(
+    trigger: Trigger, environment: Environment, own_gate: str, job: Mapping[str, Any] | None = None
+) -> tuple[GateRule, ...]:
+    """The gates that a run of this trigger passes, in the order in which they are taken.
+
+    They are its own; that of the endpoint which a rollout changes, one at a time whatever the triggers; the
+    environment's. `job`: the frozen request, where there is one already: it says which endpoint.
+    """
+    gates = [GateRule(own_gate, trigger.concurrency.limit)]
+    endpoint = _endpoint(trigger, environment) if job is None else job.get("kind") == "rollout" and job["endpoint"]
+    if endpoint:
+        gates.append(GateRule(keys.digest("endpoint", endpoint), 1, lined=False))
+    if environment.limits.running is not None:
+        gates.append(GateRule(keys.digest("environment", environment.name), environment.limits.running))
+    return tuple(gates)
+
+
+def _endpoint(trigger: Trigger, environment: Environment) -> str | None:
+    """The platform's name of the endpoint that a run of the trigger changes."""
+    launch = trigger.launch
+    return environment.endpoints[launch.endpoint].name if isinstance(launch, OnlineDeployment) else None
 
 
 def throttles_of(trigger: Trigger, environment: Environment) -> tuple[ThrottleRule, ...]:
@@ -103,6 +124,8 @@ class Slots:
         so that a tick takes its turn, makes it give it up, or ends it; and what has ended is passed over. Runs of one
         gate are of one trigger: where it is paused or gone, nobody of the line could go anyway.
         """
+        if not gate.lined:
+            bid = replace(bid, first="anyone")
         while True:
             if self._ended(bid.run):
                 return Standing("ended")

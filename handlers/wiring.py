@@ -15,6 +15,7 @@ from retrigger.handlers.adapters.sqlite import SqliteRecords
 from retrigger.handlers.admit import Admission
 from retrigger.handlers.core import Core
 from retrigger.handlers.ledger import Ledger
+from retrigger.handlers.rollout.rollouts import ByKind, Rollouts
 from retrigger.handlers.transport.http import Http, HttpSettings
 from retrigger.triggers.compiled import load
 from retrigger.triggers.errors import RetriggerError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from retrigger.handlers.outcome import Outcome
-    from retrigger.handlers.ports import Launcher, Objects, Publisher, Records
+    from retrigger.handlers.ports import Endpoints, Launcher, Objects, Publisher, Records
     from retrigger.handlers.tick import Tick
     from retrigger.handlers.transport.credentials import KeptToken, Tokens
     from retrigger.handlers.transport.google import GoogleApi
@@ -96,7 +97,8 @@ def build(settings: Settings) -> App:
     launcher, objects = cloud_of(environment, settings.environ)
     publisher = publisher_of(environment, settings.environ)
     records = records_of(environment.ledger, settings.environ, environment.services)
-    app = assemble(compiled, records, launcher, objects, publisher)
+    endpoints = endpoints_of(environment, settings.environ)
+    app = assemble(compiled, records, launcher, objects, publisher, endpoints=endpoints)
     app.ledger.begin()
     return app
 
@@ -116,11 +118,18 @@ def compiled_at(path: Path) -> Compiled:
 
 
 def assemble(
-    compiled: Compiled, records: Records, launcher: Launcher, objects: Objects, publisher: Publisher | None = None
+    compiled: Compiled,
+    records: Records,
+    launcher: Launcher,
+    objects: Objects,
+    publisher: Publisher | None = None,
+    *,
+    endpoints: Endpoints | None = None,
 ) -> App:
-    """The core over any records, platform, store, and channel for what it has to tell."""
+    """The core over any records, platform, store, channel for what it has to tell, and endpoints for rollouts."""
     ledger = Ledger(records, compiled.environment.name)
-    admission = Admission(ledger, compiled, launcher, objects)
+    platform = launcher if endpoints is None else ByKind(launcher, Rollouts(ledger, endpoints))
+    admission = Admission(ledger, compiled, platform, objects)
     core = Core(admission, Index.from_json(compiled.index), time.sleep, publisher)
     return App(core, ledger, compiled.environment.archive)
 
@@ -162,6 +171,20 @@ def _built_in(environment: Environment, environ: Mapping[str, str]) -> tuple[Lau
             return launcher_of(environment, api), objects_of(environment, api)
         case "azure":
             return azure_launcher_of(environment, environ), blobs_of(environment, environ)
+
+
+def endpoints_of(environment: Environment, environ: Mapping[str, str]) -> Endpoints | None:
+    """Online endpoints that rollouts can change; None where there are none to change, or not by this version."""
+    if environment.cloud != "azure" or not environment.endpoints:
+        return None
+    from retrigger.handlers.adapters.azureml.endpoints import AzureMlEndpoints
+    from retrigger.handlers.transport.azure import AzureApi
+    from retrigger.handlers.transport.managed_identity import audiences_at
+
+    http = Http(HttpSettings.from_environment(environ))
+    endpoint = environment.services.get("azureml")
+    manager, azureml = (azure_tokens(environment, environ, http, it) for it in audiences_at(endpoint))
+    return AzureMlEndpoints(AzureApi(http, manager), http, azureml, workspace=environment.workspace, endpoint=endpoint)
 
 
 def publisher_of(environment: Environment, environ: Mapping[str, str]) -> Publisher | None:

@@ -1,6 +1,6 @@
 """The one file that a function loads: an environment, the index, and its triggers and templates.
 
-    {"format": 8, "size": …, "head": {"environment": {…}, "index": …, "triggers": [name, …], "templates": [sha256, …],
+    {"format": 9, "size": …, "head": {"environment": {…}, "index": …, "triggers": [name, …], "templates": [sha256, …],
      "ends": [0, …]}, "body": [trigger, …, template, …]}
 
 It is one line of JSON. A function reads the head, and of the body the one trigger that its event meets: part n lies
@@ -34,6 +34,7 @@ from retrigger.triggers.spec import (
     Channel,
     Column,
     Concurrency,
+    Endpoint,
     EntraCaller,
     Environment,
     GoogleCaller,
@@ -65,7 +66,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.launches import Launch
     from retrigger.triggers.spec import Caller, Source
 
-FORMAT = 8
+FORMAT = 9
 _START = f'{{"format":{FORMAT},"size":'
 _HEAD = ',"head":'
 _BODY = ',"body":'
@@ -297,6 +298,7 @@ _READERS: dict[type, dict[str, Callable[..., object]]] = {
         "channels": partial(_each, _part(Channel)),
         "platforms": partial(_each, _part(Platform)),
         "pipelines": partial(_each, _part(Pipeline)),
+        "endpoints": partial(_each, _part(Endpoint)),
         "models": partial(_each, _part(Model)),
         "limits": _part(Limits),
         "callers": _callers,

@@ -1,17 +1,18 @@
-"""`dataclass(frozen=True, slots=True)`, at a quarter of its price.
+"""`dataclass(frozen=True, slots=True)`, at a tenth of its price.
 
-The standard library's compiles six methods for each class: 1.5 ms, for each of sixty classes, at every cold start. Here
-one is compiled, and the others are shared; an instance is made in less than half the time, too (docs/adr/0007). Type
-checkers see the standard library's: what is made is what they say, with `fields`, `replace`, `is_dataclass`, matching,
-pickling and FrozenInstanceError.
+The standard library's compiles six methods for each class: at every cold start, for each of eighty classes. Here one is
+compiled for all classes of as many fields, and the others are shared; an instance is made in about half the time, too
+(docs/adr/0007). Type checkers see the standard library's: what is made is what they say, with `fields`, `replace`,
+`is_dataclass`, matching, pickling and FrozenInstanceError.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from functools import partial
+from functools import cache, partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, cast
+from types import CodeType, FunctionType
+from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,9 @@ else:
         return partial(_made, kw_only=kw_only) if cls is None else _made(cls, kw_only=kw_only)
 
 
+_FROM_FACTORY: Final = object()
+
+
 def _made(cls: type[Any], *, kw_only: bool) -> type[Any]:
     cls.__doc__ = cls.__doc__ or cls.__name__  # or else a signature is worked out for it
     made: Any = dataclasses.dataclass(cls, init=False, repr=False, eq=False, slots=True, kw_only=kw_only)
@@ -40,24 +44,45 @@ def _made(cls: type[Any], *, kw_only: bool) -> type[Any]:
 
 
 def _init(cls: Any) -> Any:
-    """Fills each slot through its descriptor. Names alone enter the source; values and factories are looked up."""
-    scope: dict[str, Any] = {"_missing": dataclasses.MISSING}
-    positional: list[str] = []
-    named: list[str] = []
-    body: list[str] = []
-    for field in dataclasses.fields(cls):
-        name, value, default = field.name, field.name, ""
-        scope[f"_set_{name}"] = getattr(cls, name).__set__
-        if field.default is not dataclasses.MISSING:
-            scope[f"_of_{name}"], default = field.default, f"=_of_{name}"
-        elif field.default_factory is not dataclasses.MISSING:
-            scope[f"_of_{name}"], default = field.default_factory, "=_missing"
-            value = f"_of_{name}() if {name} is _missing else {name}"
-        (named if field.kw_only else positional).append(name + default)
-        body.append(f" _set_{name}(self, {value})")
-    parameters = ", ".join(["self", *positional, *(["*", *named] if named else [])])
-    exec(f"def __init__({parameters}):\n" + ("\n".join(body) or " pass"), scope)  # noqa: S102  # as dataclasses does
-    return scope["__init__"]
+    """Fills each slot through its descriptor. What is compiled is shared by all classes of as many fields."""
+    fields = sorted(dataclasses.fields(cls), key=lambda field: bool(field.kw_only))
+    named = [field for field in fields if field.kw_only]
+    defaults = {field.name: default for field in fields if (default := _default(field)) is not dataclasses.MISSING}
+    code = _filling(len(fields) - len(named), len(named)).replace(
+        co_varnames=("self", *(field.name for field in fields))
+    )
+    setters = {f"_set_{at}": _setter(cls, field) for at, field in enumerate(fields)}
+    made = FunctionType(code, setters, "__init__")
+    made.__defaults__ = tuple(defaults[field.name] for field in fields if field.name in defaults and not field.kw_only)
+    made.__kwdefaults__ = {field.name: defaults[field.name] for field in named if field.name in defaults}
+    return made
+
+
+@cache
+def _filling(positional: int, named: int) -> CodeType:
+    """`def __init__(self, _0, *, _1): _set_0(self, _0); _set_1(self, _1)`, of which the parameters are renamed."""
+    order = range(positional + named)
+    parameters = ["self", *(f"_{at}" for at in order)]
+    if named:
+        parameters.insert(1 + positional, "*")
+    body = [f"_set_{at}(self, _{at})" for at in order] or ["pass"]
+    scope: dict[str, Any] = {}
+    exec(f"def __init__({', '.join(parameters)}): {'; '.join(body)}", scope)  # noqa: S102  # as dataclasses does
+    code: CodeType = scope["__init__"].__code__
+    return code
+
+
+def _default(field: dataclasses.Field[Any]) -> object:
+    """What the parameter is if it is not given; MISSING where it must be."""
+    return field.default if field.default_factory is dataclasses.MISSING else _FROM_FACTORY
+
+
+def _setter(cls: Any, field: dataclasses.Field[Any]) -> Callable[[object, Any], None]:
+    put: Callable[[object, Any], None] = getattr(cls, field.name).__set__
+    factory = field.default_factory
+    if factory is dataclasses.MISSING:
+        return put
+    return lambda self, value: put(self, factory() if value is _FROM_FACTORY else value)
 
 
 def _comparison(cls: Any) -> tuple[Callable[[object, object], bool], Callable[[object], int]]:

@@ -327,6 +327,22 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A batch or online endpoint: the platform's name of it, and what a model is deployed there on.
+
+    `instance_type` and `instance_count` are Azure ML's, the rest Vertex AI's; None means that the adapter decides.
+    """
+
+    name: str
+    instance_type: str | None = None
+    instance_count: int | None = None
+    machine_type: str | None = None
+    min_replica_count: int | None = None
+    max_replica_count: int | None = None
+    service_account: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Shared by all triggers of an environment; None means the platform's own."""
 
@@ -366,7 +382,6 @@ class Environment:
     """One cloud, one ledger, and the addresses, identities, limits and variables for the same trigger files.
 
     `project` and `location` are Google Cloud's, `workspace` (a resource id) is Azure ML's; the others are empty.
-    `endpoints`: the platform's names of batch and online endpoints.
     `callers`: "platform" has checked them already, or any of these may call; of none, only programs on loopback may.
     `archive`: what is kept of a request that was no event, so that no trigger says it.
     `outbox` is the channel (its name) on which outcomes and the ends of runs leave; None: they do not.
@@ -387,7 +402,7 @@ class Environment:
     channels: Mapping[str, Channel] = field(default_factory=dict)
     platforms: Mapping[str, Platform] = field(default_factory=dict)
     pipelines: Mapping[str, Pipeline] = field(default_factory=dict)
-    endpoints: Mapping[str, str] = field(default_factory=dict)
+    endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     models: Mapping[str, Model] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     callers: Literal["platform"] | tuple[Caller, ...] = ()

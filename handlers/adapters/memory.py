@@ -7,14 +7,25 @@ import json
 import threading
 from typing import TYPE_CHECKING, Literal
 
-from retrigger.handlers.ports import BatchJob, Entry, JobStatus, ObjectStat, Record, Request
+from retrigger.handlers.ports import (
+    Answer,
+    BatchJob,
+    Deployment,
+    Endpoint,
+    Entry,
+    JobStatus,
+    ObjectStat,
+    Record,
+    Request,
+)
+from retrigger.triggers import keys
 from retrigger.triggers.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
-    from retrigger.handlers.ports import Job
+    from retrigger.handlers.ports import Health, Job, RolloutJob, Split
     from retrigger.triggers.event import Json
 
 
@@ -145,6 +156,68 @@ class MemoryLauncher:
     def finish(self, job_id: str, status: JobStatus) -> None:
         """Say how a job ended. KeyError if there is no such job."""
         self._statuses[self.jobs[job_id].id] = status
+
+
+class MemoryEndpoints:
+    """Online endpoints where every change is done at once. `answers`: deployment -> what it answers, else 200."""
+
+    def __init__(self) -> None:
+        self.deployments: dict[str, dict[str, Deployment]] = {}
+        self.splits: dict[str, dict[str, int]] = {}
+        self.answers: dict[str, Answer] = {}
+        self.asked: list[tuple[str, str, Json]] = []
+
+    def put(self, endpoint: str, models: Mapping[str, str], split: Split) -> None:
+        """An endpoint with deployments, by name -> model."""
+        self.deployments[endpoint] = {name: Deployment(state="ready", model=it) for name, it in models.items()}
+        self.splits[endpoint] = dict(split)
+
+    def deployment_of(self, job: RolloutJob) -> str:
+        return f"rt-{keys.digest(job.id)[:24]}"
+
+    def model_of(self, job: RolloutJob) -> str:
+        return f"{job.model}:{job.version}"
+
+    def request(self, job: RolloutJob) -> Request:
+        url = f"memory://endpoints/{job.endpoint}/deployments/{self.deployment_of(job)}"
+        return Request(method="PUT", url=url, body={"model": self.model_of(job)})
+
+    def look(self, endpoint: str) -> Endpoint:
+        deployments = dict(self._known(endpoint))
+        split = {name: share for name, share in sorted(self.splits[endpoint].items()) if share}
+        return Endpoint(deployments=deployments, split=split)
+
+    def deploy(self, job: RolloutJob) -> None:
+        made = Deployment(state="ready", model=self.model_of(job))
+        self._known(job.endpoint).setdefault(self.deployment_of(job), made)
+
+    def shift(self, endpoint: str, split: Split, seen: Endpoint) -> bool:
+        del seen
+        gone = set(split) - set(self._known(endpoint))
+        if gone:
+            raise Refused(f"no deployment {min(gone)} of {endpoint} gets traffic: it is not there", code="not_found")
+        self.splits[endpoint] = dict(split)
+        return True
+
+    def invoke(self, endpoint: str, deployment: str, body: Json) -> Answer:
+        if deployment not in self._known(endpoint):
+            raise Refused(f"{endpoint} has no deployment {deployment}", code="not_found")
+        self.asked.append((endpoint, deployment, body))
+        return self.answers.get(deployment, Answer(status=200, latency_ms=1))
+
+    def remove(self, endpoint: str, deployment: str) -> None:
+        if self.splits[endpoint].get(deployment):
+            raise Refused(f"deployment {deployment} gets traffic", code="in_use")
+        self._known(endpoint).pop(deployment, None)
+
+    def health(self, endpoint: str, deployment: str, since_ms: int, until_ms: int) -> Health | None:
+        del endpoint, deployment, since_ms, until_ms
+        return None
+
+    def _known(self, endpoint: str) -> dict[str, Deployment]:
+        if endpoint not in self.deployments:
+            raise Refused(f"there is no endpoint {endpoint}", code="not_found")
+        return self.deployments[endpoint]
 
 
 class MemoryPublisher:

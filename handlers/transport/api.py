@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from retrigger.handlers.transport.http import Response
@@ -105,6 +105,12 @@ def said(body: bytes, code: str) -> tuple[str, str]:
     texts = (told.get(code), told.get("message"))
     first, second = (first_line(text) if isinstance(text, str) else "" for text in texts)
     return first, second
+
+
+def object_in(document: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A part of a platform's answer: empty where it says nothing, or something else than was expected."""
+    value = document.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def first_line(text: str) -> str:

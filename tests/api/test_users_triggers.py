@@ -13,6 +13,8 @@ import pytest
 from pyarrow import parquet
 
 from retrigger.handlers.outcome import Verdict
+from retrigger.handlers.rollout.commands import approve
+from retrigger.handlers.rollout.telling import rollouts
 from retrigger.manifest import read
 from retrigger.testing import Sandbox
 from retrigger.triggers.authoring.compile import check
@@ -127,21 +129,21 @@ def test_drift_retrains_and_only_drift() -> None:
     assert [run.parameters for run in sandbox.runs()] == [{"data": "azureml:churn_table:12", "because": "r3"}]
 
 
-def test_a_model_whose_gate_passed_would_be_rolled_out_and_is_not_lost() -> None:
+def test_a_model_whose_gate_passed_is_rolled_out_step_by_step_with_consent() -> None:
     sandbox = Sandbox(USERS / "drift", environment="prod")
+    sandbox.endpoints.put("churn-online", {"blue": "churn:6"}, {"blue": 100})
     assert [it.result for it in sandbox.send(registered("6", {"gate": "failed"}))] == ["ignored"]
-    event = registered("7", {"gate": "passed"})
-    [outcome] = sandbox.send(event)
-    told = "a rollout of model churn, version 7, to endpoint churn: not launchable yet by this version"
-    assert (outcome.result, [(it.code, it.reason) for it in outcome.verdicts]) == (
-        "dead",
-        [("not_supported_yet", told)],
-    )
-    [again] = sandbox.send(event)
-    assert (again.result, again.stored) == ("duplicate", "dead")
-    [letter] = sandbox.journal.dead_letters()
-    assert (letter["reason"], letter["event"]) == (told, event.to_json())
-    assert sandbox.runs() == []
+    assert [it.result for it in sandbox.send(registered("7", {"gate": "passed"}))] == ["launched"]
+    sandbox.advance(timedelta(hours=2))
+    [waiting] = rollouts(sandbox.app.ledger)
+    split = {"blue": 50, waiting.deployment: 50}
+    assert (waiting.state, waiting.percent, sandbox.endpoints.look("churn-online").split) == ("waiting", 100, split)
+    assert approve(sandbox.app.ledger, waiting.id, by="ann") == "done"
+    sandbox.advance(timedelta(hours=2))
+    assert [(run.state, run.parameters) for run in sandbox.runs()] == [
+        ("succeeded", {"endpoint": "churn-online", "model": "churn", "version": "7"})
+    ]
+    assert list(sandbox.endpoints.deployments["churn-online"]) == [waiting.deployment]
 
 
 def test_a_version_that_is_not_made_of_digits_is_no_version() -> None:
@@ -199,9 +201,9 @@ def test_explain_shows_the_job_of_a_breached_monitor(tmp_path: Path) -> None:
     }
 
 
-def test_explain_shows_the_verdicts_up_to_a_launch_that_this_version_has_not(tmp_path: Path) -> None:
+def test_explain_shows_the_first_request_of_a_rollout_and_its_steps(tmp_path: Path) -> None:
     model = {"ModelName": "churn", "ModelVersion": "7", "ModelTags": {"gate": "passed"}}
     code, told = explained(tmp_path, "ModelRegistered", "models/churn:7", model)
-    assert (code, told["trigger"], told["result"]) == (1, "churn-rollout", "dead")
-    reason = "a rollout of model churn, version 7, to endpoint churn: not launchable yet by this version"
-    assert (told["verdicts"][-1]["code"], told["verdicts"][-1]["reason"]) == ("not_supported_yet", reason)
+    assert (code, told["trigger"], told["result"]) == (0, "churn-rollout", "launched")
+    assert told["request"]["body"]["properties"]["model"] == f"{WORKSPACE}/models/churn/versions/7"
+    assert told["steps"][0] == "deploy model churn, version 7, to churn-online, without traffic"

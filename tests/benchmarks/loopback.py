@@ -1,8 +1,10 @@
-"""A loopback Google: hands out a token, takes pipeline jobs, and remembers when the first of them came."""
+"""A loopback cloud: hands out tokens, takes pipeline jobs, and remembers when the first of them came."""
 
 from __future__ import annotations
 
+import base64
 import json
+import ssl
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,6 +12,9 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qs, urlsplit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from retrigger.triggers.event import Json
 
 _TOKEN: Json = {"access_token": "token", "expires_in": 3599, "token_type": "Bearer"}
@@ -17,16 +22,22 @@ _ACCOUNT: Json = {"aliases": ["default"], "email": "default", "scopes": []}
 
 
 class Platform:
-    """Metadata server, Vertex AI, and as much of Cloud Storage as the SDK asks for before it submits."""
+    """Metadata server, Vertex AI, Azure ML, and as much of Cloud Storage as the SDK asks for before it submits.
 
-    def __init__(self) -> None:
+    With a certificate and its key (PEM, one file) it is at `secure_url` too.
+    """
+
+    def __init__(self, certificate: Path | None = None) -> None:
         self._launched = threading.Event()
         self._at = 0.0
+        self._look: Callable[[], None] | None = None
         platform = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            wbufsize = -1  # head and body leave together: apart, the second waits 40 ms for an acknowledgement
+            # Nothing waits 40 ms for an acknowledgement: head and body leave together, and at once after a handshake.
+            wbufsize = -1
+            disable_nagle_algorithm = True
 
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -47,22 +58,34 @@ class Platform:
         class Quiet(ThreadingHTTPServer):
             daemon_threads = True
 
-        self._server = Quiet(("127.0.0.1", 0), Handler)
-        self.address = f"127.0.0.1:{self._server.server_port}"
+        plain = Quiet(("127.0.0.1", 0), Handler)
+        self._servers = [plain]
+        self.address = f"127.0.0.1:{plain.server_port}"
         self.url = f"http://{self.address}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        if certificate is not None:
+            secure = Quiet(("127.0.0.1", 0), Handler)
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            secure.socket = context.wrap_socket(secure.socket, server_side=True)
+            self._servers.append(secure)
+            self.secure_url = f"https://127.0.0.1:{secure.server_port}"
+        self._threads = [threading.Thread(target=it.serve_forever, args=(0.05,), daemon=True) for it in self._servers]
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        for server, thread in zip(self._servers, self._threads, strict=True):
+            server.shutdown()
+            thread.join()
+            server.server_close()
 
-    def forget(self) -> None:
+    def forget(self, look: Callable[[], None] | None = None) -> None:
+        """The next launch is the first. `look` is called when it has been read, before it is answered."""
         self._launched.clear()
+        self._look = look
 
     def launched_at(self, timeout: float) -> float:
         """When the first launch request since `forget` was read whole, by the monotonic clock."""
@@ -73,18 +96,27 @@ class Platform:
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, Json]:
         at = time.monotonic()
         parts = urlsplit(path)
+        if method == "PUT" and "/jobs/" in parts.path:
+            self._first(at)
+            properties = json.loads(body)["properties"]
+            return 201, {**_arm(parts.path), "properties": {**properties, "status": "NotStarted", "services": {}}}
         if method == "POST" and parts.path.endswith("/pipelineJobs"):
-            if not self._launched.is_set():
-                self._at = at
-                self._launched.set()
+            self._first(at)
             name = parse_qs(parts.query)["pipelineJobId"][0]
             job: dict[str, Json] = json.loads(body)
             place = parts.path.removeprefix("/v1/")
             return 200, {**job, "name": f"{place}/{name}", "state": "PIPELINE_STATE_PENDING"}
-        return _besides(method, parts.path)
+        return _besides(method, parts.path, parts.query)
+
+    def _first(self, at: float) -> None:
+        if not self._launched.is_set():
+            self._at = at
+            if self._look is not None:
+                self._look()
+            self._launched.set()
 
 
-def _besides(method: str, path: str) -> tuple[int, Json]:
+def _besides(method: str, path: str, query: str) -> tuple[int, Json]:
     """What is asked on the way. The bucket is missing: the SDK then makes it, and asks nothing of other services."""
     match method, path.strip("/").split("/"):
         case "GET", ["computeMetadata", "v1", *_, "token"]:
@@ -99,7 +131,27 @@ def _besides(method: str, path: str) -> tuple[int, Json]:
             return 200, {"bindings": [], "etag": "x"}
         case "POST", ["storage", "v1", "b"]:
             return 200, {"kind": "storage#bucket", "name": "acme-dev-pipelines"}
+        case "GET", ["msi", "token"]:
+            return 200, _entra_token(parse_qs(query)["resource"][0])
+        case "GET", ["subscriptions", *_, "workspaces", _]:
+            properties: Json = {"workspaceId": "w"}
+            return 200, {**_arm(path), "location": "westeurope", "kind": "Default", "properties": properties}
+        case "GET", ["subscriptions", *_, "computes", _]:
+            properties = {"computeType": "AmlCompute", "properties": {}}
+            return 200, {**_arm(path), "location": "westeurope", "properties": properties}
         case "GET", [""]:
             return 200, {}
         case _:
             return 404, {"error": {"code": 404, "message": "no such thing"}}
+
+
+def _arm(path: str) -> dict[str, Json]:
+    return {"id": path, "name": path.rpartition("/")[2]}
+
+
+def _entra_token(resource: str) -> Json:
+    """As App Service's endpoint answers. azure-ai-ml looks into a token for the resource that it is for."""
+    parts = ({"alg": "none"}, {"aud": resource, "oid": "o", "tid": "t"})
+    encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts]
+    token = ".".join([*encoded, "c2ln"])
+    return {"access_token": token, "expires_on": "4000000000", "resource": resource, "token_type": "Bearer"}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.event import Json
 
 _Name = TypeVar("_Name")
+_Value = TypeVar("_Value")
 
 
 def progress(text: str) -> None:
@@ -24,14 +25,19 @@ def progress(text: str) -> None:
 
 
 def in_turns(cases: Mapping[_Name, Callable[[], float]], rounds: int) -> dict[_Name, float]:
-    """The median of what each case returns. Every round asks all, each round in another order: drift hits all alike."""
+    """The median of what each case returns."""
+    return {name: statistics.median(values) for name, values in rounds_of(cases, rounds).items()}
+
+
+def rounds_of(cases: Mapping[_Name, Callable[[], _Value]], rounds: int) -> dict[_Name, list[_Value]]:
+    """All that each case returns. Every round asks all, each round in another order: drift hits all alike."""
     names = list(cases)
-    found: dict[_Name, list[float]] = {name: [] for name in names}
+    found: dict[_Name, list[_Value]] = {name: [] for name in names}
     for number in range(rounds):
         at = number % len(names)
         for name in names[at:] + names[:at]:
             found[name].append(cases[name]())
-    return {name: statistics.median(values) for name, values in found.items()}
+    return found
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from retrigger.handlers.adapters.memory import MemoryLauncher, MemoryObjects
+from retrigger.handlers.adapters.memory import MemoryEndpoints, MemoryLauncher, MemoryObjects
 from retrigger.handlers.adapters.sqlite import SqliteRecords
 from retrigger.handlers.ports import JobStatus
 from retrigger.handlers.wiring import App, assemble
@@ -35,6 +35,7 @@ class Held:
     platform: MemoryLauncher
     objects: MemoryObjects
     records: SqliteRecords
+    endpoints: MemoryEndpoints
 
     @classmethod
     def of(cls, project: Path, folder: Path) -> Held:
@@ -42,7 +43,9 @@ class Held:
         text = compile_project(load_project(project), "dev")
         state.compiled.write_text(text, encoding="utf-8")
         records, platform, objects = SqliteRecords(state.ledger), MemoryLauncher(), MemoryObjects()
-        return cls(state, assemble(load(text), records, platform, objects), platform, objects, records)
+        endpoints = MemoryEndpoints()
+        app = assemble(load(text), records, platform, objects, endpoints=endpoints)
+        return cls(state, app, platform, objects, records, endpoints)
 
     def run(self, *arguments: str | Path) -> Called:
         return retrigger(*arguments, "--state", self.state.root)

@@ -190,3 +190,20 @@ def test_a_worker_that_dies_before_it_sends_leaves_what_nobody_else_sends(bench:
     assert bench.publish("a") == "duplicate"
     bench.advance(30 * MINUTE)
     assert (phases(bench), bench.platform.jobs) == (["unsure"], {})
+
+
+def test_one_that_arrives_late_and_fails_is_a_dead_letter_again(bench: Bench) -> None:
+    name = never_sent(bench)
+    bench.platform.submit(bench.journal.job(name), None)
+    bench.advance(11 * MINUTE)
+    bench.finish("failed")
+    assert (phases(bench), [letter.state for letter in letters(bench.ledger)]) == (["failed"], ["dead"])
+
+
+def test_a_retry_that_nobody_can_find_is_a_dead_letter_though_the_first_try_was_launched() -> None:
+    bench = Bench(replace(trigger(AT_ONCE, on_failure=OnFailure(retry=1)), launch=PREDICTION))
+    bench.publish("a")
+    bench.platform.before = [LOST]
+    bench.finish("failed")
+    bench.advance(10 * MINUTE)
+    assert (phases(bench), [letter.state for letter in letters(bench.ledger)]) == (["unsure"], ["dead"])

@@ -26,6 +26,7 @@ from retrigger.triggers.authoring.fields import (
 from retrigger.triggers.authoring.model import Model, form
 from retrigger.triggers.authoring.models import ARCHIVE, Concurrency, Deduplicate
 from retrigger.triggers.authoring.predicting import AzureModel, VertexModel
+from retrigger.triggers.authoring.serving import AzureServing, VertexEndpoint, VertexServing
 from retrigger.triggers.spec import Archive
 
 GcsAddress = Annotated[
@@ -54,14 +55,6 @@ ProjectId = Annotated[
     str, Text(r"([-a-z0-9.]{1,100}:)?[a-z][-a-z0-9]{4,28}[a-z0-9]", "a Google Cloud project id", "project id")
 ]
 Location = Annotated[str, Text(r"[a-z]{2,30}-[a-z]{2,30}[0-9]{1,3}", "a region such as `europe-west4`", "region")]
-VertexEndpoint = Annotated[
-    str,
-    Text(
-        r"[A-Za-z0-9][-A-Za-z0-9]{0,62}|projects/[^/\s]{1,100}/locations/[^/\s]{1,100}/endpoints/[^/\s]{1,100}",
-        "an endpoint's id, or `projects/PROJECT/locations/LOCATION/endpoints/ID`",
-        "endpoint id",
-    ),
-]
 BlobAddress = Annotated[
     str,
     Text(
@@ -190,6 +183,14 @@ _PubSub = Annotated[Annotated[Topic, Tag("short")] | Annotated[PubSubChannel, Ta
 _ServiceBus = Annotated[Annotated[Queue, Tag("short")] | Annotated[ServiceBusChannel, Tag("full")], Discriminator(form)]
 
 
+_VertexServing = Annotated[
+    Annotated[VertexEndpoint, Tag("short")] | Annotated[VertexServing, Tag("full")], Discriminator(form)
+]
+_AzureServing = Annotated[
+    Annotated[AzureName, Tag("short")] | Annotated[AzureServing, Tag("full")], Discriminator(form)
+]
+
+
 class Shared(Model):
     """What environments of every cloud have."""
 
@@ -220,7 +221,9 @@ class Gcp(Shared):
         default={}, description="`projects/P/topics/T`, a subscription, or `{topic, subscription}`."
     )
     pipelines: dict[Name, Pipeline] = Field(default={}, description="The compiled pipelines.")
-    endpoints: dict[Name, VertexEndpoint] = Field(default={}, description="Ids of endpoints.")
+    endpoints: dict[Name, _VertexServing] = Field(
+        default={}, description="Ids of endpoints; with how models are deployed there, where rollouts go to."
+    )
     models: dict[ModelName, VertexModel] = Field(
         default={}, description="Registered models whose batch predictions need more than their name."
     )
@@ -237,7 +240,9 @@ class Azure(Shared):
         default={}, description="`sb://…/QUEUE`, a storage queue, an Event Grid topic, or `{topic, subscription}`."
     )
     pipelines: dict[Name, AzurePipeline] = Field(default={}, description="The pipelines of registered components.")
-    endpoints: dict[Name, AzureName] = Field(default={}, description="Names of online and batch endpoints.")
+    endpoints: dict[Name, _AzureServing] = Field(
+        default={}, description="Names of online and batch endpoints; of online ones with how models are deployed."
+    )
     models: dict[ModelName, AzureModel] = Field(
         default={}, description="Registered models, and the batch endpoints that they stand behind."
     )

@@ -11,7 +11,7 @@ from retrigger.triggers.authoring import environments
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from retrigger.triggers.authoring import callers, launching, models, predicting
+    from retrigger.triggers.authoring import callers, launching, models, predicting, serving
     from retrigger.triggers.event import Json
 
 
@@ -62,7 +62,7 @@ def environment(
         stores={key: spec.Store.at(address) for key, address in file.stores.items()},
         channels={key: _channel(one) for key, one in file.channels.items()},
         platforms={key: _platform(address) for key, address in file.platforms.items()},
-        endpoints=dict(file.endpoints),
+        endpoints={key: _endpoint(one) for key, one in file.endpoints.items()},
         limits=spec.Limits(submit_per_minute=file.limits.submit_per_minute, running=file.limits.running),
         callers=file.callers if file.callers == "platform" else tuple(_caller(one) for one in file.callers),
         archive=defaults.archive,
@@ -94,6 +94,10 @@ def _platform(address: str) -> spec.Platform:
     if address.startswith("/subscriptions/"):
         return spec.Platform(kind="azureml", resource=address)
     return spec.Platform(kind="vertex" if "/locations/" in address else "bigquery", resource=address)
+
+
+def _endpoint(entry: str | serving.Serving) -> spec.Endpoint:
+    return spec.Endpoint(name=entry) if isinstance(entry, str) else spec.Endpoint(**entry.model_dump())
 
 
 def _vertex_pipeline(file: environments.Pipeline, template: str) -> spec.Pipeline:

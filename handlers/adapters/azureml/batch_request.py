@@ -13,7 +13,7 @@ from uuid import UUID, uuid5
 from retrigger.handlers.adapters.azureml.request import FINGERPRINT, PUBLIC
 from retrigger.handlers.adapters.azureml.resources import asset_id
 from retrigger.handlers.ports import Request
-from retrigger.triggers.azure_jobs import is_readable
+from retrigger.triggers.azure_jobs import is_binding, is_readable
 from retrigger.triggers.errors import Refused
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ def batch_request(job: BatchJob, *, workspace: str, endpoint: str | None = None)
     (given,) = job.input
     if not is_readable(given) or not is_readable(job.output):
         told = "the input or the output is no data that Azure ML reads; give a URI, or azureml:NAME:VERSION"
+        raise Refused(told, code="bad_parameters")
+    if is_binding(given) or is_binding(job.output):
+        told = "the input or the output holds a binding (`${{`), which Azure ML would resolve"
         raise Refused(told, code="bad_parameters")
     kind = "UriFolder" if given.endswith("/") or given.startswith("azureml:") else "UriFile"
     properties: dict[str, Any] = {

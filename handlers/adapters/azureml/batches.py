@@ -6,11 +6,12 @@ The endpoint is said to take a job's name, and to refuse one that is taken; neit
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from retrigger.handlers.adapters.azureml.batch_request import API_VERSION, batch_request, endpoint_url, headers_of
 from retrigger.handlers.adapters.azureml.jobs import tags_of
 from retrigger.handlers.adapters.azureml.request import FINGERPRINT
+from retrigger.handlers.transport.api import object_in
 from retrigger.triggers.errors import Refused, Unavailable, Unknown
 
 if TYPE_CHECKING:
@@ -59,15 +60,18 @@ class Batches:
     def _scoring_uri(self, job: BatchJob) -> str:
         """Raises Refused where there is none: its address gets a token, so it must be one that nobody can listen to."""
         url = endpoint_url(job, self._workspace, self._endpoint)
-        found: Any = self._api.call("GET", f"{url}?api-version={API_VERSION}").json()
-        address = (found.get("properties") or {}).get("scoringUri")
+        found = self._api.call("GET", f"{url}?api-version={API_VERSION}").json()
+        address = object_in(found, "properties").get("scoringUri")
         safe = ("https://",) if self._endpoint is None else ("https://", self._endpoint.rstrip("/") + "/")
         if not isinstance(address, str) or not address.startswith(safe):
             raise Refused(f"batch endpoint {job.endpoint} has no address yet; wait until it is made", code="no_address")
         return address
 
     def _whose(self, job: BatchJob) -> Literal["adopted", "conflict"]:
-        existing = self._jobs.get(job)
+        try:
+            existing = self._jobs.get(job)
+        except (Refused, Unavailable) as error:  # of the look, which says nothing of the job
+            raise Unknown(f"job {job.id} exists, and cannot be read: {error}", code=error.code) from error
         if existing is None:
             raise Unknown(f"job {job.id} is being made and cannot be read yet", code="job_not_readable")
         return "adopted" if tags_of(existing).get(FINGERPRINT, job.fingerprint) == job.fingerprint else "conflict"

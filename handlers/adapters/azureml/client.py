@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal, assert_never
 
 from retrigger.handlers.adapters.azureml.jobs import Jobs
 from retrigger.handlers.adapters.azureml.pipelines import Pipelines
-from retrigger.handlers.ports import BatchJob, PipelineJob
+from retrigger.handlers.ports import BatchJob, PipelineJob, RolloutJob
+from retrigger.triggers.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +40,8 @@ class AzureMlLauncher:
                 return self._pipelines.request(job, _of_pipeline(template))
             case BatchJob():
                 return self._batches.request(job)
+            case RolloutJob():
+                raise _not_here(job)
         assert_never(job)
 
     def submit(self, job: Job, template: Mapping[str, Json] | None) -> Literal["created", "adopted", "conflict"]:
@@ -47,13 +50,19 @@ class AzureMlLauncher:
                 return self._pipelines.submit(job, _of_pipeline(template))
             case BatchJob():
                 return self._batches.submit(job)
+            case RolloutJob():
+                raise _not_here(job)
         assert_never(job)
 
     def status(self, job: Job) -> JobStatus:
         """`lost` if the platform knows no such job."""
+        if isinstance(job, RolloutJob):
+            raise _not_here(job)
         return self._jobs.status(job)
 
     def cancel(self, job: Job) -> None:
+        if isinstance(job, RolloutJob):
+            raise _not_here(job)
         self._jobs.cancel(job)
 
     @cached_property
@@ -61,6 +70,11 @@ class AzureMlLauncher:
         from retrigger.handlers.adapters.azureml.batches import Batches  # a process that launches none does without
 
         return Batches(self._api, self._azureml, self._jobs, workspace=self._workspace, endpoint=self._endpoint)
+
+
+def _not_here(job: RolloutJob) -> Refused:
+    """Rollouts are no jobs of the platform; without `endpoints` in the environment there is nowhere to roll out to."""
+    return Refused(f"{job.endpoint} is no endpoint of this environment any more", code="no_endpoint")
 
 
 def _of_pipeline(template: Mapping[str, Json] | None) -> Mapping[str, Json]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from retrigger.handlers.adapters.azureml.request import API_VERSION, job_url
 from retrigger.handlers.adapters.azureml.status import job_status
 from retrigger.handlers.ports import JobStatus
+from retrigger.handlers.transport.api import object_in
 
 if TYPE_CHECKING:
     from retrigger.handlers.ports import Job
@@ -47,4 +48,4 @@ class Jobs:
 
 
 def tags_of(job: dict[str, Any]) -> dict[str, Any]:
-    return (job.get("properties") or {}).get("tags") or {}
+    return object_in(object_in(job, "properties"), "tags")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.handlers.ports import JobState, JobStatus
-from retrigger.handlers.transport.api import first_line
+from retrigger.handlers.transport.api import first_line, object_in
 from retrigger.triggers.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ Document = dict[str, Any]
 
 def job_status(job: Document) -> JobStatus:
     """Raises Unavailable for a state that is not known here: neither running nor ended may be claimed of it."""
-    properties: Document = job.get("properties") or {}
+    properties = object_in(job, "properties")
     name = str(properties.get("status", "Unknown"))
     state = _STATES.get(name)
     if state is None:

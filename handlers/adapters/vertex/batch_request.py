@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 KIND: Final = "batchPredictionJobs"
 JOB: Final = "retrigger-job"
-"""The label by which a job is found again: our id, which the platform takes nowhere else."""
+"""The label by which a job is found again: the end of our id, which the platform takes nowhere else."""
+_LONGEST_LABEL: Final = 63
 _FORMATS: Final = {
     ".jsonl": "jsonl",
     ".csv": "csv",
@@ -34,7 +35,10 @@ Document = dict[str, Any]
 
 
 def batch_request(job: BatchJob, *, project: str, location: str, endpoint: str | None = None) -> Request:
-    """`endpoint` replaces the region's public address. Raises Refused where the platform certainly would."""
+    """`endpoint` replaces the region's public address. Raises Refused where the platform certainly would.
+
+    Input and output may come from an event: no reason tells them.
+    """
     if job.model is None:
         raise Refused(
             f"endpoint {job.endpoint} predicts no batches: Vertex AI does so by a model; write `model: NAME`",
@@ -46,7 +50,7 @@ def batch_request(job: BatchJob, *, project: str, location: str, endpoint: str |
         "model": model,
         "inputConfig": _input(job),
         "outputConfig": _output(job),
-        "labels": fitting_labels({**job.labels, JOB: job.id, FINGERPRINT: job.fingerprint}),
+        "labels": fitting_labels({**job.labels, JOB: job_label(job), FINGERPRINT: job.fingerprint}),
     }
     if job.model_parameters:
         body["modelParameters"] = dict(job.model_parameters)
@@ -55,6 +59,11 @@ def batch_request(job: BatchJob, *, project: str, location: str, endpoint: str |
     if job.service_account is not None:
         body["serviceAccount"] = job.service_account
     return Request(method="POST", url=collection_url(KIND, project, location, endpoint), body=body)
+
+
+def job_label(job: BatchJob) -> str:
+    """A retry's id may be longer than a label: what tells it from others, hash and epoch, stands at its end."""
+    return job.id[-_LONGEST_LABEL:]
 
 
 def _input(job: BatchJob) -> Document:
@@ -66,7 +75,7 @@ def _input(job: BatchJob) -> Document:
         case [table] if table.startswith(_TABLE):
             return {"instancesFormat": "bigquery", "bigquerySource": {"inputUri": table}}
     raise Refused(
-        f"Vertex AI does not read {job.input[0]} (of {len(job.input)} inputs): give gs:// URIs, or one bq:// table",
+        "Vertex AI does not read the input: give gs:// URIs, or one bq:// table",
         code="bad_input",
     )
 
@@ -82,8 +91,7 @@ def _format_of(uris: Sequence[str]) -> str:
         case [str(form)]:
             return form
     raise Refused(
-        f"the names of the input ({uris[0]}, of {len(uris)}) do not tell one format: "
-        "set `batch.instances_format` of the model in retrigger.yaml",
+        "the names of the input do not tell one format: set `batch.instances_format` of the model in retrigger.yaml",
         code="unknown_format",
     )
 
@@ -97,7 +105,7 @@ def _output(job: BatchJob) -> Document:
     if job.output.startswith(_TABLE):
         return {"predictionsFormat": "bigquery", "bigqueryDestination": {"outputUri": job.output}}
     raise Refused(
-        f"Vertex AI does not write to {job.output}: give a gs:// folder, or bq://PROJECT[.DATASET]",
+        "Vertex AI does not write to the output: give a gs:// folder, or bq://PROJECT[.DATASET]",
         code="bad_output",
     )
 

@@ -5,10 +5,12 @@ The resource: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
+from retrigger.handlers.adapters.vertex.resources import error_in
 from retrigger.handlers.ports import JobState, JobStatus
-from retrigger.handlers.transport.api import first_line
+from retrigger.handlers.transport.api import object_in
 from retrigger.triggers.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -41,11 +43,13 @@ Document = dict[str, Any]
 def batch_status(job: Document) -> JobStatus:
     """Raises Unavailable for a state that is not known here: neither running nor ended may be claimed of it."""
     name = job.get("state", "JOB_STATE_UNSPECIFIED")
-    state = _STATES.get(name)
+    state = _STATES.get(str(name))
     if state is None:
         raise Unavailable(f"Vertex AI reports the state {name!r}; a newer retrigger may know it", code="unknown_state")
-    told = [job["error"]] if "error" in job else list(job.get("partialFailures", []))
-    error = first_line(told[0].get("message", "")) or None if told else None
+    error = error_in(job)
+    match job.get("partialFailures"):
+        case [first, *_] if error is None:
+            error = error_in({"error": first})
     if error is None and name in {"JOB_STATE_PARTIALLY_SUCCEEDED", "JOB_STATE_EXPIRED"}:
         error = name.removeprefix("JOB_STATE_").lower().replace("_", " ")
     return JobStatus(state=state, error=error, metrics=dict(_metrics(job)))
@@ -53,10 +57,18 @@ def batch_status(job: Document) -> JobStatus:
 
 def _metrics(job: Document) -> Iterator[tuple[str, float]]:
     """Counts of instances, which the API writes as text, -1 where it does not know; and what it cost."""
-    for field, name in _COUNTS.items():
-        count = int(job.get("completionStats", {}).get(field, -1))
-        if count >= 0:
-            yield name, float(count)
-    hours = job.get("resourcesConsumed", {}).get("replicaHours")
-    if hours is not None:
-        yield "replica_hours", float(hours)
+    stats = object_in(job, "completionStats")
+    told = {name: stats.get(field) for field, name in _COUNTS.items()}
+    for name, value in {**told, "replica_hours": object_in(job, "resourcesConsumed").get("replicaHours")}.items():
+        number = _number(value)
+        if number is not None:
+            yield name, number
+
+
+def _number(value: object) -> float | None:
+    """None for what is no number, or no amount."""
+    try:
+        number = float(value) if isinstance(value, str | int | float) else -1.0
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) and number >= 0 else None

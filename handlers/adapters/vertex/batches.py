@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
-from retrigger.handlers.adapters.vertex.batch_request import JOB, KIND, batch_request
+from retrigger.handlers.adapters.vertex.batch_request import JOB, KIND, batch_request, job_label
 from retrigger.handlers.adapters.vertex.batch_status import batch_status
 from retrigger.handlers.adapters.vertex.resources import GONE, collection_url, encoded
 from retrigger.handlers.ports import JobStatus
@@ -15,6 +15,7 @@ from retrigger.triggers.errors import Refused, Unavailable, Unknown
 if TYPE_CHECKING:
     from retrigger.handlers.ports import BatchJob, Request
     from retrigger.handlers.transport.google import GoogleApi
+    from retrigger.handlers.transport.http import Response
 
 _UNCERTAIN: Final = frozenset({408, *range(500, 600)})
 _PAGES_AT_MOST: Final = 20
@@ -41,6 +42,8 @@ class Batches:
         if answer.status in _UNCERTAIN:
             error = failure(answer, urlsplit(request.url).netloc)
             raise Unknown(str(error), code=error.code)
+        if not _is_named(answer):
+            raise Unknown("the answer names no batch prediction; one may have been made", code="no_name")
         return "created"
 
     def status(self, job: BatchJob) -> JobStatus:
@@ -52,7 +55,7 @@ class Batches:
         found = self._find(job)
         if found is None:
             return
-        name = quote(str(found["name"]).rpartition("/")[2], safe="")
+        name = quote(found["name"].rpartition("/")[2], safe="")
         try:
             self._api.call("POST", f"{self._jobs}/{name}:cancel", body=b"{}", write=True, accept=GONE)
         except Refused as exc:
@@ -61,12 +64,25 @@ class Batches:
 
     def _find(self, job: BatchJob) -> dict[str, Any] | None:
         """A page may be empty and yet not be the last."""
-        query = {"filter": f'labels.{JOB}="{job.id}"'}
+        query = {"filter": f'labels.{JOB}="{job_label(job)}"'}
         for _ in range(_PAGES_AT_MOST):
             page: dict[str, Any] = self._api.call("GET", f"{self._jobs}?{urlencode(query)}").json()
-            if page.get(KIND):
-                return dict(page[KIND][0])
+            match page.get(KIND):
+                case [{"name": str()} as found, *_]:
+                    return dict(found)
+                case None | []:
+                    pass
+                case _:  # "it is not there" may only be said of a list
+                    raise Unavailable("the list of batch predictions is none; try again", code="odd_answer")
             if not page.get("nextPageToken"):
                 return None
-            query["pageToken"] = page["nextPageToken"]
+            query["pageToken"] = str(page["nextPageToken"])
         raise Unavailable(f"the list of batch predictions with {JOB}={job.id} does not end", code="endless_list")
+
+
+def _is_named(answer: Response) -> bool:
+    """Whether it is the API that answered: a proxy's page may come instead, before or behind it."""
+    try:
+        return bool(answer.json().get("name"))
+    except Unavailable:
+        return False

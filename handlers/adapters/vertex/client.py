@@ -6,7 +6,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, assert_never
 
 from retrigger.handlers.adapters.vertex.pipelines import Pipelines
-from retrigger.handlers.ports import BatchJob, PipelineJob
+from retrigger.handlers.ports import BatchJob, PipelineJob, RolloutJob
+from retrigger.triggers.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +34,8 @@ class VertexLauncher:
                 return self._pipelines.request(job, _of_pipeline(template))
             case BatchJob():
                 return self._batches.request(job)
+            case RolloutJob():
+                raise _not_here(job)
         assert_never(job)
 
     def submit(self, job: Job, template: Mapping[str, Json] | None) -> Literal["created", "adopted", "conflict"]:
@@ -41,6 +44,8 @@ class VertexLauncher:
                 return self._pipelines.submit(job, _of_pipeline(template))
             case BatchJob():
                 return self._batches.submit(job)
+            case RolloutJob():
+                raise _not_here(job)
         assert_never(job)
 
     def status(self, job: Job) -> JobStatus:
@@ -50,6 +55,8 @@ class VertexLauncher:
                 return self._pipelines.status(job)
             case BatchJob():
                 return self._batches.status(job)
+            case RolloutJob():
+                raise _not_here(job)
         assert_never(job)
 
     def cancel(self, job: Job) -> None:
@@ -58,12 +65,19 @@ class VertexLauncher:
                 self._pipelines.cancel(job)
             case BatchJob():
                 self._batches.cancel(job)
+            case RolloutJob():
+                raise _not_here(job)
 
     @cached_property
     def _batches(self) -> Batches:
         from retrigger.handlers.adapters.vertex.batches import Batches  # a process that launches none does without
 
         return Batches(self._api, project=self._project, location=self._location, endpoint=self._endpoint)
+
+
+def _not_here(job: RolloutJob) -> Refused:
+    told = f"a rollout of model {job.model}, version {job.version}, to endpoint {job.endpoint}"
+    return Refused(f"{told}: not launchable yet on Vertex AI by this version", code="not_supported_yet")
 
 
 def _of_pipeline(template: Mapping[str, Json] | None) -> Mapping[str, Json]:

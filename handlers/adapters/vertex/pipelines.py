@@ -8,6 +8,7 @@ from retrigger.handlers.adapters.vertex.request import job_request
 from retrigger.handlers.adapters.vertex.resources import FINGERPRINT, GONE, collection_url, encoded
 from retrigger.handlers.adapters.vertex.status import job_status
 from retrigger.handlers.ports import JobStatus
+from retrigger.handlers.transport.api import object_in
 from retrigger.triggers.errors import Refused, Unavailable
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Pipelines:
             raise Unavailable(
                 f"job {job.id} exists and cannot be read yet; it is looked at again later", code="job_not_readable"
             )
-        ours = existing.get("labels", {}).get(FINGERPRINT) == job.fingerprint
+        ours = object_in(existing, "labels").get(FINGERPRINT) == job.fingerprint
         return "adopted" if ours else "conflict"
 
     def status(self, job: PipelineJob) -> JobStatus:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from retrigger.handlers.transport.api import first_line, object_in
 from retrigger.triggers.errors import Refused
 
 if TYPE_CHECKING:
@@ -36,6 +37,12 @@ def fitting_labels(labels: Mapping[str, str]) -> dict[str, str]:
                 code="invalid_label",
             )
     return dict(labels)
+
+
+def error_in(job: Mapping[str, Any]) -> str | None:
+    """The first line of the error of a job, where it has one."""
+    message = object_in(job, "error").get("message")
+    return first_line(message) or None if isinstance(message, str) else None
 
 
 def encoded(body: Mapping[str, Json]) -> bytes:

@@ -9,8 +9,9 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
+from retrigger.handlers.adapters.vertex.resources import error_in
 from retrigger.handlers.ports import JobState, JobStatus
-from retrigger.handlers.transport.api import first_line
+from retrigger.handlers.transport.api import object_in
 from retrigger.triggers.errors import Unavailable
 from retrigger.triggers.frozen import dataclass
 
@@ -50,14 +51,14 @@ class _Metric:
 def job_status(job: Document) -> JobStatus:
     """Raises Unavailable for a state that is not known here: neither running nor ended may be claimed of it."""
     name = job.get("state", "PIPELINE_STATE_UNSPECIFIED")
-    state = _STATES.get(name)
+    state = _STATES.get(str(name))
     if state is None:
         raise Unavailable(f"Vertex AI reports the state {name!r}; a newer retrigger may know it", code="unknown_state")
-    details = job.get("jobDetail", {}).get("taskDetails", [])
+    details = object_in(job, "jobDetail").get("taskDetails") or []
     tasks = _named(details)
     return JobStatus(
         state=state,
-        error=first_line(job["error"].get("message", "")) or None if "error" in job else None,
+        error=error_in(job),
         metrics=_shortest_names(list(_metrics(tasks))),
         tasks={name: _task_state(task.get("state", "STATE_UNSPECIFIED")) for name, task in tasks.items()},
     )

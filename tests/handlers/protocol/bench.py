@@ -9,13 +9,14 @@ from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
-from retrigger.handlers.adapters.memory import MemoryLauncher, MemoryObjects, MemoryRecords
+from retrigger.handlers.adapters.memory import MemoryEndpoints, MemoryLauncher, MemoryObjects, MemoryRecords
 from retrigger.handlers.admit import Admission
 from retrigger.handlers.core import Core
 from retrigger.handlers.journal import Journal, RunView
 from retrigger.handlers.ledger import Ledger
 from retrigger.handlers.ports import JobStatus
 from retrigger.handlers.records import Pause
+from retrigger.handlers.rollout.rollouts import ByKind, Rollouts
 from retrigger.handlers.tick import Report, Tick
 from retrigger.triggers.event import Event, Message, Object
 from retrigger.triggers.match import Index
@@ -139,6 +140,7 @@ class Bench:
         self.records = SteppedRecords(lambda: self.now)
         self.objects = LookedAtObjects()
         self.platform = MoodyLauncher()
+        self.endpoints = MemoryEndpoints()
         self._where = where or environment()
         self.cores: list[Core] = []
         self.deploy(trigger, count)
@@ -150,14 +152,12 @@ class Bench:
         """New processes with this trigger; the ledger, the store and the platform stay."""
         index = Index.build([trigger], self._where)
         catalog = OneTrigger(self._where, trigger)
-        self.cores = [
-            Core(
-                Admission(Ledger(self.records, self._where.name), catalog, self.platform, self.objects),
-                index,
-                lambda _: None,
-            )
-            for _ in range(count)
-        ]
+        self.cores = [Core(self._admission(catalog), index, lambda _: None) for _ in range(count)]
+
+    def _admission(self, catalog: OneTrigger) -> Admission:
+        ledger = Ledger(self.records, self._where.name)
+        platform = ByKind(self.platform, Rollouts(ledger, self.endpoints))
+        return Admission(ledger, catalog, platform, self.objects)
 
     def landed(self, name: str, data: bytes = GOOD) -> Event:
         """Put an object, which gives its event: not yet delivered."""

@@ -8,11 +8,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, get_args
 
 from retrigger.triggers.event import Event, Message
-from retrigger.triggers.launches import BatchPrediction, PipelineLaunch
+from retrigger.triggers.launches import Approval, BatchPrediction, OnlineDeployment, PipelineLaunch, Rollback
 from retrigger.triggers.spec import (
     Channel,
     Column,
     Concurrency,
+    Endpoint,
     Environment,
     Limits,
     MessageSource,
@@ -52,6 +53,7 @@ Style = Literal[
     "operated",
     "archived",
     "once",
+    "rollout",
 ]
 
 
@@ -68,6 +70,7 @@ def environment(*, running: int | None = None) -> Environment:
             "announcements": Channel(address="topics/announcements"),
         },
         pipelines={"train": Pipeline(template="sha", root="gs://root")},
+        endpoints={"churn": Endpoint(name="churn-online")},
         limits=Limits(running=running),
     )
 
@@ -110,6 +113,8 @@ def scene(seed: int, style: Style) -> Scene:
     `operated`: operators replay and cancel, several at once. `archived`: as judged, with a ledger that is often away
     and keeps little of events; operators replay what they can. `once`: batch predictions, which the platform does not
     know by our ids; an operator settles what is unsure.
+    `rollout`: models go to an endpoint that is slow, that somebody else changes, and whose deployments fail; operators
+    approve, pause, resume and turn back.
     """
     chance = random.Random(f"scene {seed}")
     rule = _rule(chance, style)
@@ -145,6 +150,8 @@ def scene(seed: int, style: Style) -> Scene:
         events += [(chance.randint(0, 200_000), message(f"m{number}")) for number in range(count)]
     if style == "once":
         made = replace(made, launch=PREDICTION)
+    if style == "rollout":
+        made = replace(made, launch=_rollout(chance))
     return Scene(
         trigger=made,
         environment=environment(running=2 if chance.random() < 0.2 else None),
@@ -152,6 +159,21 @@ def scene(seed: int, style: Style) -> Scene:
         objects=objects,
         pauses=_pauses(chance) if style in {"mixed", "operated"} and chance.random() < 0.3 else [],
         operators=_operators(chance) if style == "operated" or (style == "archived" and seed % 2) else [],
+    )
+
+
+def _rollout(chance: random.Random) -> OnlineDeployment:
+    steps = chance.choice([(100,), (10, 100), (10, 50, 100)])
+    asked = Approval(before=chance.choice(steps), within=timedelta(minutes=chance.choice([1, 10])))
+    return OnlineDeployment(
+        endpoint="churn",
+        model="churn",
+        version="7",
+        smoke={"instances": [1]},
+        steps=steps,
+        bake=timedelta(minutes=chance.choice([0, 3])),
+        rollback_if=Rollback(error_rate=0.01),
+        approve=asked if chance.random() < 0.5 else None,
     )
 
 
@@ -201,7 +223,7 @@ def _batches(
     rule: WindowRule,
 ) -> None:
     now = chance.randint(0, 20_000)
-    for batch in range({"honest": 1, "tight": 8}.get(style, chance.choice([1, 2, 3]))):
+    for batch in range({"honest": 1, "tight": 8, "rollout": 1}.get(style, chance.choice([1, 2, 3]))):
         first, landed_here = now, list[str]()
         for number in range(chance.randint(1 if style == "honest" else 0, {"late": 1, "tight": 2}.get(style, 4))):
             now += chance.randint(0, 3_000)

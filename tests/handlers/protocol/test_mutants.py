@@ -24,11 +24,15 @@ from retrigger.handlers.joining import Joining
 from retrigger.handlers.judging import Judging
 from retrigger.handlers.launch import job_of
 from retrigger.handlers.records import Claim
-from retrigger.handlers.slots import Slots
+from retrigger.handlers.rollout import going
+from retrigger.handlers.rollout.plan import Become, Shift, Stay
+from retrigger.handlers.rollout.rollouts import Rollouts
+from retrigger.handlers.slots import Slots, Standing
 from retrigger.handlers.windows import Joined, WindowId, Windows, first_look
 from retrigger.triggers.errors import RetriggerError
 from tests.handlers.protocol.test_simulation import play
-from tests.handlers.protocol.world import AnyOrder, Parts, Violation
+from tests.handlers.protocol.violation import Violation
+from tests.handlers.protocol.world import AnyOrder, Parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -38,9 +42,10 @@ if TYPE_CHECKING:
     from retrigger.handlers.ledger import Gate as GateRecord
     from retrigger.handlers.ledger import Ledger, Stored
     from retrigger.handlers.outcome import Outcome
-    from retrigger.handlers.ports import JobStatus, Records
-    from retrigger.handlers.records import Cause, Head, Manifest, Note, NoteKind, Run
-    from retrigger.handlers.slots import Bid
+    from retrigger.handlers.ports import Endpoint, JobStatus, Records, RolloutJob
+    from retrigger.handlers.records import Cause, Head, Manifest, Note, NoteKind, Rollout, Run
+    from retrigger.handlers.rollout.plan import Intent
+    from retrigger.handlers.slots import Bid, GateRule
     from retrigger.triggers.spec import Trigger, WindowRule
     from tests.handlers.protocol.scenes import Style
 
@@ -492,6 +497,68 @@ class FreesUnsure(Following):
         return at_ms
 
 
+# rollouts
+
+
+class NeverLooksAfter(Rollouts):
+    """What was asked for is taken for done."""
+
+    def _act(self, job: RolloutJob, it: Rollout, seen: Endpoint, intent: Intent) -> Rollout | None:
+        done = super()._act(job, it, seen, intent)
+        if isinstance(intent, Shift) and it.phase == "shift":
+            return going.baked(it, job, self.ledger.now_ms())
+        return done
+
+
+class WritesOverAnySplit(Rollouts):
+    """Somebody else's split is as good as one of its own."""
+
+    def _next(self, job: RolloutJob, it: Rollout, seen: Endpoint, now_ms: int) -> Intent:
+        known = replace(it, past=[*it.past, dict(seen.split)])
+        intent = super()._next(job, known, seen, now_ms)
+        return Become(replace(intent.rollout, past=it.past)) if isinstance(intent, Become) else intent
+
+
+class WritesWhatItSawLast(Rollouts):
+    """The endpoint is looked at once: what is written is compared with what was there then."""
+
+    def _act(self, job: RolloutJob, it: Rollout, seen: Endpoint, intent: Intent) -> Rollout | None:
+        self.first = getattr(self, "first", seen)
+        return super()._act(job, it, self.first, intent)
+
+
+class RemovesAtOnce(Rollouts):
+    """The old deployment goes as soon as it gets no traffic."""
+
+    def _next(self, job: RolloutJob, it: Rollout, seen: Endpoint, now_ms: int) -> Intent:
+        intent = super()._next(job, it, seen, now_ms)
+        if isinstance(intent, Stay) and it.phase == "settle":
+            return Become(going.into(it, "retire", now_ms))
+        return intent
+
+
+class GoesBackUnrecorded(Rollouts):
+    """Acts first, and writes down that it goes back when that is done."""
+
+    def _act(self, job: RolloutJob, it: Rollout, seen: Endpoint, intent: Intent) -> Rollout | None:
+        if isinstance(intent, Become) and intent.rollout.phase == "restore":
+            self.endpoints.shift(it.endpoint, it.before, seen)
+        return super()._act(job, it, seen, intent)
+
+
+class NoTurns(Slots):
+    """Nobody asks whether another rollout is under way at the endpoint."""
+
+    def grant(self, gate: GateRule, bid: Bid) -> Standing:
+        return super().grant(gate, bid) if gate.lined else Standing("granted")
+
+
+def approves_late(ledger: Ledger, name: str, *, by: str) -> str:
+    """Whether a tick has seen that the time has passed decides, and not the time."""
+    given = lambda it: replace(it, approved_ms=it.until_ms, by=by) if it.phase == "approve" else None  # noqa: E731
+    return "unchanged" if ledger.rollouts.update(name, given) is None else "done"
+
+
 @dataclass(frozen=True)
 class Naive:
     """A rule put back, the violation that gives it away, and the seeds among which the simulation meets it."""
@@ -555,6 +622,15 @@ NAIVE = {
     "take over what is being sent": Naive(Parts(following=TakesOver), "JOBS THAT NO RUN KNOWS", "once", range(20)),
     "what is not there was not sent": Naive(Parts(following=WaitsNoMore), "JOBS THAT NO RUN KNOWS", "once", range(20)),
     "free the slot of an unsure run": Naive(Parts(following=FreesUnsure), "MORE RUNS THAN SLOTS", "once", range(40)),
+    "what was asked for is done": Naive(
+        Parts(rollouts=NeverLooksAfter), "NOT WATCHED|SKIPPED|TOO SOON", "rollout", range(20)
+    ),
+    "any split is ours": Naive(Parts(rollouts=WritesOverAnySplit), "WRITTEN OVER", "rollout", range(20, 60, 2)),
+    "look once": Naive(Parts(rollouts=WritesWhatItSawLast), "STUCK", "rollout", range(4)),
+    "remove at once": Naive(Parts(rollouts=RemovesAtOnce), "REMOVED TOO SOON", "rollout", range(20)),
+    "go back, then say so": Naive(Parts(rollouts=GoesBackUnrecorded), "ROSE AGAIN", "rollout", range(400, 440, 2)),
+    "several at once": Naive(Parts(slots=NoTurns), "TWO ROLLOUTS AT ONCE", "rollout", range(20)),
+    "consent after its time": Naive(Parts(approve=approves_late), "APPROVED TOO LATE", "rollout", range(20)),
     "notes off the grid": Naive(Parts(ledger=NotesBreed), "NOTES BREED", "mixed", range(60)),
 }
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 
 from tests.handlers.protocol.scenes import Style, scene
+from tests.handlers.protocol.violation import Violation
 from tests.handlers.protocol.world import (
     REAL,
     Chances,
     Parts,
-    Violation,
     World,
     assert_all_succeeded,
     assert_counted_by_who_joined,
@@ -51,6 +51,8 @@ def play(style: Style, seed: int, parts: Parts = REAL) -> World:
         chances = Chances()
     world = World(made, seed, chances, parts)
     world.run()
+    if world.online is not None:
+        world.online.tell(world.platform.states)
     assert_nothing_lost_or_doubled(world)
     if style == "honest":
         assert_all_succeeded(world)

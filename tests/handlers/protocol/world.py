@@ -33,21 +33,27 @@ from retrigger.handlers.ledger import Ledger, to_ms
 from retrigger.handlers.ports import BatchJob, JobStatus, ObjectStat, Request
 from retrigger.handlers.records import ALL_TRIGGERS, MAX_CARRIES, Pause
 from retrigger.handlers.replay import Replay
+from retrigger.handlers.rollout.commands import approve
+from retrigger.handlers.rollout.rollouts import ByKind, Rollouts
 from retrigger.handlers.slots import Slots, own_gate
 from retrigger.handlers.tick import Tick
 from retrigger.handlers.windows import Windows
 from retrigger.triggers import keys
 from retrigger.triggers.errors import RetriggerError, Unavailable, Unknown
 from retrigger.triggers.event import Event, Message, Object
-from retrigger.triggers.launches import BatchPrediction
+from retrigger.triggers.launches import BatchPrediction, OnlineDeployment
 from retrigger.triggers.match import Index
+from tests.handlers.protocol.online import HostileEndpoints, Online
+from tests.handlers.protocol.violation import Violation
+from tests.handlers.protocol.violation import require as _require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from retrigger.handlers.ledger import Stored
-    from retrigger.handlers.ports import Entry, Job, Record
+    from retrigger.handlers.ports import Entry, Job, Launcher, Record
     from retrigger.handlers.records import Manifest, Note, Run
+    from retrigger.handlers.rollout.commands import Done
     from retrigger.triggers.event import Json
     from retrigger.triggers.spec import Environment, Trigger
 
@@ -62,10 +68,6 @@ GOOD, BAD = b"n\n1\n2\n", b"n\nmany\n"
 
 Operation = Literal["replay every", "replay one", "cancel", "settle"]
 _LATEST_MS = 1_200_000
-
-
-class Violation(BaseException):
-    """What must never be, was. No `except Exception` of the product may hide it."""
 
 
 @dataclass(frozen=True)
@@ -148,14 +150,19 @@ class Parts:
     joining: type[Joining] = Joining
     core: type[Core] = Core
     tick: type[Tick] = Tick
+    rollouts: type[Rollouts] = Rollouts
+    approve: Callable[..., Done] = approve
 
     def assemble(self, ledger: Ledger, catalog: OneTrigger, world: World) -> Core:
-        admission = self.admission(ledger, catalog, world.platform, HostileObjects(world))
+        platform: Launcher = world.platform
+        if world.online is not None:
+            platform = ByKind(platform, self.rollouts(ledger, HostileEndpoints(world, world.online)))
+        admission = self.admission(ledger, catalog, platform, HostileObjects(world))
         admission.windows = self.windows(ledger)
         admission.judging = self.judging(admission.windows)
         admission.carrying = self.carrying(admission.windows)
         admission.slots = self.slots(ledger)
-        admission.following = self.following(world.platform, admission.carrying, admission.slots)
+        admission.following = self.following(platform, admission.carrying, admission.slots)
         admission.granting = self.granting(admission.slots, admission.following)
         index = Index.build([catalog.only], catalog.environment)
         core = self.core(admission, index, lambda _: world.edge())
@@ -206,6 +213,8 @@ class World:
         self.plain = MemoryRecords(lambda: START + timedelta(milliseconds=self.ms))
         self.ledger = Ledger(self.plain, "sim")
         self.platform = Platform(self)
+        launch = scene.trigger.launch
+        self.online = Online(self, launch, tagged=seed % 2 == 0) if isinstance(launch, OnlineDeployment) else None
         catalog = OneTrigger(scene.environment, scene.trigger)
         self.cores = []
         for _ in range(3):  # three processes, each with its own idea of which windows are open
@@ -220,6 +229,8 @@ class World:
             self.ms += self.random.randint(1, 40)
             self._spawn()
             self.platform.progress()
+            if self.online is not None:
+                self.online.progress()
             if self.workers:
                 self._go_on()
             elif self.queue or self.commands or self.operators or self._notes():
@@ -239,8 +250,8 @@ class World:
         if self.operators and self.operators[0][0] <= self.ms and kinds.count("operator") < 2:
             operation = self.operators.pop(0)[1]
             self._start("operator", operation, lambda: self._operate(operation))
-        sent_once = isinstance(self.scene.trigger.launch, BatchPrediction)  # nothing else is ever unsure
-        if sent_once and "operator" not in kinds and self.random.random() < 0.01 and self._unsure():
+        helped = self.online is not None or isinstance(self.scene.trigger.launch, BatchPrediction)  # nothing else waits
+        if helped and "operator" not in kinds and self.random.random() < 0.01 and self._needs_somebody():
             self._start("operator", "settle", lambda: self._operate("settle"))
         ready = [index for index, (at_ms, _) in enumerate(self.queue) if at_ms <= self.ms]
         if ready and kinds.count("event") < 5 and self.random.random() < 0.3:
@@ -358,8 +369,13 @@ class World:
                 if runs:
                     cancel(ledger, self.platform, self.random.choice(runs))
 
+    def _needs_somebody(self) -> bool:
+        return bool(self._unsure()) or (self.online is not None and self.online.held_up())
+
     def _settle(self, ledger: Ledger) -> None:
         """Some time after the alarm somebody has looked at the platform: what is not there by then never comes."""
+        if self.online is not None:
+            self.online.operate(ledger)
         for run in self._unsure():
             name = self.ledger.runs.name(run)
             if self.random.random() < 0.5:
@@ -656,7 +672,7 @@ def assert_nothing_lost_or_doubled(world: World) -> None:
             _require(newest > run.value.since_ms, "REPLACED BY NOTHING NEWER")
         if "succeeded" in states:
             good.update(subjects)
-        operated = bool(world.scene.operators) or isinstance(trigger.launch, BatchPrediction)
+        operated = bool(world.scene.operators) or isinstance(trigger.launch, (BatchPrediction, OnlineDeployment))
         by_operator = run.value.outcome == "cancelled" and operated
         if run.value.outcome in {"rejected", "dead", "skipped"} or by_operator:
             refused.update(subjects)
@@ -841,8 +857,3 @@ def _expected(world: World) -> dict[str, str]:
                 subject = keys.digest(world.scene.trigger.name, landed(name, 0).identity)
                 expected[subject] = "bad" if world.scene.objects[name][1] == BAD else "good"
     return expected
-
-
-def _require(holds: bool | None, what: str) -> None:  # reads as the sentence that it is
-    if not holds:
-        raise Violation(what)

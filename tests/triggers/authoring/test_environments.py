@@ -9,7 +9,7 @@ import pytest
 
 from retrigger.triggers.authoring.compile import check
 from retrigger.triggers.authoring.project import load_project
-from retrigger.triggers.spec import Channel, Environment, Limits, Pipeline, Platform, Store
+from retrigger.triggers.spec import Channel, Endpoint, Environment, Limits, Pipeline, Platform, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,7 +36,15 @@ environments:
         {template: pipelines/train.json, root: gs://acme-runs, service_account: a@b, caching: false, labels: {a: b},
          failure_policy: fast, network: projects/12/global/networks/ml, reserved_ip_ranges: [one, two],
          kms_key: projects/p/locations/l/keyRings/r/cryptoKeys/k}
-    endpoints: {churn: "1234567890", other: projects/p/locations/l/endpoints/1}
+    endpoints:
+      churn: "1234567890"
+      other: projects/p/locations/l/endpoints/1
+      served:
+        name: "42"
+        machine_type: n1-standard-4
+        min_replica_count: 1
+        max_replica_count: 3
+        service_account: a@b
     limits: {submit_per_minute: 5, running: 2}
     callers: platform
 """
@@ -62,7 +70,7 @@ environments:
         experiment: churn
         caching: false
         tags: {Cost Centre: "47"}
-    endpoints: {churn: churn-online}
+    endpoints: {churn: churn-online, served: {name: served, instance_type: Standard_F4s_v2, instance_count: 2}}
     limits: {submit_per_minute: 5, running: 2}
     callers: platform
 """
@@ -119,7 +127,17 @@ def test_everything_that_google_can_say(write: Write) -> None:
                 kms_key="projects/p/locations/l/keyRings/r/cryptoKeys/k",
             )
         },
-        endpoints={"churn": "1234567890", "other": "projects/p/locations/l/endpoints/1"},
+        endpoints={
+            "churn": Endpoint(name="1234567890"),
+            "other": Endpoint(name="projects/p/locations/l/endpoints/1"),
+            "served": Endpoint(
+                name="42",
+                machine_type="n1-standard-4",
+                min_replica_count=1,
+                max_replica_count=3,
+                service_account="a@b",
+            ),
+        },
     )
     own = Platform(kind="vertex", resource="projects/acme-dev/locations/europe-west4")
     assert [environment.platform(name) for name in (None, "bq")] == [own, PLATFORMS["bq"]]
@@ -153,7 +171,10 @@ def test_everything_that_azure_can_say(write: Write) -> None:
                 experiment="churn",
             )
         },
-        endpoints={"churn": "churn-online"},
+        endpoints={
+            "churn": Endpoint(name="churn-online"),
+            "served": Endpoint(name="served", instance_type="Standard_F4s_v2", instance_count=2),
+        },
     )
     assert environment.platform(None) == Platform(kind="azureml", resource=WORKSPACE)
     assert environment.channels["all"].heard_at == f"{bus}/t/subscriptions/all"

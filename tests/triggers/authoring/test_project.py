@@ -18,6 +18,7 @@ from retrigger.triggers.spec import (
     Channel,
     Column,
     Concurrency,
+    Endpoint,
     Environment,
     Limits,
     MessageSource,
@@ -135,7 +136,7 @@ def test_the_project_file_of_the_design_says_this() -> None:
             stores={"landing": Store(kind="blob", account="acmeprod", bucket="landing")},
             channels={"retrain-requests": Channel(address="sb://acme.servicebus.windows.net/retrain-requests")},
             pipelines={"churn": Pipeline(template=prod)},
-            endpoints={"churn": "churn-online"},
+            endpoints={"churn": Endpoint(name="churn-online")},
         ),
     }
 

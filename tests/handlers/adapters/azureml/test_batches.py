@@ -192,3 +192,42 @@ def test_a_batch_is_watched_and_cancelled_by_its_name(launcher: AzureMlLauncher,
         ("GET", JOB),
         ("POST", f"{JOB}/cancel"),
     ]
+
+
+@pytest.mark.usefixtures("score")
+@pytest.mark.parametrize("status", [403, 401, 503])
+def test_a_name_that_is_taken_by_who_may_not_be_asked_is_unknown(
+    launcher: AzureMlLauncher, loopback: Loopback, status: int
+) -> None:
+    loopback.reply(409)
+    loopback.reply(status, {"error": {"code": "SomeCode", "message": "no"}})
+    with pytest.raises(Unknown):
+        launcher.submit(a_batch(), None)
+
+
+@pytest.mark.parametrize("properties", [[], "x", 5, [{"scoringUri": "https://x"}]])
+def test_an_endpoint_that_answers_oddly_has_no_address(
+    launcher: AzureMlLauncher, loopback: Loopback, properties: object
+) -> None:
+    loopback.reply(200, {"properties": properties})
+    with pytest.raises(Refused) as caught:
+        launcher.submit(a_batch(), None)
+    assert (caught.value.code, len(loopback.requests)) == ("no_address", 1)
+
+
+@pytest.mark.usefixtures("score")
+@pytest.mark.parametrize("existing", [{"properties": []}, {"properties": {"tags": ["x"]}}, {"properties": {"tags": 5}}])
+def test_a_name_that_is_taken_by_a_job_without_tags_is_ours(
+    launcher: AzureMlLauncher, loopback: Loopback, existing: dict[str, Any]
+) -> None:
+    loopback.reply(409)
+    loopback.reply(200, existing)
+    assert launcher.submit(a_batch(), None) == "adopted"
+
+
+@pytest.mark.parametrize("field", ["input", "output"])
+def test_a_binding_is_not_sent(launcher: AzureMlLauncher, loopback: Loopback, field: str) -> None:
+    given = f"{FOLDER}${{{{name}}}}/"
+    with pytest.raises(Refused) as caught:
+        launcher.submit(a_batch(**{field: [given] if field == "input" else given}), None)
+    assert (caught.value.code, loopback.requests) == ("bad_parameters", [])

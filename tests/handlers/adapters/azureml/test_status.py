@@ -49,3 +49,8 @@ def test_a_state_that_is_not_known_is_neither_running_nor_ended(status: object) 
     with pytest.raises(Unavailable, match="a newer retrigger may know it") as caught:
         job_status({"properties": {"status": status}})
     assert caught.value.code == "unknown_state"
+
+
+@pytest.mark.parametrize("properties", [[], "x", 5, [{"status": "Failed"}]])
+def test_an_odd_answer_says_nothing(properties: object) -> None:
+    assert job_status({"properties": properties}) == JobStatus(state="running")

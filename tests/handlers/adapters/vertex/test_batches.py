@@ -15,6 +15,7 @@ from retrigger.triggers.errors import Refused, RetriggerError, Unavailable, Unkn
 from tests.handlers.adapters.vertex.test_batch_request import a_job
 
 if TYPE_CHECKING:
+    from retrigger.handlers.ports import BatchJob
     from retrigger.handlers.transport.google import GoogleApi
     from tests.handlers.conftest import Loopback
 
@@ -152,3 +153,60 @@ def test_what_the_platform_says_of_a_job(document: dict[str, Any], status: JobSt
 def test_a_state_that_is_not_known_is_no_end() -> None:
     with pytest.raises(Unavailable, match="JOB_STATE_NEW"):
         batch_status({"state": "JOB_STATE_NEW"})
+
+
+def test_the_retry_of_the_longest_id_is_sent_and_found_by_what_tells_it_from_the_first(
+    launcher: VertexLauncher, loopback: Loopback
+) -> None:
+    first = f"{'t' * 30}-{'0a1b' * 8}"
+    labels = [label_of(launcher, a_job(id=name)) for name in (first, f"{first}-1", f"{first}-10")]
+    assert (len(set(labels)), [len(label) for label in labels], labels[0]) == (3, [63, 63, 63], first)
+    loopback.reply(200, {})
+    launcher.status(a_job(id=f"{first}-1"))
+    assert asked(loopback)[0][2] == {"filter": [f'labels.retrigger-job="{labels[1]}"']}
+
+
+def label_of(launcher: VertexLauncher, job: BatchJob) -> str:
+    body: Any = launcher.request(job, None).body
+    return str(body["labels"]["retrigger-job"])
+
+
+@pytest.mark.parametrize("body", [b"<html>sign in</html>", b"", b"[]", b"{}"])
+def test_an_answer_that_names_no_job_may_have_made_one(
+    launcher: VertexLauncher, loopback: Loopback, body: bytes
+) -> None:
+    loopback.reply(200, body)
+    with pytest.raises(Unknown) as raised:
+        launcher.submit(a_job(), None)
+    assert raised.value.code == "no_name"
+
+
+@pytest.mark.parametrize("listed", [{}, "x", 5, [None], [[]], [{"state": "JOB_STATE_RUNNING"}]])
+def test_an_odd_list_says_nothing(launcher: VertexLauncher, loopback: Loopback, listed: object) -> None:
+    loopback.reply(200, {"batchPredictionJobs": listed})
+    with pytest.raises(Unavailable, match="is none"):
+        launcher.status(a_job())
+
+
+@pytest.mark.parametrize(
+    ("document", "status"),
+    [
+        ({"state": "JOB_STATE_FAILED", "error": None, "partialFailures": None}, JobStatus(state="failed")),
+        ({"state": "JOB_STATE_FAILED", "error": "x", "partialFailures": ["y"]}, JobStatus(state="failed")),
+        ({"state": "JOB_STATE_FAILED", "error": {"message": None}}, JobStatus(state="failed")),
+        ({"completionStats": None, "resourcesConsumed": []}, JobStatus(state="running")),
+        (
+            {"completionStats": {"successfulCount": "many"}, "resourcesConsumed": {"replicaHours": "NaN"}},
+            JobStatus(state="running"),
+        ),
+    ],
+)
+def test_what_is_odd_of_a_job_is_left_out(document: dict[str, Any], status: JobStatus) -> None:
+    assert batch_status(document) == status
+
+
+@pytest.mark.parametrize("state", [None, [], {}, 5])
+def test_an_odd_state_is_no_end(state: object) -> None:
+    with pytest.raises(Unavailable) as raised:
+        batch_status({"state": state})
+    assert raised.value.code == "unknown_state"

@@ -95,3 +95,16 @@ def test_an_artifact_that_a_graph_hands_on_counts_once() -> None:
     assert metrics_of(task("evaluate", m=artifact("1", auc=0.9)), task("branch", out=artifact("1", auc=0.9))) == {
         "auc": 0.9
     }
+
+
+@pytest.mark.parametrize(
+    "odd", [{"error": None}, {"error": "x"}, {"error": {"message": 5}}, {"jobDetail": None}, {"jobDetail": []}]
+)
+def test_what_is_odd_of_a_job_is_left_out(odd: dict[str, Any]) -> None:
+    assert job_status({"state": "PIPELINE_STATE_FAILED", **odd}) == JobStatus(state="failed")
+
+
+@pytest.mark.parametrize("state", [None, [], {}, 5])
+def test_an_odd_state_is_no_end(state: object) -> None:
+    with pytest.raises(Unavailable):
+        job_status({"state": state})

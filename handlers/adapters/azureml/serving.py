@@ -1,0 +1,123 @@
+"""Online endpoints of Azure ML: what would be sent, and how what comes back is read. Pure.
+
+The resources: https://learn.microsoft.com/rest/api/azureml/online-endpoints and …/online-deployments. What is sent is
+what azure-ai-ml sends for a model that brings its own environment (MLflow); the tests compare with recordings of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import quote
+
+from retrigger.handlers.adapters.azureml.request import FINGERPRINT, PUBLIC
+from retrigger.handlers.adapters.azureml.resources import asset_id
+from retrigger.handlers.ports import Deployment, Request
+from retrigger.handlers.transport.api import first_line
+from retrigger.triggers import keys
+from retrigger.triggers.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from retrigger.handlers.ports import RolloutJob, Split
+
+# The platform's JSON, of which only the fields named below are looked at.
+Document = dict[str, Any]
+State = Literal["creating", "ready", "failed", "deleting"]
+
+ENDPOINT_VERSION: Final = "2022-02-01-preview"
+DEPLOYMENT_VERSION: Final = "2023-04-01-preview"
+_INSTANCE_TYPE: Final = "Standard_DS3_v2"
+_STATES: Final[Mapping[str, State]] = {
+    "Creating": "creating",
+    "Updating": "creating",
+    "Scaling": "ready",
+    "Succeeded": "ready",
+    "Failed": "failed",
+    "Canceled": "failed",
+    "Deleting": "deleting",
+}
+_CHANGING: Final = frozenset({"Creating", "Updating", "Deleting"})
+_READ_ONLY: Final = frozenset({"provisioningState", "scoringUri", "swaggerUri", "keys"})
+
+
+def deployment_name(job: RolloutJob) -> str:
+    """`[a-z][a-z0-9-]{2,31}`, derived from the rollout's id."""
+    return f"rt-{keys.digest(job.id)[:24]}"
+
+
+def model_id(job: RolloutJob, workspace: str) -> str:
+    """The resource id of a version of a registered model."""
+    return asset_id(workspace, "models", f"azureml:{job.model}:{job.version}")
+
+
+def endpoint_url(workspace: str, name: str, endpoint: str | None = None) -> str:
+    """One endpoint of a workspace, without the version of the API. `endpoint` replaces Resource Manager's address."""
+    return f"{(endpoint or PUBLIC).rstrip('/')}{quote(workspace)}/onlineEndpoints/{quote(name)}"
+
+
+def deployment_url(workspace: str, endpoint_name: str, name: str, endpoint: str | None = None) -> str:
+    return (
+        f"{endpoint_url(workspace, endpoint_name, endpoint)}/deployments/{quote(name)}?{versioned(DEPLOYMENT_VERSION)}"
+    )
+
+
+def versioned(version: str) -> str:
+    return f"api-version={version}"
+
+
+def deployment_request(
+    job: RolloutJob, *, workspace: str, endpoint: str | None = None, location: str | None = None
+) -> Request:
+    """What makes the new deployment. `location`: the endpoint's, which is read before it is sent."""
+    place = {} if location is None else {"location": location}
+    return Request(
+        method="PUT",
+        url=deployment_url(workspace, job.endpoint, deployment_name(job), endpoint),
+        body={
+            **place,
+            "properties": {
+                "model": model_id(job, workspace),
+                "properties": {},
+                "environmentVariables": {},
+                "appInsightsEnabled": False,
+                "instanceType": job.options.get("instance_type", _INSTANCE_TYPE),
+                "endpointComputeType": "Managed",
+            },
+            "tags": {**job.labels, FINGERPRINT: job.fingerprint},
+            "sku": {"name": "Default", "capacity": job.options.get("instance_count", 1)},
+        },
+    )
+
+
+def with_split(found: Document, split: Split) -> Document:
+    """An endpoint as it was found, with another split: what its maker said of it is kept."""
+    properties = {name: value for name, value in found["properties"].items() if name not in _READ_ONLY}
+    body = {
+        name: found[name] for name in ("location", "identity", "kind", "sku", "tags") if found.get(name) is not None
+    }
+    if isinstance(identity := body.get("identity"), dict):  # who it is is the platform's to say
+        body["identity"] = {name: value for name, value in identity.items() if name not in {"principalId", "tenantId"}}
+    return {**body, "properties": {**properties, "traffic": dict(split)}}
+
+
+def split_of(found: Document) -> dict[str, int]:
+    """Names are compared as they were written: those of deployments are in lower case."""
+    traffic: dict[str, int] = found["properties"].get("traffic") or {}
+    return {name: share for name, share in sorted(traffic.items()) if share}
+
+
+def is_changing(found: Document) -> bool:
+    return found["properties"].get("provisioningState") in _CHANGING
+
+
+def deployment_of(found: Document) -> Deployment:
+    """Raises Unavailable for a state that is not known here: neither ready nor failed may be claimed of it."""
+    properties: Document = found.get("properties") or {}
+    told = str(properties.get("provisioningState", "Creating"))
+    state = _STATES.get(told)
+    if state is None:
+        reason = f"Azure ML reports the state {first_line(told)!r} of a deployment; a newer retrigger may know it"
+        raise Unavailable(reason, code="unknown_state")
+    error = "Azure ML says why in the logs of the deployment" if state == "failed" else None
+    return Deployment(state=state, model=properties.get("model"), error=error)

@@ -1,0 +1,103 @@
+"""How the record of a rollout goes from phase to phase. Pure; `docs/ledger.md` draws the transitions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, Literal
+
+from retrigger.handlers.records import Rollout
+from retrigger.handlers.rollout.splits import remaining, with_share
+
+if TYPE_CHECKING:
+    from retrigger.handlers.ports import Answer, Endpoint, RolloutJob, Split
+    from retrigger.handlers.records import RolloutPhase
+
+BACK: Final[frozenset[RolloutPhase]] = frozenset({"restore", "hold", "remove"})
+"""The phases on the way back."""
+_MOST_PROBES: Final = 500
+
+
+def begun(job: RolloutJob, deployment: str, now_ms: int) -> Rollout:
+    """The first record of a rollout."""
+    return Rollout(
+        phase="prepare",
+        trigger=job.labels.get("retrigger-trigger", ""),
+        fingerprint=job.fingerprint,
+        endpoint=job.endpoint,
+        deployment=deployment,
+        model=job.model,
+        version=job.version,
+        steps=list(job.steps),
+        since_ms=now_ms,
+    )
+
+
+def into(it: Rollout, phase: RolloutPhase, now_ms: int) -> Rollout:
+    return replace(it, phase=phase, since_ms=now_ms)
+
+
+def prepared(it: Rollout, seen: Endpoint, now_ms: int) -> Rollout:
+    """The split that was found is what a rollback goes back to."""
+    before = dict(seen.split)
+    return replace(into(it, "deploy", now_ms), before=before, split=before)
+
+
+def to_step(it: Rollout, job: RolloutJob, step: int, now_ms: int, *, approved: bool = False) -> Rollout:
+    """On the way to a step's share; an endpoint without traffic goes to all of it at once, by the last step."""
+    step = step if it.before else len(it.steps) - 1
+    percent = it.steps[step]
+    if percent == job.approve_before and not approved:
+        asked = replace(into(it, "approve", now_ms), step=step)
+        return replace(asked, until_ms=now_ms + job.approve_within_ms)
+    shifting = replace(into(it, "shift", now_ms), step=step, probes=[])
+    return wanting(shifting, with_share(it.before, it.deployment, percent))
+
+
+def baked(it: Rollout, job: RolloutJob, now_ms: int) -> Rollout:
+    """After a step was watched long enough."""
+    if it.step + 1 < len(it.steps):
+        return to_step(it, job, it.step + 1, now_ms)
+    return into(it, "settle", now_ms)
+
+
+def back(it: Rollout, reason: str, now_ms: int, outcome: Literal["failed", "cancelled"] = "failed") -> Rollout:
+    """On the way back to the split that was found; before anything was made there is no way to go."""
+    turned = replace(it, reason=reason, outcome=outcome, want="go", accept=False)
+    if it.phase == "prepare":
+        return into(turned, "ended", now_ms)
+    return wanting(into(turned, "restore", now_ms), it.before)
+
+
+def ended(it: Rollout, now_ms: int) -> Rollout:
+    return replace(into(it, "ended", now_ms), outcome=it.outcome or "succeeded")
+
+
+def paused(it: Rollout, reason: str) -> Rollout:
+    return replace(it, want="pause", reason=reason, by="")
+
+
+def probed(it: Rollout, answer: Answer) -> Rollout:
+    return replace(it, probes=[*it.probes, [answer.status, answer.latency_ms]][-_MOST_PROBES:])
+
+
+def accepted(it: Rollout, seen: Endpoint) -> Rollout:
+    """An operator has looked at the endpoint: its split is no surprise, and what is gone is not missed any more.
+
+    As long as nothing was shifted, the split that is there now is what a rollback goes back to.
+    """
+    phase: RolloutPhase = "shift" if it.phase == "bake" else it.phase  # it is watched anew
+    known = replace(it, accept=False, phase=phase, past=[*it.past, dict(seen.split)])
+    left = it.before
+    if not all(name in seen.deployments for name in it.before):
+        left = remaining(it.before, seen.deployments)
+    if it.phase in BACK:
+        return replace(known, before=left, split=left)
+    if it.deployment not in it.split:
+        return replace(known, before=dict(seen.split), split=dict(seen.split))
+    return replace(known, before=left, split=with_share(left, it.deployment, it.split[it.deployment]))
+
+
+def wanting(it: Rollout, split: Split) -> Rollout:
+    """Intent to have another split; what was wanted until now may still be written by somebody who is late."""
+    past = it.past if it.split in it.past else [*it.past, it.split]
+    return replace(it, split=dict(split), past=past)

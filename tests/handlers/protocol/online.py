@@ -1,0 +1,246 @@
+"""An online endpoint under the hostile scheduler: slow, failing, changed by somebody else, and watched.
+
+It says what must never be at the moment when it is done: traffic to what nobody tested, a step that was skipped or not
+watched long enough, an old deployment removed too soon, somebody else's split written over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from retrigger.handlers.ledger import to_ms
+from retrigger.handlers.ports import Answer, Deployment, Endpoint
+from retrigger.handlers.rollout import commands
+from retrigger.handlers.rollout.plan import LONGEST_LIFE_MS
+from retrigger.triggers import keys
+from retrigger.triggers.errors import Refused, Unavailable, Unknown
+from tests.handlers.protocol.violation import require
+
+if TYPE_CHECKING:
+    from retrigger.handlers.ledger import Ledger, Stored
+    from retrigger.handlers.ports import Health, Request, RolloutJob, Split
+    from retrigger.handlers.records import Rollout
+    from retrigger.triggers.event import Json
+    from retrigger.triggers.launches import OnlineDeployment
+    from tests.handlers.protocol.world import World
+
+OLD = "blue"
+_ON_ITS_WAY_MS = 5_000  # between the decision that it is in time and the answer
+
+
+class Online:
+    """The truth about one endpoint. In every other world a write needs the etag that was seen."""
+
+    def __init__(self, world: World, launch: OnlineDeployment, *, tagged: bool) -> None:
+        self._world = world
+        self._launch = launch
+        self._tagged = tagged
+        self.deployments = {OLD: Deployment(state="ready", model="churn:6")}
+        self.split: dict[str, int] = {OLD: 100}
+        self.version = 0
+        self.jobs: dict[str, RolloutJob] = {}
+        self.bad: set[str] = set()
+        self.tested: set[str] = set()
+        self.reached_ms: dict[tuple[str, int], int] = {}
+        self.gone_back: set[str] = set()
+        self.foreign: dict[str, int] | None = None
+        """The split that somebody else made, as long as it is there."""
+
+    # what happens by itself, and what people do
+
+    def progress(self) -> None:
+        chance = self._world.random
+        for name, it in list(self.deployments.items()):
+            if it.state == "creating" and chance.random() < 0.05:
+                failed = chance.random() < self._world.chances.fail * 0.3
+                self.deployments[name] = replace(it, state="failed" if failed else "ready")
+        if len(self.split) > 1 and self.foreign is None and chance.random() < self._world.chances.fail * 0.002:
+            first, second = sorted(self.split)[:2]
+            share = chance.randint(20, 45)
+            self._write({first: share, second: 100 - share})
+            self.foreign = self.split
+
+    def held_up(self) -> bool:
+        """Whether a rollout waits for somebody."""
+        waits = (it.value.want == "pause" or it.value.phase == "approve" for it in self._world.ledger.rollouts.list())
+        return any(waits)
+
+    def operate(self, ledger: Ledger) -> None:
+        """Somebody looks after what is held up; now and then after what is not."""
+        for stored in self._world.ledger.rollouts.list():
+            name, it, chance = ledger.rollouts.name(stored), stored.value, self._world.random.random()
+            if it.want == "pause":
+                if chance < 0.3:
+                    commands.roll_back(ledger, name, by="ann", reason="no")
+                else:
+                    commands.resume(ledger, name, by="ann")
+            elif it.phase == "approve" and chance < 0.5:
+                self._approve(ledger, name, it)
+            elif chance < 0.02:
+                commands.pause(ledger, name, by="ann", reason="a look")
+
+    def _approve(self, ledger: Ledger, name: str, it: Rollout) -> None:
+        if self._world.parts.approve(ledger, name, by="ann") == "done":
+            late_ms = to_ms(self._world.plain.now()) - it.until_ms
+            require(late_ms <= _ON_ITS_WAY_MS, "APPROVED TOO LATE")
+
+    # what is asked of it
+
+    def deploy(self, job: RolloutJob, name: str) -> None:
+        self.jobs[job.id] = job
+        if name in self.deployments:
+            return
+        for stored in self._going():
+            require(stored.value.deployment == name, "TWO ROLLOUTS AT ONCE")
+        if self._world.random.random() < self._world.chances.fail * 0.5:
+            self.bad.add(name)
+        self.deployments[name] = Deployment(state="creating", model=f"{job.model}:{job.version}")
+
+    def shift(self, split: Split, seen: Endpoint) -> bool:
+        if self._tagged and seen.etag != str(self.version):
+            return False
+        for name in split:
+            if self.deployments.get(name) is None or self.deployments[name].state != "ready":
+                raise Refused(f"{name} is not ready", code="bad_request")
+        if self._tagged:
+            accepted = any(self.foreign in stored.value.past for stored in self._going())
+            require(self.foreign is None or accepted, "SOMEBODY ELSE'S SPLIT WAS WRITTEN OVER")
+            self._rises_by_steps(split)
+        self._write(dict(split))
+        self.foreign = None
+        return True
+
+    def remove(self, name: str) -> None:
+        if self.split.get(name):
+            raise Refused(f"{name} gets traffic", code="in_use")
+        if name in self.deployments and any(share == 100 for share in self.split.values()):
+            [only] = self.split
+            if name not in self.bad and (only, 100) in self.reached_ms and self._won(only):
+                watched_ms = self._world.ms - self.reached_ms[only, 100]
+                enough_ms = self._bake_ms() + LONGEST_LIFE_MS
+                require(watched_ms >= enough_ms, "AN OLD DEPLOYMENT WAS REMOVED TOO SOON")
+        self.deployments.pop(name, None)
+
+    def answer(self, name: str) -> Answer:
+        if name not in self.deployments:
+            raise Refused(f"there is no deployment {name}", code="not_found")
+        status = 500 if name in self.bad and self._world.random.random() < 0.5 else 200
+        if status == 200:
+            self.tested.add(name)
+        return Answer(status=status, latency_ms=self._world.random.randint(1, 50))
+
+    # what must be true of it
+
+    def tell(self, states: dict[str, str]) -> None:
+        """How each rollout ended, as a platform knows it; and that the endpoint is as the last of them left it."""
+        winner = OLD
+        ended = sorted(self._world.ledger.rollouts.list(), key=lambda it: it.value.since_ms)
+        for stored in ended:
+            require(stored.value.phase == "ended", f"A ROLLOUT IS LEFT: {stored.value.phase}")
+            states[self._world.ledger.rollouts.name(stored)] = str(stored.value.outcome)
+            if stored.value.outcome == "succeeded":
+                winner = stored.value.deployment
+        require(self.split == {winner: 100}, f"THE SPLIT IS WRONG: {self.split}, not {winner}")
+        require(set(self.deployments) == {winner}, f"DEPLOYMENTS ARE LEFT: {sorted(self.deployments)}")
+
+    def _rises_by_steps(self, split: Split) -> None:
+        """A new deployment gets each of its shares in turn, each of them watched, and after a rollback none."""
+        for stored in self._going():
+            name, steps = stored.value.deployment, list(self._launch.steps)
+            share, before = split.get(name, 0), self.split.get(name, 0)
+            if share == 0 and before:
+                self.gone_back.add(name)
+            if share <= before or (name, share) in self.reached_ms:
+                require(not (share > before and name in self.gone_back), "IT ROSE AGAIN AFTER IT WENT BACK")
+                continue
+            require(name not in self.gone_back, "IT ROSE AGAIN AFTER IT WENT BACK")
+            require(name in self.tested, "TRAFFIC WITHOUT A SMOKE TEST")
+            at = steps.index(share)
+            for earlier in steps[:at]:
+                require((name, earlier) in self.reached_ms, "A STEP WAS SKIPPED")
+            if at:
+                watched_ms = self._world.ms - self.reached_ms[name, steps[at - 1]]
+                require(watched_ms >= self._bake_ms(), "A STEP WAS NOT WATCHED LONG ENOUGH")
+            approve = self._launch.approve
+            if approve is not None and share >= approve.before:
+                require(bool(stored.value.approved_ms), "TRAFFIC WITHOUT CONSENT")
+
+    def _write(self, split: dict[str, int]) -> None:
+        if split != self.split:
+            self.version += 1
+        self.split = split
+        for name, share in split.items():
+            self.reached_ms.setdefault((name, share), self._world.ms)
+
+    def _won(self, name: str) -> bool:
+        """Whether a rollout has made this deployment, and goes on with it."""
+        return any(stored.value.deployment == name and not stored.value.outcome for stored in self._going())
+
+    def _going(self) -> list[Stored[Rollout]]:
+        """Rollouts that have begun with the endpoint, and have not ended."""
+        every = self._world.ledger.rollouts.list()
+        return [stored for stored in every if stored.value.phase not in {"prepare", "ended"}]
+
+    def _bake_ms(self) -> int:
+        return int(self._launch.bake.total_seconds() * 1000)
+
+
+class HostileEndpoints:
+    """The port `Endpoints`: an edge before each operation, and an answer that may be lost after it."""
+
+    def __init__(self, world: World, online: Online) -> None:
+        self._world = world
+        self._online = online
+
+    def deployment_of(self, job: RolloutJob) -> str:
+        return f"rt-{keys.digest(job.id)[:24]}"
+
+    def model_of(self, job: RolloutJob) -> str:
+        return f"{job.model}:{job.version}"
+
+    def request(self, job: RolloutJob) -> Request:
+        raise AssertionError(job)
+
+    def look(self, endpoint: str) -> Endpoint:
+        self._edge()
+        assert endpoint == "churn-online"
+        it = self._online
+        return Endpoint(deployments=dict(it.deployments), split=dict(sorted(it.split.items())), etag=str(it.version))
+
+    def deploy(self, job: RolloutJob) -> None:
+        self._edge()
+        self._online.deploy(job, self.deployment_of(job))
+        self._lost()
+
+    def shift(self, endpoint: str, split: Split, seen: Endpoint) -> bool:
+        self._edge()
+        assert endpoint == "churn-online"
+        done = self._online.shift(split, seen)
+        self._lost()
+        return done
+
+    def invoke(self, endpoint: str, deployment: str, body: Json) -> Answer:
+        self._edge()
+        assert (endpoint, body) == ("churn-online", {"instances": [1]})
+        return self._online.answer(deployment)
+
+    def remove(self, endpoint: str, deployment: str) -> None:
+        self._edge()
+        assert endpoint == "churn-online"
+        self._online.remove(deployment)
+        self._lost()
+
+    def health(self, endpoint: str, deployment: str, since_ms: int, until_ms: int) -> Health | None:
+        del endpoint, deployment, since_ms, until_ms
+        return None
+
+    def _edge(self) -> None:
+        self._world.edge()
+        if self._world.random.random() < self._world.chances.unavailable:
+            raise Unavailable("the platform is away", code="unavailable")
+
+    def _lost(self) -> None:
+        if self._world.random.random() < self._world.chances.lose:
+            raise Unknown("the answer was lost", code="response_lost")
+        self._world.answer(None)
