@@ -55,7 +55,7 @@ def _row(it: RolloutView) -> tuple[str, ...]:
     return (it.id, it.state, step, it.endpoint, f"{it.model}:{it.version}", split, time_of(it.since), detail)
 
 
-@click.group()
+@click.group(epilog=examples("retrigger rollout approve churn-serve-5f1c…", "retrigger rollout pause --help"))
 def rollout() -> None:
     """Pause, resume, roll back or approve one rollout."""
 

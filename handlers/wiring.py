@@ -15,7 +15,6 @@ from retrigger.handlers.adapters.sqlite import SqliteRecords
 from retrigger.handlers.admit import Admission
 from retrigger.handlers.core import Core
 from retrigger.handlers.ledger import Ledger
-from retrigger.handlers.rollout.rollouts import ByKind, Rollouts
 from retrigger.handlers.transport.http import Http, HttpSettings
 from retrigger.triggers.compiled import load
 from retrigger.triggers.errors import RetriggerError
@@ -128,8 +127,11 @@ def assemble(
 ) -> App:
     """The core over any records, platform, store, channel for what it has to tell, and endpoints for rollouts."""
     ledger = Ledger(records, compiled.environment.name)
-    platform = launcher if endpoints is None else ByKind(launcher, Rollouts(ledger, endpoints))
-    admission = Admission(ledger, compiled, platform, objects)
+    if endpoints is not None:
+        from retrigger.handlers.rollout.rollouts import ByKind, Rollouts  # who rolls nothing out does without
+
+        launcher = ByKind(launcher, Rollouts(ledger, endpoints))
+    admission = Admission(ledger, compiled, launcher, objects)
     core = Core(admission, Index.from_json(compiled.index), time.sleep, publisher)
     return App(core, ledger, compiled.environment.archive)
 

@@ -51,6 +51,7 @@ def test_a_message_is_explained_down_to_the_request(project: Path, write: Write)
         "verdicts": [],
         "members": [],
         "not_checked": [],
+        "steps": [],
         "waits": None,
         "parameters": {"data": "gs://acme-dev-landing/x/", "seconds": "5"},
         "job": {

@@ -36,6 +36,6 @@ def test_a_retry_is_a_job_of_its_own() -> None:
 
 
 def test_a_kind_that_a_newer_version_froze_is_told_and_not_guessed() -> None:
-    with pytest.raises(RetriggerError, match="run churn-1 is to launch a rollout") as raised:
-        job_of("churn-1", a_run(job={**FROZEN, "kind": "rollout"}))
+    with pytest.raises(RetriggerError, match="run churn-1 is to launch a dream") as raised:
+        job_of("churn-1", a_run(job={**FROZEN, "kind": "dream"}))
     assert raised.value.code == "unknown_kind"

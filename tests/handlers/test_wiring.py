@@ -7,14 +7,14 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
 import pytest
 
 from retrigger.handlers.journal import Journal
 from retrigger.handlers.records import FORMAT
-from retrigger.handlers.wiring import App, Settings, build, publisher_of, records_of
+from retrigger.handlers.wiring import App, Settings, build, endpoints_of, publisher_of, records_of
 from retrigger.local_emulator import metadata
 from retrigger.local_emulator.http import Server
 from retrigger.local_emulator.stores.blob_conditions import etag_of
@@ -23,7 +23,7 @@ from retrigger.triggers.authoring.compile import compile_project
 from retrigger.triggers.authoring.project import load_project
 from retrigger.triggers.errors import RetriggerError
 from retrigger.triggers.event import Event, Message, Object
-from retrigger.triggers.spec import Channel, Environment
+from retrigger.triggers.spec import Channel, Endpoint, Environment
 from tests.local_emulator.messaging.queue_store import QueueStore
 from tests.local_emulator.stores.blob_store import BlobStore
 
@@ -211,3 +211,18 @@ def test_what_leaves_on_azure_is_sent_with_the_functions_identity(
         outcome.trigger,
         outcome.result,
     )
+
+
+@pytest.mark.parametrize(
+    ("cloud", "endpoints", "found"),
+    [
+        ("azure", {"churn": Endpoint(name="churn-online")}, True),
+        ("azure", {}, False),
+        ("gcp", {"churn": Endpoint(name="1")}, False),
+    ],
+)
+def test_rollouts_have_endpoints_to_change_where_the_environment_names_some(
+    cloud: Literal["gcp", "azure"], endpoints: dict[str, Endpoint], found: bool
+) -> None:
+    environment = Environment(name="prod", cloud=cloud, ledger="memory", workspace="/w", endpoints=endpoints)
+    assert (endpoints_of(environment, {}) is not None) == found
