@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,9 +29,10 @@ from retrigger.triggers.errors import Malformed
 from retrigger.triggers.formats.wire import Handshake
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from retrigger.cli.dry_run import Explanation
+    from retrigger.cli.unclaimed import Reason
     from retrigger.handlers.ports import Request
     from retrigger.triggers.compiled import Compiled
 
@@ -43,6 +45,7 @@ _SHOWN: Final = 10
         "retrigger explain --env dev payload.json",
         "retrigger explain --full events/*.json",
         "retrigger explain --route pubsub/requests push.json",
+        "retrigger explain --route servicebus/requests --headers message-id.json message.json",
     )
 )
 @click.argument(
@@ -51,7 +54,7 @@ _SHOWN: Final = 10
 @payload_options
 @click.option("--env", "environment", metavar="NAME", help="Default: the first one.")
 @click.option("--project", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR")
-@click.option("--full", is_flag=True, help="Print the compiled pipeline inside the request, too.")
+@click.option("--full", is_flag=True, help="Print the pipeline inside the request, too.")
 @format_option
 @click.pass_context
 def explain(
@@ -71,6 +74,7 @@ def explain(
     free, windows close at once, and the data is not read. Exit code 0 if something would launch.
     """
     from retrigger.cli.dry_run import explain_event
+    from retrigger.cli.unclaimed import reasons
 
     headers, compiled = read_headers(headers_file), _compiled(project, environment)
     route = with_address(route, compiled.environment)
@@ -86,6 +90,8 @@ def explain(
                     json_line(asdict(found))
                 else:
                     _show(payload.name, found, full=full)
+                    if found.trigger is None:
+                        _show_listeners(reasons(compiled, event))
     if not launched:
         ctx.exit(NO)
 
@@ -134,16 +140,25 @@ def _show(name: str, found: Explanation, *, full: bool) -> None:
         field(f"step {number}", step)
 
 
+def _show_listeners(found: Iterable[Reason]) -> None:
+    """What the first of the triggers listen to, where none listens to the event."""
+    for reason in islice(found, _SHOWN):
+        field(str(reason.trigger), visible(reason.message))
+
+
 def _show_request(request: Request, *, full: bool) -> None:
     say(f"  {request.method} {request.url}")
-    body: Mapping[str, Any] = request.body
-    if not full and isinstance(body.get("pipelineSpec"), dict):
-        body = {**body, "pipelineSpec": _in_short(body["pipelineSpec"])}
+    body = request.body if full else _in_short(request.body)
     for line in json.dumps(body, indent=2, ensure_ascii=False).splitlines():
         say(f"    {visible(line)}")
 
 
-def _in_short(spec: Mapping[str, Any]) -> str:
-    name = spec.get("pipelineInfo", {}).get("name", "")
-    tasks = spec.get("root", {}).get("dag", {}).get("tasks", {})
-    return f"… {name}, {count(len(tasks), 'task')}; --full prints it …"
+def _in_short(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Without what the compiled pipeline says: the spec that Vertex AI is sent, the steps that Azure ML is."""
+    match body:
+        case {"pipelineSpec": {"pipelineInfo": {"name": name}, "root": {"dag": {"tasks": tasks}}}}:
+            return {**body, "pipelineSpec": f"… {name}, {count(len(tasks), 'task')}; --full prints it …"}
+        case {"properties": {"jobType": "Pipeline", "jobs": jobs} as properties}:
+            return {**body, "properties": {**properties, "jobs": f"… {count(len(jobs), 'step')}; --full prints them …"}}
+        case _:
+            return body

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,10 @@ import click
 
 from retrigger.cli.errors import No
 from retrigger.cli.local import (
-    launcher_of_emulator,
+    compiled_option,
     ledger_at,
     ledger_option,
+    project_of,
     running_on,
     state_of,
     state_option,
@@ -22,6 +24,7 @@ from retrigger.cli.render import Format, examples, format_option, json_line, met
 from retrigger.handlers.control import cancel as ask_to_cancel
 from retrigger.handlers.journal import Journal
 from retrigger.handlers.letters import letters
+from retrigger.handlers.wiring import cloud_of
 from retrigger.triggers.authoring.wording import closest
 
 if TYPE_CHECKING:
@@ -114,19 +117,27 @@ def _row(run: RunView) -> tuple[str, ...]:
     return (run.id, run.state, run.trigger, members, time_of(run.launched), time_of(run.ended), detail)
 
 
-@click.command(epilog=examples("retrigger cancel churn-retrain-5f1c…"))
+@click.command(
+    epilog=examples(
+        "retrigger cancel churn-retrain-5f1c…",
+        "retrigger cancel churn-retrain-5f1c… --ledger gs://acme-dev-retrigger --compiled compiled-dev.json",
+    )
+)
 @click.argument("run")
 @state_option
-def cancel(run: str, folder: Path | None) -> None:
+@ledger_option
+@compiled_option
+def cancel(run: str, folder: Path | None, ledger: str | None, file: Path | None) -> None:
     """Stop a run: one that waits for its slot, or, by asking the platform, one that was launched.
 
     What is cancelled is neither tried again nor carried over; `retrigger replay` brings it back. Exit code 1 if there
     is nothing to stop.
     """
-    state = state_of(folder)
-    ledger = ledger_at(folder, None)
-    running_on(state)
-    match ask_to_cancel(ledger, launcher_of_emulator(state), run):
+    compiled, held = project_of(folder, ledger, file), ledger_at(folder, ledger)
+    if ledger is None:
+        running_on(state_of(folder))
+    launcher, _ = cloud_of(compiled.environment, os.environ)
+    match ask_to_cancel(held, launcher, run):
         case "cancelling":
             say(f"{run} is being cancelled; `retrigger runs` shows when it has ended.")
         case "ended":
@@ -134,5 +145,5 @@ def cancel(run: str, folder: Path | None) -> None:
         case "cancelled":
             say(f"{run} is cancelled: it waited for a slot, and will not run.")
         case "unknown":
-            known = [view.id for view in Journal(ledger).runs()]
+            known = [view.id for view in Journal(held).runs()]
             raise No(f"There is no run `{run}`{closest(run, known)}: `retrigger runs` lists them.")

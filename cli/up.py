@@ -38,12 +38,17 @@ _READY_WITHIN_S: Final = 60.0
 @click.command(
     epilog=examples(
         "retrigger up                        until Ctrl-C",
+        "retrigger up --like prod            the stores, channels and platform of the environment `prod`",
         "retrigger up --detach               in the background; `retrigger down` stops it",
         'eval "$(retrigger up --print-env)"  and the real client libraries talk to it',
     )
 )
 @click.option("--project", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR")
-@click.option("--like", metavar="ENV", help="Take names, vars and templates from this environment. Default: the first.")
+@click.option(
+    "--like",
+    metavar="ENV",
+    help="Take names, vars and templates from this environment. Default: the first on Google Cloud, or else the first.",
+)
 @click.option(
     "--state", "folder", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", envvar="RETRIGGER_STATE",
     help=f"Where it keeps everything. Default: {FOLDER} in the project.",
@@ -66,7 +71,7 @@ def up(
     detach: bool,
     print_env: bool,
 ) -> None:
-    """Start the emulator: stores, channels, a scheduler and Vertex AI on this machine, with the project's functions.
+    """Start the emulator: stores, channels, a scheduler, Vertex AI and Azure ML, with the project's functions.
 
     Uploads and messages reach the functions as they would in the cloud, and pipelines really run. Everything is kept in
     one folder, which can be thrown away.
@@ -210,4 +215,5 @@ def _print_environment(process: Process, state: State) -> None:
     account = next((store.account for store in environment.stores.values()), None)
     variables = environment_variables(process.url, process.blob_url, process.queue_url, environment.project, account)
     for name, value in variables.items():
-        say(f"export {name}={shlex.quote(value)}")
+        if value:  # an environment on Azure has no Google project: that of the shell stays
+            say(f"export {name}={shlex.quote(value)}")

@@ -13,6 +13,7 @@ from retrigger.cli.errors import NO, No
 from retrigger.cli.local import Remote, compiled_of, ledger_at, ledger_option, state_of, state_option, with_live_tasks
 from retrigger.cli.payloads import Payload, read_payload
 from retrigger.cli.places import Stored, place_of, stored
+from retrigger.cli.registered import models_of
 from retrigger.cli.render import (
     Format,
     Node,
@@ -36,7 +37,7 @@ from retrigger.triggers.errors import Malformed
 from retrigger.triggers.formats.wire import MAX_BODY, Handshake
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from retrigger.cli.payloads import Found
     from retrigger.cli.places import Target
@@ -113,26 +114,10 @@ def _stored(state: State, place: Target) -> Stored:
         raise No(f"{place.uri} is not in the emulator: {error.message}") from error
 
 
-def _models(state: State, runs: Iterable[RunView]) -> dict[str, list[str]]:
-    """Job -> the model versions that carry its id as an alias; asked of the emulator while it runs."""
-    process, environment = running(state), compiled_of(state).environment
-    if process is None or environment.cloud != "gcp":  # Azure ML is not emulated yet
-        return {}
-    emulator = Remote.at(process)
-    parent = f"/v1/projects/{environment.project}/locations/{environment.location}/models"
-    found: dict[str, list[str]] = {run.job: [] for run in runs}
-    for model in emulator.call("GET", parent).get("models", []):
-        for version in emulator.call("GET", f"/v1/{model['name']}:listVersions").get("models", []):
-            for alias in version.get("versionAliases", []):
-                if alias in found:
-                    found[alias].append(f"{version['displayName']}@{version['versionId']}")
-    return found
-
-
 def _show_chain(chain: Mapping[str, Any], journal: Journal, state: State | None, form: Format) -> None:
     """`state`: whose emulator can be asked for tasks and models; None: only the ledger was named."""
     runs: list[RunView] = with_live_tasks(state, journal, chain["runs"]) if state else chain["runs"]
-    models = _models(state, runs) if state else {}
+    models = models_of(state, runs) if state else {}
     if form == "json":
         events = [asdict(event) for event in chain["events"]]
         told = [{**asdict(run), "models": models.get(run.job, [])} for run in runs]
@@ -173,7 +158,8 @@ def _run_node(run: RunView, models: Sequence[str]) -> Node:
     if run.error:
         below.append(Node(f"error {visible(run.error)}"))
     below += [Node(f"model {visible(model)}") for model in models]
-    times = f"launched {time_of(run.launched) or 'not yet'}" + (f", ended {time_of(run.ended)}" if run.ended else "")
+    launched = f"launched {time_of(run.launched)}" if run.launched else "not launched"
+    times = launched + (f", ended {time_of(run.ended)}" if run.ended else "")
     return Node(f"run {run.id}  {paint(run.state)}  {dim(times)}", below)
 
 

@@ -47,7 +47,8 @@ class Freezing:
         """`run` with its frozen request, or ended as `rejected` (a check of the window) or `dead` (bad parameters)."""
         assert run.window is not None
         members = manifest.of(run)
-        verdicts = [Verdict("window", "pass", manifest.cause, f"{len(members)} members")]
+        counted = f"{len(members)} member{'' if len(members) == 1 else 's'}"
+        verdicts = [Verdict("window", "pass", manifest.cause, counted)]
         try:
             verdicts += self._checked(trigger, manifest, members)
             scope = {"match": manifest.captures, "window": self._window(trigger, name, manifest, members)}

@@ -88,7 +88,7 @@ def failed(response: Response, host: str, code: str, line: str, steps: Mapping[i
     """The platform's own code and first line, and the next step. Permanent unless trying again may help."""
     code = code or f"http_{response.status}"
     step = steps.get(response.status, "try again" if response.status >= 500 else "check the endpoint")
-    message = f"{host} answered {response.status} {code}: {line or 'no reason given'}; {step}"
+    message = f"{host} answered {response.status} {code}: {line.rstrip('. ') or 'no reason given'}; {step}"
     if response.status in _TRANSIENT or response.status >= 500:
         return Unavailable(message, code=code, retry_after=_seconds(response.headers.get("retry-after")))
     return Refused(message, code=code)

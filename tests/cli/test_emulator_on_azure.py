@@ -173,13 +173,26 @@ def test_a_launch_that_azure_ml_refuses_is_kept_with_its_reason(laptop: Path) ->
     assert "/components/lacking/versions/1 is not registered" in run["error"]
 
 
-def test_a_model_that_is_registered_starts_what_waits_for_models(laptop: Path) -> None:
+def test_no_empty_variable_is_exported(laptop: Path) -> None:
+    exports = retrigger("up", "--project", laptop.parent, "--state", laptop, "--print-env").out.splitlines()
+    assert [line for line in exports if line.endswith(("=", "=''")) or "GOOGLE_CLOUD_PROJECT" in line] == []
+
+
+def registered(laptop: Path, name: str, version: str, **properties: str) -> None:
     workspace = "/subscriptions/1/resourceGroups/ml/providers/Microsoft.MachineLearningServices/workspaces/ml"
-    url = f"{exported(laptop, 'RETRIGGER_AZUREML_ENDPOINT')}{workspace}/models/churn/versions/7?api-version=2023-08-01"
-    body = json.dumps({"properties": {"modelUri": "https://acmeprod.blob.core.windows.net/m/7"}})
-    assert urllib3.request("PUT", url, body=body).status == 201
+    path = f"{workspace}/models/{name}/versions/{version}?api-version=2023-08-01"
+    body = {"properties": {"modelUri": f"https://acmeprod.blob.core.windows.net/m/{version}", **properties}}
+    url = f"{exported(laptop, 'RETRIGGER_AZUREML_ENDPOINT')}{path}"
+    assert urllib3.request("PUT", url, body=json.dumps(body)).status == 201
+
+
+def test_a_model_that_is_registered_starts_what_waits_for_models(laptop: Path) -> None:
+    registered(laptop, "churn", "7")
     (run,) = until(lambda: listed(laptop, "runs", trigger="chained"))
     assert run["parameters"]["data"] == "churn:7"
+    assert "model " not in on(laptop, "why", run["id"]).out
+    registered(laptop, "scored", "2", jobName=run["job"])
+    assert "model scored:2\n" in on(laptop, "why", run["id"]).out
 
 
 def test_what_leaves_is_read_by_the_real_client(laptop: Path) -> None:

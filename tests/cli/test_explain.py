@@ -100,6 +100,13 @@ def test_the_same_payload_explains_the_same(project: Path, write: Write) -> None
     assert first == second
 
 
+def test_what_nobody_listens_to_is_told_with_what_each_trigger_listens_to(project: Path, write: Write) -> None:
+    called = retrigger("explain", write("o.json", uploaded("other/a.csv")), "--project", project)
+    assert (called.code, "o.json: would be ignored\n" in called.out) == (1, True)
+    assert "listens to gs://acme-dev-landing/churn/dt={dt}/*.csv (created)" in called.out
+    assert "listens to projects/acme-dev/topics/requests" in called.out
+
+
 def test_an_object_is_explained_as_if_its_window_closed(project: Path, write: Write) -> None:
     payload = write("o.json", uploaded(f"{DAY}/a.csv"))
     called = retrigger("explain", payload, "--project", project)
@@ -234,6 +241,7 @@ def test_the_example_of_the_design_is_explained_in_both_of_its_environments(
     assert found["verdicts"][-1]["code"] == "quiet"
     shown = retrigger("explain", payload, "--project", SECTION_6, "--env", environment).out
     assert (sent in shown, f"{landing}/{DAY}/" in shown) == (True, True)
+    assert ("; --full prints" in shown, "component" in shown, "executors" in shown) == (True, False, False)
 
 
 ANNOUNCED = """\

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from retrigger.triggers.errors import Refused
+from tests.cli.conftest import retrigger
 from tests.cli.held import Held
 
 if TYPE_CHECKING:
@@ -98,9 +99,11 @@ def test_a_waiting_run_is_cancelled(held: Held) -> None:
     for name in "abc":
         held.publish(name)
     waiting = held.run("events", "--format", "json").lines[2]
-    from retrigger.handlers.control import cancel
-
-    assert cancel(held.app.ledger, held.platform, waiting["run"]) == "cancelled"
+    named = ("--ledger", f"sqlite:{held.state.ledger}")
+    unnamed = retrigger("cancel", waiting["run"], *named)
+    assert (unnamed.code, "with --compiled FILE" in unnamed.err) == (2, True)
+    called = retrigger("cancel", waiting["run"], *named, "--compiled", held.state.compiled)
+    assert (called.code, called.out) == (0, f"{waiting['run']} is cancelled: it waited for a slot, and will not run.\n")
     [event] = [line for line in held.run("events", "--format", "json").lines if line["id"] == waiting["id"]]
     assert event["result"] == "skipped"
     assert "cancelled while it waited for a slot" in held.run("why", waiting["run"]).out

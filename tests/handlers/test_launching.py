@@ -251,4 +251,4 @@ launch: {pipeline: train, parameters: {data: "${{ window.folder }}"}}
     sandbox.drop("gs://landing/a.csv", b"a")
     [run] = sandbox.runs()
     assert run.parameters == {"data": "gs://landing/"}
-    assert [verdict["reason"] for verdict in run.verdicts] == ["1 members", "gs://landing/ also holds other.txt"]
+    assert [verdict["reason"] for verdict in run.verdicts] == ["1 member", "gs://landing/ also holds other.txt"]

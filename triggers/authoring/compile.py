@@ -58,7 +58,7 @@ def compile_project(project: Project, environment: Environment | str) -> str:
 def local_environment(project: Project, *, like: str | None, ledger: str, services: Mapping[str, str]) -> Environment:
     """The environment `local`: as `like`, with the emulator's ledger and services.
 
-    If `like` is None it is the first Google one, or else the first: Azure ML is not emulated yet.
+    If `like` is None it is the first Google one, or else the first.
 
     Identities and labels stay: they are harmless there. `callers` do not: nobody signs tokens on a laptop, and only
     programs of the same machine may call. Nor does a `launcher`: it would launch for real.

@@ -33,7 +33,7 @@ def test_what_is_permanent_and_what_may_pass(status: int, error: type[Exception]
 def test_a_failure_says_who_answered_what_and_the_next_step() -> None:
     told = failure(Response(403, {"x-ms-error-code": "AuthorizationPermissionMismatch"}, FORBIDDEN), "h.example")
     assert str(told) == (
-        "h.example answered 403 AuthorizationPermissionMismatch: not you ; "
+        "h.example answered 403 AuthorizationPermissionMismatch: not you; "
         "grant the function's identity the role Storage Blob Data Contributor"
     )
 
@@ -52,7 +52,7 @@ def test_a_token_that_was_not_accepted_is_forgotten(http: Http, loopback: Loopba
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        (b'{"error": {"code": "AuthorizationFailed", "message": "not you\\nmore"}}', "AuthorizationFailed: not you"),
+        (b'{"error": {"code": "AuthorizationFailed", "message": "not you.\\nmore"}}', "AuthorizationFailed: not you"),
         (b'{"error": {"code": 7, "message": null}}', "http_403: no reason given"),
         (b'{"error": "no"}', "http_403: no reason given"),
         (b"[]", "http_403: no reason given"),
