@@ -37,6 +37,7 @@ sys.addaudithook(_refuse_all_but_loopback)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--schedule", help="STYLE:SEED of one simulated schedule of the ledger's protocol")
+    parser.addoption("--seeds", type=int, default=120, help="schedules of each style that the simulation plays")
 
 
 @pytest.fixture

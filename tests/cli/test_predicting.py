@@ -82,5 +82,5 @@ def test_a_dropped_day_is_predicted_by_the_registered_model(laptop: Path, tmp_pa
 
 def test_a_model_that_is_not_registered_is_a_dead_letter(laptop: Path, tmp_path: Path) -> None:
     run = drop_a_day(laptop, tmp_path)
-    told = "models/churn is not found."
+    told = "models/churn is not found;"
     assert (run["phase"], told in run["error"]) == ("dead", True), run["error"]
