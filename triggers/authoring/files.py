@@ -97,11 +97,11 @@ def read_schema(root: Path, name: str) -> Json:
     schema = read_json(root, name)
     if not isinstance(schema, dict | bool):
         raise Unfit("bad_schema", f"`{name}` holds no JSON Schema: write an object")
-    for reference in _references(schema):
-        if not reference.startswith("#"):
-            raise Unfit("remote_ref", f"`{name}` refers to `{reference}`: copy what it means below `$defs`")
     try:
-        schema_cost.rules(schema)
+        schema_cost.rules(schema)  # first: everything else walks through all of it
+        for reference in _references(schema):
+            if not reference.startswith("#"):
+                raise Unfit("remote_ref", f"`{name}` refers to `{reference}`: copy what it means below `$defs`")
         jsonschema_rs.validator_for(schema, retriever=_nothing, pattern_options=jsonschema_rs.RegexOptions())
     except schema_cost.TooCostlyError as error:
         raise Unfit(error.code, f"`{name}` could take too long: {error}") from error
