@@ -30,6 +30,8 @@ from retrigger.local_emulator.planes.pipeline_jobs import PipelineJobs
 from retrigger.local_emulator.planes.resources import Resources
 from retrigger.local_emulator.runners.azureml.pipelines import BLOB_ENDPOINT
 from retrigger.local_emulator.runners.process import JobProcesses
+from retrigger.local_emulator.runners.routing import Traffic
+from retrigger.local_emulator.runners.serving import Servers
 from retrigger.local_emulator.scheduler import Scheduler
 from retrigger.local_emulator.stores import blob_http, gcs_json, gcs_xml
 from retrigger.local_emulator.stores.errors import Conflict
@@ -166,6 +168,7 @@ class Emulator:
         self.batches = BatchPredictions(
             self._resources, self.models, self._processes, self.clock.now, clock=state.clock
         )
+        self.servers, self.traffic = Servers(state.servers, self._environment()), Traffic()
         self._azure_processes = JobProcesses(
             state.azure_jobs, env=self._environment(), now=self.clock.now, limit=settings.jobs_at_once, runner=RUNNER
         )
@@ -178,6 +181,9 @@ class Emulator:
             account=self._account() or ANY_ACCOUNT,
             tell=self.azure.tell if settings.azure else lambda _: None,
             clock=state.clock,
+            servers=self.servers,
+            traffic=self.traffic,
+            deployments=state.deployments,
         )
 
     @property
@@ -242,6 +248,8 @@ class Emulator:
         self.functions.stop()
         self._processes.close()
         self._azure_processes.close()
+        self.servers.close()
+        self.azureml.close()
         self._claim.release()
         self.queues.close()
         self.pulled.close()

@@ -132,6 +132,7 @@ class Handler(BaseHTTPRequestHandler):
     """`POST /score`; a GET is told that the server is well. One request is scored at a time, as on Azure ML."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     model: MlflowModel | Script
     turn = threading.Lock()
 
