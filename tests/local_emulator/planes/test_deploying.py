@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -105,6 +106,27 @@ def test_a_server_that_does_not_come_up_fails_the_operation_with_its_last_words(
     register(plane, "green")
     assert "response" in deployed(plane, deployment(2, number="7", split={"0": 100}))
     assert predict(plane)["predictions"] == [{"by": "green", "of": 1, "with": None}]
+
+
+def test_a_burst_of_one_deployment_makes_one(plane: Plane) -> None:
+    register(plane, "blue")
+    an_endpoint(plane)
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: plane("POST", f"{CHURN}:deployModel", deployment()), range(32)))
+    assert sorted(status for status, _ in found) == [200, *[409] * 31]
+    [operation] = [told for status, told in found if status == 200]
+    ended(plane, operation)
+    assert [it["id"] for it in look(plane)["deployedModels"]] == ["7"]
+
+
+def test_the_emulator_serves_no_more_models_than_it_says(plane: Plane) -> None:
+    spec = {"command": ["sleep", "600"]}
+    plane("POST", f"{PARENT}/models:upload", {"model": {"displayName": "C", "containerSpec": spec}, "modelId": "churn"})
+    an_endpoint(plane)
+    found = [plane("POST", f"{CHURN}:deployModel", deployment(number=f"{number}")) for number in range(1, 34)]
+    assert [status for status, _ in found] == [200] * 32 + [429]
+    told = "The emulator serves at most 32 deployed models: undeploy another first."
+    assert found[-1] == error(429, "RESOURCE_EXHAUSTED", told)
 
 
 def test_a_server_has_as_long_as_its_container_says(plane: Plane, sick: Path) -> None:
