@@ -52,6 +52,12 @@ class Records(Protocol):
     def create(self, key: str, body: Mapping[str, Json]) -> Record | None:
         """Write a new key; None if it exists."""
 
+    def create_all(self, bodies: Mapping[str, Mapping[str, Json]]) -> Record | None:
+        """Create the first key, and where it is new the others after it, unless they exist; the first, or None.
+
+        At once where the store can; elsewhere a crash, or a failure, may leave a beginning of them.
+        """
+
     def swap(self, old: Record, body: Mapping[str, Json]) -> Record | None:
         """Replace exactly the version that was read; None if it changed."""
 
@@ -66,6 +72,16 @@ class Records(Protocol):
 
     def now(self) -> datetime:
         """The store's clock: never ahead of the times that it stamps, and seldom more than a second behind."""
+
+
+def in_turn(records: Records, bodies: Mapping[str, Mapping[str, Json]]) -> Record | None:
+    """`Records.create_all` of a store that writes a key at a time."""
+    first, *others = bodies
+    created = records.create(first, bodies[first])
+    if created is not None:
+        for key in others:
+            records.create(key, bodies[key])
+    return created
 
 
 JobState = Literal["running", "succeeded", "failed", "cancelled", "lost"]
