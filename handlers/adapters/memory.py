@@ -187,7 +187,8 @@ class MemoryEndpoints:
         split = {name: share for name, share in sorted(self.splits[endpoint].items()) if share}
         return Endpoint(deployments=deployments, split=split)
 
-    def deploy(self, job: RolloutJob) -> None:
+    def deploy(self, job: RolloutJob, since_ms: int) -> None:
+        del since_ms
         made = Deployment(state="ready", model=self.model_of(job))
         self._known(job.endpoint).setdefault(self.deployment_of(job), made)
 
@@ -199,7 +200,7 @@ class MemoryEndpoints:
         self.splits[endpoint] = dict(split)
         return True
 
-    def invoke(self, endpoint: str, deployment: str, body: Json) -> Answer:
+    def invoke(self, endpoint: str, deployment: str, body: Json) -> Answer | None:
         if deployment not in self._known(endpoint):
             raise Refused(f"{endpoint} has no deployment {deployment}", code="not_found")
         self.asked.append((endpoint, deployment, body))

@@ -77,7 +77,7 @@ class Rollouts:
         return plan(it, job, self.endpoints.model_of(job), seen, health=health, now_ms=now_ms)
 
     def _health(self, job: RolloutJob, it: Rollout, now_ms: int) -> Health | None:
-        if it.phase != "bake" or not is_bounded(job):
+        if it.phase != "bake" or job.health != "platform" or not is_bounded(job):
             return None
         return self.endpoints.health(it.endpoint, it.deployment, it.since_ms, now_ms)
 
@@ -87,13 +87,14 @@ class Rollouts:
             case Become(rollout):
                 return rollout
             case Deploy():
-                self.endpoints.deploy(job)
+                self.endpoints.deploy(job, it.since_ms)
             case Shift(split):
                 self.endpoints.shift(it.endpoint, split, seen)
             case Remove(name):
                 self.endpoints.remove(it.endpoint, name)
             case Probe():
-                return going.probed(it, self.endpoints.invoke(it.endpoint, it.deployment, job.smoke))
+                answer = self.endpoints.invoke(it.endpoint, it.deployment, job.smoke)
+                return None if answer is None else going.probed(it, answer)
             case Stay():
                 pass
         return None

@@ -208,7 +208,8 @@ class HostileEndpoints:
         it = self._online
         return Endpoint(deployments=dict(it.deployments), split=dict(sorted(it.split.items())), etag=str(it.version))
 
-    def deploy(self, job: RolloutJob) -> None:
+    def deploy(self, job: RolloutJob, since_ms: int) -> None:
+        del since_ms
         self._edge()
         self._online.deploy(job, self.deployment_of(job))
         self._lost()
@@ -220,7 +221,7 @@ class HostileEndpoints:
         self._lost()
         return done
 
-    def invoke(self, endpoint: str, deployment: str, body: Json) -> Answer:
+    def invoke(self, endpoint: str, deployment: str, body: Json) -> Answer | None:
         self._edge()
         assert (endpoint, body) == ("churn-online", {"instances": [1]})
         return self._online.answer(deployment)

@@ -275,7 +275,7 @@ def test_a_deployment_that_somebody_else_removed_pauses_it_and_is_not_missed_aft
     bench.endpoints.put("churn-online", {"red": "churn:5"}, {"red": 100})
     bench.advance(3 * MINUTE)
     assert rollout(bench).want == "pause"
-    bench.endpoints.deploy(bench.journal.job(bench.runs()[0].id))  # type: ignore[arg-type]
+    bench.endpoints.deploy(bench.journal.job(bench.runs()[0].id), 0)  # type: ignore[arg-type]
     commands.resume(bench.ledger, run_of(bench), by="ada")
     bench.advance(60 * MINUTE)
     assert ends(bench) == [("succeeded", None)]
@@ -293,7 +293,8 @@ class SlowEndpoints(MemoryEndpoints):
         self.ready = Deployment(state="creating", model="churn:7")
         self.after: list[Exception] = []
 
-    def deploy(self, job: RolloutJob) -> None:
+    def deploy(self, job: RolloutJob, since_ms: int) -> None:
+        del since_ms
         self._known(job.endpoint).setdefault(self.deployment_of(job), self.ready)
         if self.after:
             raise self.after.pop(0)

@@ -120,7 +120,7 @@ def test_an_endpoint_that_is_not_there_is_refused(endpoints: AzureMlEndpoints, l
 def test_a_deployment_is_made_where_its_endpoint_is(endpoints: AzureMlEndpoints, loopback: Loopback) -> None:
     loopback.reply(200, an_endpoint(loopback))
     loopback.reply(201, {})
-    endpoints.deploy(a_rollout(options={"instance_type": "Standard_F4s_v2", "instance_count": 2}))
+    endpoints.deploy(a_rollout(options={"instance_type": "Standard_F4s_v2", "instance_count": 2}), 0)
     put = loopback.requests[-1]
     assert (put.method, put.path) == ("PUT", f"{AT}/deployments/{NAME}?api-version=2023-04-01-preview")
     assert json.loads(put.body) == {
