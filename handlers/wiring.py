@@ -180,11 +180,8 @@ def endpoints_of(environment: Environment, environ: Mapping[str, str]) -> Endpoi
     """Online endpoints that rollouts can change; None where the environment names none."""
     if not environment.endpoints:
         return None
-    match environment.cloud:
-        case "gcp":
-            return vertex_endpoints(environment, environ)
-        case "azure":
-            return azure_endpoints(environment, environ)
+    made = vertex_endpoints if environment.cloud == "gcp" else azure_endpoints
+    return made(environment, environ)
 
 
 def vertex_endpoints(environment: Environment, environ: Mapping[str, str]) -> Endpoints:

@@ -388,8 +388,8 @@ class Environment:
     `archive`: what is kept of a request that was no event, so that no trigger says it.
     `outbox` is the channel (its name) on which outcomes and the ends of runs leave; None: they do not.
     `services` replaces a service's public address ("storage", "blob", "queue", "servicebus", "vertex", "azureml",
-    "pubsub", "monitoring", "metadata"): the emulator's way in. "azureml" is Azure's Resource Manager; tokens are for its cloud.
-    The addresses of issuers' public keys are "google_certs" and "entra_certs".
+    "pubsub", "monitoring", "metadata"): the emulator's way in. "azureml" is Azure's Resource Manager; tokens are for
+    its cloud. The addresses of issuers' public keys are "google_certs" and "entra_certs".
     `launcher` stands in for the cloud's own; `formats` are the project's, by the route that each one reads.
     """
 
