@@ -112,7 +112,7 @@ class VertexEndpoints:
         share = serving.split_of(found).get(deployment, 0)
         if share <= 0:
             return None
-        url, data = serving.predict_url(found, place, self._address), json.dumps(body).encode()
+        url, data = serving.predict_url(found, place, body, self._address), json.dumps(body).encode()
         last = time.monotonic() + _BEGIN_WITHIN
         for _ in range(serving.tries(share)):
             name, answer = self._predict(url, data)
@@ -160,7 +160,7 @@ class VertexEndpoints:
             return None, Answer(status=0, latency_ms=_since(began))
         if response.status in _NOT_ALLOWED:
             raise self._api.refusal(response, url)
-        return _named(response), Answer(status=response.status, latency_ms=_since(began))
+        return serving.asked_of(response), Answer(status=response.status, latency_ms=_since(began))
 
     def _write(self, request: Request, accept: frozenset[int]) -> Response:
         return self._api.call(request.method, request.url, body=encoded(request.body), write=True, accept=accept)
@@ -170,13 +170,6 @@ class VertexEndpoints:
             told = "another change of the endpoint is under way; it is looked at again later"
             return Unavailable(told, code="endpoint_busy")
         return self._api.refusal(answer, request.url)
-
-
-def _named(response: Response) -> str | None:
-    try:
-        return serving.asked_of(response.json())
-    except Unavailable:  # no JSON names nobody
-        return None
 
 
 def _since(began: float) -> int:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from retrigger.handlers.ports import RolloutJob, Split
+    from retrigger.handlers.transport.http import Response
     from retrigger.triggers.event import Json
 
 # The platform's JSON, of which only the fields named below are looked at.
@@ -33,6 +34,7 @@ _MACHINE_TYPE: Final = "n1-standard-2"
 _LEAST_ID: Final = 10**9
 _DEPLOYING: Final = ".DeployModelOperationMetadata"
 _DEDICATED: Final = re.compile(r"(?:https://)?([-a-z0-9.]{1,200}\.prediction\.vertexai\.goog)")
+_ANSWERED_BY: Final = "x-vertex-ai-deployed-model-id"
 _MISSED: Final = 0.01
 
 
@@ -92,17 +94,19 @@ def undeploy_request(place: Place, deployment: str, address: str | None = None) 
     return Request(method="POST", url=f"{place.url(address)}:undeployModel", body={"deployedModelId": deployment})
 
 
-def predict_url(found: Document, place: Place, address: str | None = None) -> str:
-    """An endpoint with a DNS name of its own is asked there alone.
+def predict_url(found: Document, place: Place, body: Json, address: str | None = None) -> str:
+    """What is no `{"instances": …}` is the container's own, and passed on as it is.
 
-    Raises Unavailable for a name that is not Vertex AI's: our token goes nowhere else.
+    An endpoint with a DNS name of its own is asked there alone. Raises Unavailable for a name that is not Vertex AI's:
+    our token goes nowhere else.
     """
+    verb = "predict" if isinstance(body, dict) and "instances" in body else "rawPredict"
     if address is not None or found.get("dedicatedEndpointEnabled") is not True:
-        return f"{place.url(address)}:predict"
+        return f"{place.url(address)}:{verb}"
     known = _DEDICATED.fullmatch(str(found.get("dedicatedEndpointDns")))
     if known is None:
         raise Unavailable("the endpoint's own address is none of Vertex AI's", code="foreign_link")
-    return f"{place.url(f'https://{known[1]}')}:predict"
+    return f"{place.url(f'https://{known[1]}')}:{verb}"
 
 
 def tries(share: int) -> int:
@@ -155,9 +159,12 @@ def failure_of(operation: Document, since_ms: int) -> str | None:
     return error_in(operation) or "the platform gave no reason"
 
 
-def asked_of(answer: Mapping[str, Json]) -> str | None:
-    """The deployment that a prediction came from, where it says so."""
-    name = answer.get("deployedModelId")
+def asked_of(answer: Response) -> str | None:
+    """The deployment that an answer came from: one to `predict` says so in its body, to `rawPredict` in a header."""
+    try:
+        name = answer.headers.get(_ANSWERED_BY) or answer.json().get("deployedModelId")
+    except Unavailable:  # no JSON names nobody
+        return None
     return name if isinstance(name, str) else None
 
 

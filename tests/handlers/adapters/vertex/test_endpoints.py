@@ -14,6 +14,7 @@ from retrigger.triggers.errors import Refused, RetriggerError, Unavailable, Unkn
 from tests.handlers.adapters.vertex.test_metrics import counted, slow
 from tests.handlers.adapters.vertex.test_serving import (
     CREATED_MS,
+    INSTANCES,
     NAME,
     a_rollout,
     an_endpoint,
@@ -205,7 +206,7 @@ def test_a_lost_answer_to_a_change_is_unknown(endpoints: VertexEndpoints, loopba
 
 def test_one_without_traffic_cannot_be_asked(endpoints: VertexEndpoints, loopback: Loopback) -> None:
     loopback.reply(200, an_endpoint(trafficSplit={"1": 100}))
-    assert endpoints.invoke("123", NAME, {}) is None
+    assert endpoints.invoke("123", NAME, INSTANCES) is None
     assert asked(loopback) == [("GET", AT)]
 
 
@@ -213,20 +214,30 @@ def test_it_is_asked_until_it_is_met(endpoints: VertexEndpoints, loopback: Loopb
     loopback.reply(200, an_endpoint())
     for name in ("1", "1", NAME):
         loopback.reply(200, {"predictions": [1], "deployedModelId": name})
-    answer = endpoints.invoke("123", NAME, {"instances": [[1]]})
+    answer = endpoints.invoke("123", NAME, INSTANCES)
     assert answer is not None
     assert answer.status == 200
     assert asked(loopback)[1:] == [("POST", f"{AT}:predict")] * 3
     last = loopback.requests[-1]
-    assert (json.loads(last.body), last.headers["content-type"]) == ({"instances": [[1]]}, "application/json")
+    assert (json.loads(last.body), last.headers["content-type"]) == (INSTANCES, "application/json")
     assert last.headers["authorization"].startswith("Bearer ")
+
+
+def test_a_container_asked_in_its_own_way_is_named_by_a_header(endpoints: VertexEndpoints, loopback: Loopback) -> None:
+    loopback.reply(200, an_endpoint())
+    loopback.reply(500, b"of another", X_Vertex_AI_Deployed_Model_Id="1")
+    loopback.reply(422, b"of ours", X_Vertex_AI_Deployed_Model_Id=NAME)
+    answer = endpoints.invoke("123", NAME, {"input_data": [1]})
+    assert answer is not None
+    assert answer.status == 422
+    assert asked(loopback)[1:] == [("POST", f"{AT}:rawPredict")] * 2
 
 
 @pytest.mark.parametrize(("share", "most"), [(50, 7), (90, 2)])
 def test_it_is_not_asked_for_ever(endpoints: VertexEndpoints, loopback: Loopback, share: int, most: int) -> None:
     loopback.reply(200, an_endpoint(trafficSplit={"1": 100 - share, NAME: share}))
     loopback.always = lambda _: Reply(200, b'{"deployedModelId": "1"}')
-    assert endpoints.invoke("123", NAME, {}) is None
+    assert endpoints.invoke("123", NAME, INSTANCES) is None
     assert len(loopback.requests) == 1 + most
 
 
@@ -236,7 +247,7 @@ def test_an_error_that_names_nobody_counts_against_the_one_that_was_asked(
 ) -> None:
     loopback.reply(200, an_endpoint())
     loopback.reply(500, body)
-    answer = endpoints.invoke("123", NAME, {})
+    answer = endpoints.invoke("123", NAME, INSTANCES)
     assert answer is not None
     assert (answer.status, len(loopback.requests)) == (500, 2)
 
@@ -245,7 +256,7 @@ def test_an_error_of_another_deployment_does_not(endpoints: VertexEndpoints, loo
     loopback.reply(200, an_endpoint())
     loopback.reply(500, {"deployedModelId": "1"})
     loopback.reply(200, {"deployedModelId": NAME})
-    answer = endpoints.invoke("123", NAME, {})
+    answer = endpoints.invoke("123", NAME, INSTANCES)
     assert answer is not None
     assert answer.status == 200
 
@@ -253,7 +264,7 @@ def test_an_error_of_another_deployment_does_not(endpoints: VertexEndpoints, loo
 def test_one_that_does_not_answer_has_answered_with_nothing(endpoints: VertexEndpoints, loopback: Loopback) -> None:
     loopback.reply(200, an_endpoint())
     loopback.drop()
-    answer = endpoints.invoke("123", NAME, {})
+    answer = endpoints.invoke("123", NAME, INSTANCES)
     assert answer is not None
     assert answer.status == 0
 
@@ -265,7 +276,7 @@ def test_whoever_may_not_ask_has_learned_nothing_of_the_deployment(
     loopback.reply(200, an_endpoint())
     refused(loopback, status)
     with pytest.raises(RetriggerError) as raised:
-        endpoints.invoke("123", NAME, {})
+        endpoints.invoke("123", NAME, INSTANCES)
     assert type(raised.value) is error
 
 

@@ -240,15 +240,21 @@ def test_a_deployment_is_missed_in_one_search_of_a_hundred(share: int, most: int
     assert missed**most <= 0.01 < missed ** (most - 1)
 
 
+@pytest.mark.parametrize("body", [{"input_data": [1]}, [1], None, "instances"])
+def test_what_is_the_containers_own_is_passed_on_as_it_is(body: Any) -> None:
+    assert predict_url(an_endpoint(), PLACE, body) == f"{URL}:rawPredict"
+
+
+INSTANCES: Any = {"instances": [[1]]}
 DNS = "123.l-77.prediction.vertexai.goog"
 
 
 @pytest.mark.parametrize("dns", [DNS, f"https://{DNS}"])
 def test_an_endpoint_with_an_address_of_its_own_is_asked_there(dns: str) -> None:
     found = an_endpoint(dedicatedEndpointEnabled=True, dedicatedEndpointDns=dns)
-    assert predict_url(found, PLACE) == f"https://{DNS}/v1/{AT}:predict"
-    assert predict_url(an_endpoint(), PLACE) == f"{URL}:predict"
-    assert predict_url(found, PLACE, "http://h") == f"http://h/v1/{AT}:predict"
+    assert predict_url(found, PLACE, INSTANCES) == f"https://{DNS}/v1/{AT}:predict"
+    assert predict_url(an_endpoint(), PLACE, INSTANCES) == f"{URL}:predict"
+    assert predict_url(found, PLACE, INSTANCES, "http://h") == f"http://h/v1/{AT}:predict"
 
 
 @pytest.mark.parametrize(
@@ -256,5 +262,5 @@ def test_an_endpoint_with_an_address_of_its_own_is_asked_there(dns: str) -> None
 )
 def test_our_token_goes_to_no_address_but_vertex_ais(dns: str | None) -> None:
     with pytest.raises(Unavailable) as raised:
-        predict_url(an_endpoint(dedicatedEndpointEnabled=True, dedicatedEndpointDns=dns), PLACE)
+        predict_url(an_endpoint(dedicatedEndpointEnabled=True, dedicatedEndpointDns=dns), PLACE, INSTANCES)
     assert raised.value.code == "foreign_link"
