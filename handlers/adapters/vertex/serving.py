@@ -16,7 +16,7 @@ from retrigger.handlers.adapters.vertex.resources import collection_url, error_i
 from retrigger.handlers.ports import Deployment, Endpoint, Request
 from retrigger.handlers.transport.api import object_in
 from retrigger.triggers import keys
-from retrigger.triggers.errors import Unavailable
+from retrigger.triggers.errors import Refused, Unavailable
 from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
@@ -98,8 +98,11 @@ def predict_url(found: Document, place: Place, body: Json, address: str | None =
     """What is no `{"instances": …}` is the container's own, and passed on as it is.
 
     An endpoint with a DNS name of its own is asked there alone. Raises Unavailable for a name that is not Vertex AI's:
-    our token goes nowhere else.
+    our token goes nowhere else. Raises Refused for an endpoint that is reached from its own network alone.
     """
+    if found.get("network") or object_in(found, "privateServiceConnectConfig").get("enablePrivateServiceConnect"):
+        told = f"endpoint {place.endpoint} is private: leave `smoke` out of its rollouts"
+        raise Refused(told, code="private_endpoint")
     verb = "predict" if isinstance(body, dict) and "instances" in body else "rawPredict"
     if address is not None or found.get("dedicatedEndpointEnabled") is not True:
         return f"{place.url(address)}:{verb}"

@@ -21,7 +21,7 @@ from retrigger.handlers.adapters.vertex.serving import (
     undeploy_request,
 )
 from retrigger.handlers.ports import Deployment, Endpoint, Request, RolloutJob
-from retrigger.triggers.errors import Unavailable
+from retrigger.triggers.errors import Refused, Unavailable
 
 AT = "projects/p/locations/l/endpoints/123"
 URL = f"https://l-aiplatform.googleapis.com/v1/{AT}"
@@ -243,6 +243,19 @@ def test_a_deployment_is_missed_in_one_search_of_a_hundred(share: int, most: int
 @pytest.mark.parametrize("body", [{"input_data": [1]}, [1], None, "instances"])
 def test_what_is_the_containers_own_is_passed_on_as_it_is(body: Any) -> None:
     assert predict_url(an_endpoint(), PLACE, body) == f"{URL}:rawPredict"
+
+
+@pytest.mark.parametrize(
+    "private",
+    [
+        {"network": "projects/1/global/networks/n"},
+        {"privateServiceConnectConfig": {"enablePrivateServiceConnect": True}},
+    ],
+)
+def test_an_endpoint_of_a_network_cannot_be_asked_from_outside(private: dict[str, Any]) -> None:
+    with pytest.raises(Refused) as raised:
+        predict_url(an_endpoint(**private), PLACE, INSTANCES)
+    assert raised.value.code == "private_endpoint"
 
 
 INSTANCES: Any = {"instances": [[1]]}
