@@ -74,6 +74,11 @@ class State:
         return self.root / "azure_jobs"
 
     @property
+    def servers(self) -> Path:
+        """What the model servers behind online endpoints say, a file each."""
+        return self.root / "servers"
+
+    @property
     def resources(self) -> Path:
         """What the control planes know: jobs, models, evaluations."""
         return self.root / "resources.sqlite3"

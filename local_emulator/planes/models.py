@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 import secrets
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from retrigger.local_emulator.planes import operations
+from retrigger.local_emulator.planes.operations import Operations
 from retrigger.local_emulator.planes.resources import Body, Invalid, NotFound, Resources
-from retrigger.local_emulator.planes.rest import Call, done, page
+from retrigger.local_emulator.planes.rest import Call, page
 from retrigger.local_emulator.runners.record import timestamp
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ class Models:
     def __init__(self, resources: Resources, now: Callable[[], datetime]) -> None:
         self._resources = resources
         self._now = now
+        self._operations = Operations(resources, now)
         self._uploading = threading.Lock()  # version numbers are given out one after the other
 
     def upload(self, call: Call) -> Body:
@@ -47,9 +50,8 @@ class Models:
                 self._yield_aliases(older, aliases)
             made = self._version(call, model, model_id, version, sorted(set(aliases)))
             self._resources.create(f"{made['name']}@{version}", made)
-        return self._operation(
-            call, "UploadModelResponse", {"model": f"{made['name']}@{version}", "modelVersionId": version}
-        )
+        response = {"model": f"{made['name']}@{version}", "modelVersionId": version}
+        return self._operations.done(call.parent, operations.UPLOAD_MODEL, response)
 
     def get(self, call: Call) -> Body:
         """Return one version: `M`, `M@2` or `M@champion`."""
@@ -90,9 +92,6 @@ class Models:
         mine = [body["evaluation"] for body in bodies if body["version"] == model["versionId"]]
         found = page(call, mine, "create_time desc")
         return {"modelEvaluations": list(found.items), "nextPageToken": found.next_token}
-
-    def get_operation(self, call: Call) -> Body:
-        return self._resources.get(f"{call.parent}/operations/{call.path['operation']}").body
 
     def _lineage(self, call: Call) -> tuple[str, list[Body]]:
         """Return the id of the model that an upload is of, and its versions so far."""
@@ -144,7 +143,3 @@ class Models:
             # Without this the SDK leaves the machine type out of a deployment.
             "supportedDeploymentResourcesTypes": ["DEDICATED_RESOURCES"],
         }
-
-    def _operation(self, call: Call, kind: str, response: dict[str, Any]) -> Body:
-        operation = done(f"{call.parent}/operations/{secrets.randbits(62)}", kind, response)
-        return self._resources.create(operation["name"], operation).body

@@ -29,7 +29,7 @@ _AND = re.compile(r"\s+(?:AND|and)\s+|\s*$")
 
 
 class ResourceError(Exception):
-    """Root of what a caller can do wrong: AlreadyExists, NotFound, Conflict, Precondition, Invalid."""
+    """Root of what a caller can do wrong: AlreadyExists, NotFound, Conflict, Precondition, Invalid, Exhausted."""
 
 
 class AlreadyExists(ResourceError):
@@ -49,6 +49,10 @@ class Precondition(ResourceError):
 
 
 class Invalid(ResourceError):
+    pass
+
+
+class Exhausted(ResourceError):
     pass
 
 
@@ -209,7 +213,7 @@ def _write_token(position: tuple[str, str]) -> str:
 def _read_token(token: str) -> tuple[str, str]:
     try:
         value, name = json.loads(base64.urlsafe_b64decode(token))
-    except (binascii.Error, ValueError, TypeError) as error:
+    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
         raise Invalid("Invalid page_token: pass the next_page_token of the page before.") from error
     return str(value), str(name)
 

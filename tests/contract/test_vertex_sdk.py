@@ -25,12 +25,11 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from retrigger.local_emulator.http import Server
-from retrigger.local_emulator.planes import vertex
-from retrigger.local_emulator.planes.batch_predictions import BatchPredictions
-from retrigger.local_emulator.planes.models import Models
-from retrigger.local_emulator.planes.pipeline_jobs import PipelineJobs
 from retrigger.local_emulator.planes.resources import Resources
+from retrigger.local_emulator.planes.vertex import Vertex
 from retrigger.local_emulator.runners.process import JobProcesses
+from retrigger.local_emulator.runners.routing import Traffic
+from retrigger.local_emulator.runners.serving import Servers
 from retrigger.local_emulator.state import State
 
 PARENT = "projects/p/locations/europe-west4"
@@ -79,15 +78,22 @@ def plane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
     resources = Resources(state.root / "resources.sqlite3")
     processes = JobProcesses(state.jobs, env=os.environ, now=now)
-    jobs = PipelineJobs(resources, processes, now, cache=state.root / "cache", clock=state.clock)
+    servers = Servers(state.servers)
+    vertex = Vertex(
+        resources,
+        processes,
+        now,
+        servers=servers,
+        traffic=Traffic(),
+        cache=state.root / "cache",
+        clock=state.clock,
+    )
     storage = [
         Route("/storage/v1/b", create_bucket, methods=["POST"]),
         Route("/storage/v1/b/{bucket}/iam", policy, methods=["GET", "PUT"]),
         Route("/storage/v1/b/{bucket}", bucket),
     ]
-    models = Models(resources, now)
-    batches = BatchPredictions(resources, models, processes, now, clock=state.clock)
-    server = Server([*vertex.routes(jobs, batches, models), *storage])
+    server = Server([*vertex.routes(), *storage])
     server.start()
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
     aiplatform.init(
@@ -100,6 +106,7 @@ def plane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     yield server
     server.stop()
     processes.close()
+    servers.close()
     resources.close()
     aiplatform.initializer.global_config.__init__()
 

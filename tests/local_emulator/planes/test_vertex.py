@@ -13,12 +13,11 @@ import pytest
 import urllib3
 
 from retrigger.local_emulator.http import Server
-from retrigger.local_emulator.planes import vertex
-from retrigger.local_emulator.planes.batch_predictions import BatchPredictions
-from retrigger.local_emulator.planes.models import Models
-from retrigger.local_emulator.planes.pipeline_jobs import PipelineJobs
 from retrigger.local_emulator.planes.resources import Resources
+from retrigger.local_emulator.planes.vertex import Vertex
 from retrigger.local_emulator.runners.process import JobProcesses
+from retrigger.local_emulator.runners.routing import Traffic
+from retrigger.local_emulator.runners.serving import Servers
 from retrigger.local_emulator.state import State
 
 if TYPE_CHECKING:
@@ -98,20 +97,25 @@ class Plane:
         self.now = datetime(2026, 1, 2, tzinfo=UTC)
         self.resources = Resources(state.root / "resources.sqlite3")
         self.processes = JobProcesses(state.jobs, env=os.environ, now=lambda: self.now)
-        self.jobs = PipelineJobs(
-            self.resources, self.processes, lambda: self.now, cache=state.root / "cache", clock=state.clock
+        self.servers = Servers(state.servers)
+        self.vertex = Vertex(
+            self.resources,
+            self.processes,
+            lambda: self.now,
+            servers=self.servers,
+            traffic=Traffic(),
+            cache=state.root / "cache",
+            clock=state.clock,
         )
-        models = Models(self.resources, lambda: self.now)
-        self.batches = BatchPredictions(self.resources, models, self.processes, lambda: self.now, clock=state.clock)
-        self.jobs.recover()
-        self.batches.recover()
-        self.server = Server(vertex.routes(self.jobs, self.batches, models))
+        self.vertex.recover()
+        self.server = Server(self.vertex.routes())
         self.server.start()
         self._http = urllib3.PoolManager(maxsize=8)
 
     def stop(self) -> None:
         self.server.stop()
         self.processes.close()
+        self.servers.close()
         self.resources.close()
 
     def __call__(self, method: str, path: str, body: Any = None, **query: str) -> tuple[int, Any]:
