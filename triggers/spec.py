@@ -330,10 +330,12 @@ class Model:
 class Endpoint:
     """A batch or online endpoint: the platform's name of it, and what a model is deployed there on.
 
-    `instance_type` and `instance_count` are Azure ML's, the rest Vertex AI's; None means that the adapter decides.
+    `health`: what judges a rollout, our own probes or what the platform measures of all requests. `instance_type` and
+    `instance_count` are Azure ML's, the rest Vertex AI's; None means that the adapter decides.
     """
 
     name: str
+    health: Literal["probes", "platform"] = "probes"
     instance_type: str | None = None
     instance_count: int | None = None
     machine_type: str | None = None

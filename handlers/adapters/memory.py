@@ -159,12 +159,18 @@ class MemoryLauncher:
 
 
 class MemoryEndpoints:
-    """Online endpoints where every change is done at once. `answers`: deployment -> what it answers, else 200."""
+    """Online endpoints where every change is done at once. `answers`: deployment -> what it answers, else 200.
+
+    `measured`: deployment -> what the platform measured of it, else nothing. `idle_answer`: whether a deployment
+    without traffic can be asked, as on Azure ML; on Vertex AI it cannot.
+    """
 
     def __init__(self) -> None:
         self.deployments: dict[str, dict[str, Deployment]] = {}
         self.splits: dict[str, dict[str, int]] = {}
         self.answers: dict[str, Answer] = {}
+        self.measured: dict[str, Health] = {}
+        self.idle_answer = True
         self.asked: list[tuple[str, str, Json]] = []
 
     def put(self, endpoint: str, models: Mapping[str, str], split: Split) -> None:
@@ -203,6 +209,8 @@ class MemoryEndpoints:
     def invoke(self, endpoint: str, deployment: str, body: Json) -> Answer | None:
         if deployment not in self._known(endpoint):
             raise Refused(f"{endpoint} has no deployment {deployment}", code="not_found")
+        if not (self.idle_answer or self.splits[endpoint].get(deployment)):
+            return None
         self.asked.append((endpoint, deployment, body))
         return self.answers.get(deployment, Answer(status=200, latency_ms=1))
 
@@ -212,8 +220,8 @@ class MemoryEndpoints:
         self._known(endpoint).pop(deployment, None)
 
     def health(self, endpoint: str, deployment: str, since_ms: int, until_ms: int) -> Health | None:
-        del endpoint, deployment, since_ms, until_ms
-        return None
+        del endpoint, since_ms, until_ms
+        return self.measured.get(deployment)
 
     def _known(self, endpoint: str) -> dict[str, Deployment]:
         if endpoint not in self.deployments:

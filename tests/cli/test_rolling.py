@@ -158,7 +158,7 @@ environments:
         "10 % of the traffic, watched for 30m",
         "wait for `retrigger rollout approve`, 3d at the most",
         "100 % of the traffic, watched for 30m",
-        "back to the split that was there, as soon as a bound of `rollback_if` is passed",
+        "back to the split that was there, as soon as our own requests pass a bound of `rollback_if`",
         "remove the deployments that had the traffic before",
     ]
     assert "step 3" in retrigger("explain", event, "--project", project).out

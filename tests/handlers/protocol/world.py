@@ -214,7 +214,9 @@ class World:
         self.ledger = Ledger(self.plain, "sim")
         self.platform = Platform(self)
         launch = scene.trigger.launch
-        self.online = Online(self, launch, tagged=seed % 2 == 0) if isinstance(launch, OnlineDeployment) else None
+        self.online: Online | None = None
+        if isinstance(launch, OnlineDeployment):
+            self.online = Online(self, launch, tagged=seed % 2 == 0, idle_answer=seed // 2 % 2 == 0)
         catalog = OneTrigger(scene.environment, scene.trigger)
         self.cores = []
         for _ in range(3):  # three processes, each with its own idea of which windows are open
