@@ -144,12 +144,11 @@ def paginate(items: Sequence[Body], *, filter_: str, order_by: str, page_size: i
     `filter_` is `field="value"` clauses joined by AND, with `=`, `!=` and `:` (has), fields in snake or camel case,
     labels as `labels.key`. `order_by` is a field, with ` desc` to turn it. Errors: Invalid.
     """
-    clauses = _clauses(filter_)
     field, _, direction = order_by.strip().partition(" ")
     if direction.strip() not in ("", "asc", "desc"):
         raise Invalid(f"Invalid order_by {order_by!r}: write a field, then desc or nothing.")
     down = direction.strip() == "desc"
-    kept = [item for item in items if all(_fits(item, *clause) for clause in clauses)]
+    kept = matching(items, filter_)
     kept.sort(key=lambda item: _position(item, field), reverse=down)
     if page_token:
         last = _read_token(page_token)
@@ -157,6 +156,12 @@ def paginate(items: Sequence[Body], *, filter_: str, order_by: str, page_size: i
     page = kept[:page_size]
     token = _write_token(_position(page[-1], field)) if len(kept) > page_size else ""
     return Page(tuple(page), token)
+
+
+def matching(items: Sequence[Body], filter_: str) -> list[Body]:
+    """Those that a filter lets through; it is described at `paginate`. Errors: Invalid."""
+    clauses = _clauses(filter_)
+    return [item for item in items if all(_fits(item, *clause) for clause in clauses)]
 
 
 def _clauses(filter_: str) -> list[tuple[str, str, str]]:

@@ -49,11 +49,15 @@ _STATUS: dict[type[ResourceError], tuple[int, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request: the variables of its path, its query, its JSON body ({} if it had none)."""
+    """One request: the variables of its path, its query, its JSON body ({} if it had none).
+
+    `pairs` is the query as it was written, where a name may stand more than once.
+    """
 
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: Body
+    pairs: Sequence[tuple[str, str]] = ()
 
     @property
     def parent(self) -> str:
@@ -66,7 +70,8 @@ def route(method: str, path: str, handler: Callable[[Call], Body]) -> Route:
     async def endpoint(request: Request) -> Response:
         try:
             body = await read_json(request)
-            call = Call(request.path_params, dict(request.query_params), body)
+            query = request.query_params
+            call = Call(request.path_params, dict(query), body, query.multi_items())
             return answered(await run_in_threadpool(handler, call))
         except ResourceError as error:
             return refused(error)

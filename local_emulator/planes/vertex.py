@@ -1,4 +1,4 @@
-"""The face of the local Vertex AI: its REST v1 paths."""
+"""The face of the local Vertex AI: its REST v1 paths, and the path of Cloud Monitoring that tells how it predicts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from retrigger.local_emulator.planes.batch_predictions import BatchPredictions
 from retrigger.local_emulator.planes.deploying import Deployments, endpoint_name
 from retrigger.local_emulator.planes.endpoints import Endpoints
 from retrigger.local_emulator.planes.models import Models
+from retrigger.local_emulator.planes.monitoring import Monitoring
 from retrigger.local_emulator.planes.operations import Operations
 from retrigger.local_emulator.planes.pipeline_jobs import PipelineJobs
 from retrigger.local_emulator.planes.predicting import Predictions
@@ -50,6 +51,7 @@ class Vertex:
         self._deployments = Deployments(resources, self._models, servers, now)
         self._endpoints = Endpoints(resources, self._deployments, now)
         self._predictions = Predictions(self._deployments, traffic, now)
+        self._monitoring = Monitoring(resources, traffic)
 
     def recover(self) -> None:
         """After a start of the emulator: go on with what was accepted, and serve what was deployed."""
@@ -59,7 +61,13 @@ class Vertex:
 
     def routes(self) -> list[Route]:
         """The more particular path stands before the one that would swallow it."""
-        return [*self._job_routes(), *self._model_routes(), *self._endpoint_routes(), *self._operation_routes()]
+        return [
+            *self._job_routes(),
+            *self._model_routes(),
+            *self._endpoint_routes(),
+            *self._operation_routes(),
+            *self._monitoring.routes(),
+        ]
 
     def _job_routes(self) -> list[Route]:
         return [

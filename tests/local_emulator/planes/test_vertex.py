@@ -98,12 +98,13 @@ class Plane:
         self.resources = Resources(state.root / "resources.sqlite3")
         self.processes = JobProcesses(state.jobs, env=os.environ, now=lambda: self.now)
         self.servers = Servers(state.servers)
+        self.traffic = Traffic()
         self.vertex = Vertex(
             self.resources,
             self.processes,
             lambda: self.now,
             servers=self.servers,
-            traffic=Traffic(),
+            traffic=self.traffic,
             cache=state.root / "cache",
             clock=state.clock,
         )
