@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from retrigger.handlers.adapters.memory import MemoryRecords
 from retrigger.handlers.adapters.vertex.endpoints import VertexEndpoints
-from retrigger.handlers.ports import Deployment, Endpoint
+from retrigger.handlers.ledger import Ledger
+from retrigger.handlers.ports import Deployment, Endpoint, JobStatus
+from retrigger.handlers.rollout.rollouts import Rollouts
 from retrigger.handlers.transport.credentials import Tokens, TokenSettings
 from retrigger.handlers.transport.google import GoogleApi
 from retrigger.handlers.transport.http import Http, HttpSettings
@@ -145,3 +149,59 @@ def test_a_model_that_is_not_registered_is_refused(endpoints: VertexEndpoints, p
     with pytest.raises(Refused) as raised:
         endpoints.deploy(the_rollout(), since(plane))
     assert raised.value.code == "not_found"
+
+
+def rolled_out(
+    endpoints: VertexEndpoints, plane: Plane, job: RolloutJob, users: int = 0
+) -> tuple[JobStatus, list[Any]]:
+    """Bring a rollout to its end, a minute a tick, with users' requests in between. -> its end, each split until then."""
+    rollouts = Rollouts(Ledger(MemoryRecords(lambda: plane.now), "dev"), endpoints)
+    rollouts.submit(job)
+    new, splits = endpoints.deployment_of(job), []
+    deadline = time.monotonic() + 60
+    while (status := rollouts.status(job)).state == "running":
+        assert time.monotonic() < deadline, status
+        seen = settled(endpoints)
+        named = {"new" if name == new else "old": share for name, share in seen.split.items()}
+        if named not in splits[-1:]:
+            splits.append(named)
+        for _ in range(users):
+            plane("POST", f"{PARENT}/endpoints/churn:predict", {"instances": [1]})
+        plane.now += timedelta(minutes=1)
+    return status, splits
+
+
+@pytest.mark.parametrize("health", ["probes", "platform"])
+def test_a_rollout_goes_all_the_way(endpoints: VertexEndpoints, plane: Plane, health: str) -> None:
+    register(plane, "new")
+    job = the_rollout(health=health, error_rate=0.01, bake_ms=180_000, steps=[50, 100])
+    status, splits = rolled_out(endpoints, plane, job, users=6)
+    assert status == JobStatus(state="succeeded")
+    assert splits == [{"old": 100}, {"old": 50, "new": 50}, {"new": 100}]
+    assert list(endpoints.look("churn").deployments) == [endpoints.deployment_of(job)]
+
+
+def test_a_version_that_fails_its_users_is_taken_back_by_the_platforms_figures(
+    endpoints: VertexEndpoints, plane: Plane
+) -> None:
+    register(plane, "new", FAILS="yes")
+    job = the_rollout(health="platform", smoke=None, error_rate=0.2, bake_ms=600_000, steps=[50, 100])
+    status, splits = rolled_out(endpoints, plane, job, users=6)
+    assert status == JobStatus(state="failed", error="at 50 % 100.0% of its requests failed, and 20.0% may")
+    assert splits == [{"old": 100}, {"old": 50, "new": 50}, {"old": 100}]
+    assert list(endpoints.look("churn").deployments) == [OLD]
+
+
+def test_a_version_that_fails_its_smoke_test_is_taken_back(endpoints: VertexEndpoints, plane: Plane) -> None:
+    register(plane, "new", FAILS="yes")
+    status, splits = rolled_out(endpoints, plane, the_rollout(steps=[50, 100]))
+    assert status == JobStatus(state="failed", error="the smoke test was answered 500")
+    assert splits == [{"old": 100}, {"old": 50, "new": 50}, {"old": 100}]
+
+
+def test_a_version_that_does_not_come_up_changes_nothing(endpoints: VertexEndpoints, plane: Plane) -> None:
+    register(plane, "new", BROKEN="yes")
+    status, splits = rolled_out(endpoints, plane, the_rollout())
+    assert status.state == "failed"
+    assert "the model file is not readable" in str(status.error)
+    assert splits == [{"old": 100}]
