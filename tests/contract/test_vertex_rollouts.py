@@ -154,7 +154,7 @@ def test_a_model_that_is_not_registered_is_refused(endpoints: VertexEndpoints, p
 def rolled_out(
     endpoints: VertexEndpoints, plane: Plane, job: RolloutJob, users: int = 0
 ) -> tuple[JobStatus, list[Any]]:
-    """Bring a rollout to its end, a minute a tick, with users' requests in between. -> its end, each split until then."""
+    """Bring a rollout to its end, a minute a tick, users asking in between. -> its end, each split until then."""
     rollouts = Rollouts(Ledger(MemoryRecords(lambda: plane.now), "dev"), endpoints)
     rollouts.submit(job)
     new, splits = endpoints.deployment_of(job), []
