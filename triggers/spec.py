@@ -330,14 +330,21 @@ class Model:
 class Endpoint:
     """A batch or online endpoint: the platform's name of it, and what a model is deployed there on.
 
-    `health`: what judges a rollout, our own probes or what the platform measures of all requests. `instance_type` and
-    `instance_count` are Azure ML's, the rest Vertex AI's; None means that the adapter decides.
+    `health`: what judges a rollout, our own probes or what the platform measures of all requests. From `instance_type`
+    to `app_insights` it is Azure ML's, the rest Vertex AI's; None means that the adapter decides.
     """
 
     name: str
     health: Literal["probes", "platform"] = "probes"
     instance_type: str | None = None
     instance_count: int | None = None
+    environment: str | None = None
+    code: str | None = None
+    scoring_script: str | None = None
+    environment_variables: Mapping[str, str] | None = None
+    request_timeout_ms: int | None = None
+    max_concurrent_requests: int | None = None
+    app_insights: bool | None = None
     machine_type: str | None = None
     accelerator_type: str | None = None
     accelerator_count: int | None = None
