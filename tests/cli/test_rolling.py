@@ -154,7 +154,7 @@ environments:
     assert told["request"]["body"]["properties"]["instanceType"] == "Standard_F4s_v2"
     assert told["steps"] == [
         "deploy model churn, version 7, to churn-online, without traffic",
-        "send the smoke test to the new deployment: any 2xx is good",
+        "send the smoke test to the new deployment (on Vertex AI at the first step): any 2xx is good",
         "10 % of the traffic, watched for 30m",
         "wait for `retrigger rollout approve`, 3d at the most",
         "100 % of the traffic, watched for 30m",

@@ -30,12 +30,14 @@ _BUSY: Final = 409
 _NOT_ALLOWED: Final = frozenset({401, 403})
 _PAGES: Final = 20
 _PAGE_SIZE: Final = 100
-_PATIENCE: Final = 15.0
-_BEGIN_WITHIN: Final = 10.0
+_LONGEST_ANSWER: Final = 15.0
 
 
 class VertexEndpoints:
-    """The port `Endpoints`. `endpoint` replaces the region's public address, `monitoring` Cloud Monitoring's."""
+    """The port `Endpoints`. `endpoint` replaces the region's public address, `monitoring` Cloud Monitoring's.
+
+    `patience`: for how many seconds a deployment is asked again, until it answers.
+    """
 
     def __init__(
         self,
@@ -46,6 +48,7 @@ class VertexEndpoints:
         location: str,
         endpoint: str | None = None,
         monitoring: str | None = None,
+        patience: float = 10.0,
     ) -> None:
         self._api = api
         self._http = http
@@ -53,6 +56,7 @@ class VertexEndpoints:
         self._location = location
         self._address = endpoint
         self._monitoring = monitoring
+        self._patience = patience
 
     def deployment_of(self, job: RolloutJob) -> str:
         return serving.deployment_id(job)
@@ -113,7 +117,7 @@ class VertexEndpoints:
         if share <= 0:
             return None
         url, data = serving.predict_url(found, place, body, self._address), json.dumps(body).encode()
-        last = time.monotonic() + _BEGIN_WITHIN
+        last = time.monotonic() + self._patience
         for _ in range(serving.tries(share)):
             name, answer = self._predict(url, data)
             if name == deployment or (name is None and not 200 <= answer.status < 300):
@@ -155,7 +159,7 @@ class VertexEndpoints:
         headers = {"Authorization": f"Bearer {self._api.tokens.token()}", "Content-Type": "application/json"}
         began = time.monotonic()
         try:
-            response = self._http.request("POST", url, headers=headers, body=data, timeout=_PATIENCE, write=True)
+            response = self._http.request("POST", url, headers=headers, body=data, timeout=_LONGEST_ANSWER, write=True)
         except Unavailable:
             return None, Answer(status=0, latency_ms=_since(began))
         if response.status in _NOT_ALLOWED:

@@ -241,6 +241,14 @@ def test_it_is_not_asked_for_ever(endpoints: VertexEndpoints, loopback: Loopback
     assert len(loopback.requests) == 1 + most
 
 
+def test_it_is_not_asked_for_longer_than_a_tick_has(api: GoogleApi, http: Http, loopback: Loopback) -> None:
+    hasty = VertexEndpoints(api, http, project="p", location="l", endpoint=loopback.url, patience=0)
+    loopback.reply(200, an_endpoint())
+    loopback.always = lambda _: Reply(200, b'{"deployedModelId": "1"}')
+    assert hasty.invoke("123", NAME, INSTANCES) is None
+    assert len(loopback.requests) == 2
+
+
 @pytest.mark.parametrize("body", [b'{"error": {"code": 500}}', b"<html>", b"[]"])
 def test_an_error_that_names_nobody_counts_against_the_one_that_was_asked(
     endpoints: VertexEndpoints, loopback: Loopback, body: bytes
