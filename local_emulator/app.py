@@ -158,14 +158,13 @@ class Emulator:
         self._processes = JobProcesses(
             state.jobs, env=self._environment(), now=self.clock.now, limit=settings.jobs_at_once
         )
-        self._servers = Servers(state.servers, self._environment())
-        self._traffic = Traffic()
+        self.servers, self.traffic = Servers(state.servers, self._environment()), Traffic()
         self.vertex = Vertex(
             self._resources,
             self._processes,
             self.clock.now,
-            servers=self._servers,
-            traffic=self._traffic,
+            servers=self.servers,
+            traffic=self.traffic,
             cache=state.results,
             clock=state.clock,
         )
@@ -181,6 +180,9 @@ class Emulator:
             account=self._account() or ANY_ACCOUNT,
             tell=self.azure.tell if settings.azure else lambda _: None,
             clock=state.clock,
+            servers=self.servers,
+            traffic=self.traffic,
+            deployments=state.deployments,
         )
 
     @property
@@ -244,7 +246,8 @@ class Emulator:
         self.functions.stop()
         self._processes.close()
         self._azure_processes.close()
-        self._servers.close()
+        self.servers.close()
+        self.azureml.close()
         self._claim.release()
         self.queues.close()
         self.pulled.close()

@@ -75,8 +75,13 @@ class State:
 
     @property
     def servers(self) -> Path:
-        """What the model servers behind online endpoints say, a file each."""
+        """Logs of the servers behind online endpoints."""
         return self.root / "servers"
+
+    @property
+    def deployments(self) -> Path:
+        """What online deployments of Azure ML serve: their models, code and plans."""
+        return self.root / "deployments"
 
     @property
     def resources(self) -> Path:

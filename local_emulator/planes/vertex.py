@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from retrigger.local_emulator.runners.routing import Traffic
     from retrigger.local_emulator.runners.serving import Servers
 
-_PARENT = "/v1/projects/{project}/locations/{location}"
+_LOCATION = "/projects/{project}/locations/{location}"
+_PARENT = f"/v1{_LOCATION}"
 _ENDPOINT = _PARENT + "/endpoints/{endpoint}"
 
 
@@ -108,11 +109,16 @@ class Vertex:
         ]
 
     def _operation_routes(self) -> list[Route]:
-        return [
-            route("GET", _ENDPOINT + "/operations", self._settled(self._operations.list_all)),
-            route("GET", _ENDPOINT + "/operations/{operation}", self._settled(self._operations.get)),
-            route("GET", _PARENT + "/operations/{operation}", self._operations.get),
-        ]
+        """Over REST google-cloud-aiplatform asks for operations below `/ui`: it is the first address that it knows."""
+        found = []
+        for location in (_PARENT, f"/ui{_LOCATION}"):
+            below = location + "/endpoints/{endpoint}/operations"
+            found += [
+                route("GET", below, self._settled(self._operations.list_all)),
+                route("GET", below + "/{operation}", self._settled(self._operations.get)),
+                route("GET", location + "/operations/{operation}", self._operations.get),
+            ]
+        return found
 
     def _settled(self, handler: Callable[[Call], Body]) -> Callable[[Call], Body]:
         """Show operations of an endpoint as they are now."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 BOUNDS_MS: Final = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1000, 2000, 5000, 10000, 60000)
 """Upper bounds, each included, of the buckets of latencies; one more bucket holds what took longer."""
 
+# Those that the server is to blame for: 5xx, and what Azure ML says instead: 408 (too slow), 424 (the model failed).
+_FAILED: Final = frozenset({408, 424, *range(500, 600)})
 _KEPT_MINUTES = 2 * 24 * 60
 _MINUTE = timedelta(minutes=1)
 _STRIDE = 61  # shares no divisor with 100, and is near its golden section: neighbours in time land far apart
@@ -47,8 +49,8 @@ class Tally:
 
     @property
     def failures(self) -> int:
-        """Those that the server is to blame for."""
-        return sum(count for status, count in self.statuses.items() if status >= 500)
+        """Those that were not the caller's fault."""
+        return sum(count for status, count in self.statuses.items() if status in _FAILED)
 
     def add(self, status: int, latency_ms: float) -> None:
         self.statuses[status] += 1

@@ -34,7 +34,7 @@ _CHUNK = 1 << 16
 class ServerSpec:
     """How a server is started: an argument list, and variables beside those that it inherits.
 
-    The port it shall listen on is put into each variable of `port_names`, and is written for `{port}` in `command`.
+    The port it shall listen on is put into each variable of `port_names`.
     `health` is the path that answers 200 when it is ready.
     """
 
@@ -60,7 +60,7 @@ class Server:
         self._guard = subprocess.Popen(["/bin/sh", "-c", GUARD], stdin=subprocess.PIPE, process_group=0)
         try:
             self._program = subprocess.Popen(
-                [word.replace("{port}", str(port)) for word in spec.command],
+                spec.command,
                 env={**inherited, **spec.env, **dict.fromkeys(spec.port_names, str(port))},
                 cwd=spec.cwd,
                 stdin=subprocess.DEVNULL,

@@ -58,11 +58,12 @@ class ServerState:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """An answer. Header names are in lower case."""
+    """An answer. Header names are in lower case. Who was not `reached`, or broke off, has not given it himself."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    reached: bool = True
 
 
 class Servers:
@@ -202,4 +203,4 @@ class _Kept:
 
 
 def _refusal(status: int, told: str) -> Served:
-    return Served(status, {"content-type": "text/plain; charset=utf-8"}, f"{told}\n".encode())
+    return Served(status, {"content-type": "text/plain; charset=utf-8"}, f"{told}\n".encode(), reached=False)

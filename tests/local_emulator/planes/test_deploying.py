@@ -11,6 +11,7 @@ from tests.local_emulator.planes.online import (
     CHURN,
     DEDICATED,
     an_endpoint,
+    container,
     deployed,
     deployment,
     ended,
@@ -104,6 +105,14 @@ def test_a_server_that_does_not_come_up_fails_the_operation_with_its_last_words(
     register(plane, "green")
     assert "response" in deployed(plane, deployment(2, number="7", split={"0": 100}))
     assert predict(plane)["predictions"] == [{"by": "green", "of": 1, "with": None}]
+
+
+def test_a_server_has_as_long_as_its_container_says(plane: Plane, sick: Path) -> None:
+    spec = {**container("blue", SICK_WHILE=str(sick)), "deploymentTimeout": "0.5s"}
+    plane("POST", f"{PARENT}/models:upload", {"model": {"displayName": "C", "containerSpec": spec}, "modelId": "churn"})
+    an_endpoint(plane)
+    told = deployed(plane, deployment())["error"]["message"]
+    assert told.startswith(f"Model server of {PARENT}/models/churn@1 never became ready: the server was not healthy")
 
 
 def test_an_id_is_made_where_none_is_given_and_the_version_is_found_by_its_alias(plane: Plane) -> None:

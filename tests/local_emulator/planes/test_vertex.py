@@ -362,3 +362,29 @@ def test_models_have_versions_aliases_and_evaluations(plane: Plane) -> None:
     assert plane("GET", f"{PARENT}/models/none") == error(404, "NOT_FOUND", f"{PARENT}/models/none is not found.")
     for bad in ({}, {"model": {"displayName": "x"}, "modelId": "Not Valid"}, {"model": {"displayName": ""}}):
         assert plane("POST", f"{PARENT}/models:upload", bad)[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ([], "model.container_spec must be an object."),
+        ({"command": "serve"}, "model.container_spec.command must be a list of strings."),
+        ({"args": [1]}, "model.container_spec.args must be a list of strings."),
+        ({"command": ["a\0b"]}, "model.container_spec.command must be a list of strings."),
+        ({"command": ["\ud800"]}, "model.container_spec.command must be a list of strings."),
+        ({"deploymentTimeout": 600}, "model.container_spec.deployment_timeout must be seconds, as in 600s."),
+        ({"env": {}}, "model.container_spec.env must be a list of variables, each with a name and a value."),
+        ({"env": [{}]}, "model.container_spec.env must be a list of variables, each with a name and a value."),
+        (
+            {"env": [{"name": "A=B"}]},
+            "model.container_spec.env must be a list of variables, each with a name and a value.",
+        ),
+        ({"healthRoute": "health"}, "model.container_spec.health_route must be a path that begins with /."),
+        ({"predictRoute": "/a b"}, "model.container_spec.predict_route must be a path that begins with /."),
+        ({"predictRoute": {"a": 1}}, "model.container_spec.predict_route must be a path that begins with /."),
+    ],
+)
+def test_a_container_that_no_server_can_be_started_of_is_refused(plane: Plane, spec: Any, said: str) -> None:
+    model = {"displayName": "churn", "containerSpec": spec}
+    refused = plane("POST", f"{PARENT}/models:upload", {"model": model})
+    assert refused == error(400, "INVALID_ARGUMENT", said)
