@@ -346,6 +346,8 @@ class Endpoint:
     max_concurrent_requests: int | None = None
     app_insights: bool | None = None
     machine_type: str | None = None
+    accelerator_type: str | None = None
+    accelerator_count: int | None = None
     min_replica_count: int | None = None
     max_replica_count: int | None = None
     service_account: str | None = None
@@ -395,8 +397,8 @@ class Environment:
     `archive`: what is kept of a request that was no event, so that no trigger says it.
     `outbox` is the channel (its name) on which outcomes and the ends of runs leave; None: they do not.
     `services` replaces a service's public address ("storage", "blob", "queue", "servicebus", "vertex", "azureml",
-    "pubsub", "metadata"): the emulator's way in. "azureml" is Azure's Resource Manager; tokens are for its cloud.
-    The addresses of issuers' public keys are "google_certs" and "entra_certs".
+    "pubsub", "monitoring", "metadata"): the emulator's way in. "azureml" is Azure's Resource Manager; tokens are for
+    its cloud. The addresses of issuers' public keys are "google_certs" and "entra_certs".
     `launcher` stands in for the cloud's own; `formats` are the project's, by the route that each one reads.
     """
 
