@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from urllib.parse import quote, unquote
 
 from retrigger.triggers.frozen import dataclass
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Archive: TypeAlias = Literal["full", "metadata", "none"]
 ManifestFormat: TypeAlias = Literal["json", "uris", "mltable"]
+
+DEFAULT_ACCOUNT: Final = "default"
+"""A pipeline's `service_account` that asks for the platform's own default on purpose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,7 +281,8 @@ class Pipeline:
     """A compiled pipeline of an environment. `template` is the SHA-256 of its JSON text.
 
     `root` is where its runs write; empty if nothing was told. `labels` are Azure ML's tags. `compute` and `experiment`
-    are Azure ML's; `service_account`, and all that follows `experiment`, Vertex AI's. None means the platform's own.
+    are Azure ML's; `service_account`, and all that follows `experiment`, Vertex AI's. None means the platform's own; a
+    pipeline of Vertex AI is not launched as its default service account but by DEFAULT_ACCOUNT.
     """
 
     template: str

@@ -17,7 +17,7 @@ from retrigger.triggers.authoring.fields import (
     LabelValue,
     ModelName,
     Name,
-    ServiceAccount,
+    RunAs,
     TagKey,
     TagValue,
     Text,
@@ -120,7 +120,10 @@ class Pipeline(Model):
 
     template: FilePath = Field(description="The compiled pipeline (KFP, as JSON or YAML).")
     root: GcsAddress = Field(description="Where runs write their outputs.")
-    service_account: ServiceAccount | None = Field(default=None, description="The identity of the runs.")
+    service_account: RunAs | None = Field(
+        default=None,
+        description="The identity of the runs; default: the environment's. `default` is Compute Engine's own.",
+    )
     caching: bool | None = Field(
         default=None, description="Overrides the template's own caching options; default: as they are."
     )
@@ -216,6 +219,9 @@ class Gcp(Shared):
     project: ProjectId = Field(description="The project's id.")
     location: Location = Field(description="The region of the pipelines and endpoints.")
     ledger: GcsAddress = Field(description="Where the durable record is kept.")
+    service_account: RunAs | None = Field(
+        default=None, description="The identity of the runs of every pipeline that names none of its own."
+    )
     stores: dict[Name, GcsAddress] = Field(default={}, description="`gs://bucket`, or a folder in it.")
     channels: dict[Name, _PubSub] = Field(
         default={}, description="`projects/P/topics/T`, a subscription, or `{topic, subscription}`."
