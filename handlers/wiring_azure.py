@@ -15,6 +15,7 @@ from retrigger.handlers.transport.managed_identity import (
     ManagedIdentityTokens,
     audiences_at,
 )
+from retrigger.triggers.spec import Store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +50,9 @@ def objects_of(environment: Environment, environ: Mapping[str, str]) -> Objects:
     from retrigger.handlers.adapters.blob import BlobObjects
 
     api = AzureStorageApi(*_entra(environment, environ, STORAGE))
-    return BlobObjects(api, endpoint=environment.services.get("blob"))
+    roots = [Store.at(pipeline.root) for pipeline in environment.pipelines.values() if pipeline.root]
+    suffixes = {store.account: store.suffix for store in (*roots, *environment.stores.values()) if store.account}
+    return BlobObjects(api, suffixes=suffixes, endpoint=environment.services.get("blob"))
 
 
 def endpoints_of(environment: Environment, environ: Mapping[str, str]) -> Endpoints:

@@ -26,6 +26,7 @@ from retrigger.triggers.authoring.fields import (
 from retrigger.triggers.authoring.model import Model, form
 from retrigger.triggers.authoring.models import ARCHIVE, Concurrency, Deduplicate
 from retrigger.triggers.authoring.predicting import AzureModel, VertexModel
+from retrigger.triggers.authoring.services import AzureServices, GoogleServices
 from retrigger.triggers.authoring.serving import AzureServing, VertexEndpoint, VertexServing
 from retrigger.triggers.spec import Archive
 
@@ -58,7 +59,7 @@ Location = Annotated[str, Text(r"[a-z]{2,30}-[a-z]{2,30}[0-9]{1,3}", "a region s
 BlobAddress = Annotated[
     str,
     Text(
-        r"https://[a-z0-9]{3,24}\.blob\.[a-z0-9.-]{1,100}/[$a-z0-9][-a-z0-9]{2,62}(/[^\r\n]{0,900})?",
+        r"https://[a-z0-9]{3,24}\.(z[0-9]{1,2}\.)?blob\.[a-z0-9.-]{1,100}/[$a-z0-9][-a-z0-9]{2,62}(/[^\r\n]{0,900})?",
         "`https://ACCOUNT.blob.core.windows.net/CONTAINER`, or a folder in it",
         "container",
     ),
@@ -87,7 +88,6 @@ PlatformAddress = Annotated[
         "platform",
     ),
 ]
-
 Network = Annotated[
     str,
     Text(
@@ -233,6 +233,7 @@ class Gcp(Shared):
     models: dict[ModelName, VertexModel] = Field(
         default={}, description="Registered models whose batch predictions need more than their name."
     )
+    services: GoogleServices = Field(default=GoogleServices(), description="Where Google's APIs are asked.")
 
 
 class Azure(Shared):
@@ -252,6 +253,7 @@ class Azure(Shared):
     models: dict[ModelName, AzureModel] = Field(
         default={}, description="Registered models, and the batch endpoints that they stand behind."
     )
+    services: AzureServices = Field(default=AzureServices(), description="Where Azure ML is asked.")
 
 
 def _cloud(value: object) -> str | None:

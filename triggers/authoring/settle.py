@@ -69,6 +69,7 @@ def environment(
         launcher=launcher,
         formats=formats,
         outbox=file.outbox,
+        services=file.services.model_dump(exclude_none=True),
     )
     if isinstance(file, environments.Gcp):
         pipelines = {key: _vertex_pipeline(one, templates[key], file) for key, one in file.pipelines.items()}
