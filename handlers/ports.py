@@ -104,8 +104,8 @@ class AnyJob:
 class PipelineJob(AnyJob):
     """A compiled pipeline, once. `template` is the SHA-256 under which the ledger keeps it.
 
-    `artifacts`: input name -> id in the platform's metadata store. `compute` and `experiment` are Azure ML's;
-    `failure_policy` (slow | fast), and what follows it, Vertex AI's.
+    `artifacts`: input name -> id in the platform's metadata store. `service_account` is as in Pipeline; `compute` and
+    `experiment` are Azure ML's; `failure_policy` (slow | fast), and what follows it, Vertex AI's.
     """
 
     pipeline: str

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from retrigger.functions.gcp.main import main
-from retrigger.handlers import wiring
+from retrigger.handlers import wiring, wiring_google
 from retrigger.handlers.ports import in_turn
 
 if TYPE_CHECKING:
@@ -106,6 +106,6 @@ def _mortal_launcher(make: Callable[[Environment, GoogleApi], Launcher]) -> Call
 
 
 wiring.records_of = _mortal_records(wiring.records_of)
-wiring.launcher_of = _mortal_launcher(wiring.launcher_of)
+wiring_google.launcher_of = _mortal_launcher(wiring_google.launcher_of)
 
 __all__ = ["main"]
