@@ -24,6 +24,7 @@ from retrigger.local_emulator.messaging.pull_queues import PullQueues
 from retrigger.local_emulator.messaging.queues import PushSubscription, Queues
 from retrigger.local_emulator.planes import vertex
 from retrigger.local_emulator.planes.azureml.plane import RUNNER, AzureMl
+from retrigger.local_emulator.planes.artifacts import Artifacts
 from retrigger.local_emulator.planes.batch_predictions import BatchPredictions
 from retrigger.local_emulator.planes.models import Models
 from retrigger.local_emulator.planes.pipeline_jobs import PipelineJobs
@@ -159,8 +160,9 @@ class Emulator:
         self._processes = JobProcesses(
             state.jobs, env=self._environment(), now=self.clock.now, limit=settings.jobs_at_once
         )
+        self.artifacts = Artifacts(self._resources, self.clock.now)
         self.jobs = PipelineJobs(
-            self._resources, self._processes, self.clock.now, cache=state.results, clock=state.clock
+            self._resources, self._processes, self.artifacts, self.clock.now, cache=state.results, clock=state.clock
         )
         self.models = Models(self._resources, self.clock.now)
         self.batches = BatchPredictions(
@@ -344,7 +346,7 @@ class Emulator:
             *gcs_json.routes(self.objects),
             *pubsub.routes(self.queues),
             *service_bus.routes(self.azure),
-            *vertex.routes(self.jobs, self.batches, self.models),
+            *vertex.routes(self.jobs, self.batches, self.models, self.artifacts),
             *self.azureml.routes(),
             *metadata.routes(metadata.Identity(it.project, it.location)),
             *gcs_xml.routes(self.objects),  # last: any path could begin with a bucket's name

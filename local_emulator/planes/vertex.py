@@ -9,6 +9,7 @@ from retrigger.local_emulator.planes.rest import route
 if TYPE_CHECKING:
     from starlette.routing import Route
 
+    from retrigger.local_emulator.planes.artifacts import Artifacts
     from retrigger.local_emulator.planes.batch_predictions import BatchPredictions
     from retrigger.local_emulator.planes.models import Models
     from retrigger.local_emulator.planes.pipeline_jobs import PipelineJobs
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 _PARENT = "/v1/projects/{project}/locations/{location}"
 
 
-def routes(jobs: PipelineJobs, batches: BatchPredictions, models: Models) -> list[Route]:
+def routes(jobs: PipelineJobs, batches: BatchPredictions, models: Models, artifacts: Artifacts) -> list[Route]:
     """Return the routes; the more particular path stands before the one that would swallow it."""
     return [
         route("POST", f"{_PARENT}/pipelineJobs", jobs.create),
@@ -36,5 +37,9 @@ def routes(jobs: PipelineJobs, batches: BatchPredictions, models: Models) -> lis
         route("GET", _PARENT + "/models/{model}/evaluations", models.list_evaluations),
         route("GET", _PARENT + "/models/{model}/evaluations/{evaluation}", models.get_evaluation),
         route("GET", _PARENT + "/models/{model}", models.get),
+        route("GET", _PARENT + "/metadataStores/{store}", artifacts.get_store),
+        route("POST", _PARENT + "/metadataStores/{store}/artifacts", artifacts.create),
+        route("GET", _PARENT + "/metadataStores/{store}/artifacts", artifacts.list_all),
+        route("GET", _PARENT + "/metadataStores/{store}/artifacts/{artifact}", artifacts.get),
         route("GET", _PARENT + "/operations/{operation}", models.get_operation),
     ]

@@ -26,6 +26,7 @@ from starlette.routing import Route
 
 from retrigger.local_emulator.http import Server
 from retrigger.local_emulator.planes import vertex
+from retrigger.local_emulator.planes.artifacts import Artifacts
 from retrigger.local_emulator.planes.batch_predictions import BatchPredictions
 from retrigger.local_emulator.planes.models import Models
 from retrigger.local_emulator.planes.pipeline_jobs import PipelineJobs
@@ -79,7 +80,8 @@ def plane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
     resources = Resources(state.root / "resources.sqlite3")
     processes = JobProcesses(state.jobs, env=os.environ, now=now)
-    jobs = PipelineJobs(resources, processes, now, cache=state.root / "cache", clock=state.clock)
+    artifacts = Artifacts(resources, now)
+    jobs = PipelineJobs(resources, processes, artifacts, now, cache=state.root / "cache", clock=state.clock)
     storage = [
         Route("/storage/v1/b", create_bucket, methods=["POST"]),
         Route("/storage/v1/b/{bucket}/iam", policy, methods=["GET", "PUT"]),
@@ -87,7 +89,7 @@ def plane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     ]
     models = Models(resources, now)
     batches = BatchPredictions(resources, models, processes, now, clock=state.clock)
-    server = Server([*vertex.routes(jobs, batches, models), *storage])
+    server = Server([*vertex.routes(jobs, batches, models, artifacts), *storage])
     server.start()
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
     aiplatform.init(

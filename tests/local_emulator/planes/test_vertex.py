@@ -14,6 +14,7 @@ import urllib3
 
 from retrigger.local_emulator.http import Server
 from retrigger.local_emulator.planes import vertex
+from retrigger.local_emulator.planes.artifacts import Artifacts
 from retrigger.local_emulator.planes.batch_predictions import BatchPredictions
 from retrigger.local_emulator.planes.models import Models
 from retrigger.local_emulator.planes.pipeline_jobs import PipelineJobs
@@ -98,14 +99,15 @@ class Plane:
         self.now = datetime(2026, 1, 2, tzinfo=UTC)
         self.resources = Resources(state.root / "resources.sqlite3")
         self.processes = JobProcesses(state.jobs, env=os.environ, now=lambda: self.now)
+        artifacts = Artifacts(self.resources, lambda: self.now)
         self.jobs = PipelineJobs(
-            self.resources, self.processes, lambda: self.now, cache=state.root / "cache", clock=state.clock
+            self.resources, self.processes, artifacts, lambda: self.now, cache=state.root / "cache", clock=state.clock
         )
         models = Models(self.resources, lambda: self.now)
         self.batches = BatchPredictions(self.resources, models, self.processes, lambda: self.now, clock=state.clock)
         self.jobs.recover()
         self.batches.recover()
-        self.server = Server(vertex.routes(self.jobs, self.batches, models))
+        self.server = Server(vertex.routes(self.jobs, self.batches, models, artifacts))
         self.server.start()
         self._http = urllib3.PoolManager(maxsize=8)
 

@@ -13,6 +13,7 @@ from retrigger.triggers.authoring.checks import (
     caching,
     choices,
     cron,
+    datasets,
     duplicates,
     event_types,
     expressions,
@@ -58,6 +59,7 @@ PROJECT_RULES = (
 ENVIRONMENT_RULES = (
     bindings.check,
     caching.check,
+    datasets.check,
     expressions.check,
     launches.check,
     loops.check,
