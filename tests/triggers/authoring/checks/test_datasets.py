@@ -102,9 +102,8 @@ def test_only_a_pipeline_has_a_place_for_a_manifest(write: Write, launch: str) -
 
 
 def test_a_launcher_of_the_projects_own_registers_nothing(write: Write, site: Site) -> None:
-    code = "\n    ".join(
-        ["class Launcher:", "def __init__(self, environment): ...", "def request(self, job, template): ..."]
-        + ["def submit(self, job, template): ...", "def status(self, job): ...", "def cancel(self, job): ..."]
+    code = (
+        "class Launcher:\n    def __init__(self, environment): ...\n    request = submit = status = cancel = __init__\n"
     )
     site.install("acme", {"launchers": {"house": "acme:Launcher"}}, {"acme.py": code})
     project = GOOGLE.replace("    stores", "    launcher: house\n    stores")
