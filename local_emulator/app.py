@@ -23,8 +23,8 @@ from retrigger.local_emulator.messaging import pubsub, service_bus, storage_queu
 from retrigger.local_emulator.messaging.pull_queues import PullQueues
 from retrigger.local_emulator.messaging.queues import PushSubscription, Queues
 from retrigger.local_emulator.planes import vertex
-from retrigger.local_emulator.planes.azureml.plane import RUNNER, AzureMl
 from retrigger.local_emulator.planes.artifacts import Artifacts
+from retrigger.local_emulator.planes.azureml.plane import RUNNER, AzureMl
 from retrigger.local_emulator.planes.batch_predictions import BatchPredictions
 from retrigger.local_emulator.planes.models import Models
 from retrigger.local_emulator.planes.pipeline_jobs import PipelineJobs

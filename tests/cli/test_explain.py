@@ -90,6 +90,7 @@ def test_a_message_is_explained_down_to_the_request(project: Path, write: Write)
                     "parameterValues": {"data": "gs://acme-dev-landing/x/", "seconds": "5"},
                 },
             },
+            "first": [],
         },
     }
 

@@ -34,7 +34,7 @@ def artifact_request(
             "state": "LIVE",
             "schemaTitle": "system.Dataset",
             "schemaVersion": "0.0.1",
-            "labels": fitting_labels(job.labels),
+            "labels": {**fitting_labels(job.labels)},
             "metadata": {**dataset.about, "format": dataset.format},
         },
     )
