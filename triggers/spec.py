@@ -125,7 +125,7 @@ class WindowRule:
     """What waits together, and until when. `key` is an expression; `until` a glob of marker objects.
 
     With `until_lists`, markers list the members in their content. `until_count`: so many members complete it.
-    `manifest`: the form in which a run finds its members listed, where it asks for `window.manifest`.
+    `manifest`: the form in which a run finds its members listed, where it asks for `window.manifest` or registers it.
     """
 
     key: str | None = None

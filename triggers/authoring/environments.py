@@ -153,7 +153,8 @@ class AzurePipeline(Model):
 
     template: FilePath = Field(description="The pipeline (an Azure ML pipeline job, as YAML or JSON).")
     root: BlobAddress | None = Field(
-        default=None, description="Where manifests are written; needed where the trigger passes `window.manifest`."
+        default=None,
+        description="Where manifests are written; needed where a trigger passes `window.manifest` or has `register`.",
     )
     compute: AzureName | None = Field(default=None, description="The compute that runs what names none of its own.")
     experiment: AzureName | None = Field(default=None, description="The experiment that the runs belong to.")

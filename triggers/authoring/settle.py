@@ -251,6 +251,7 @@ def _launch(file: launching.Launch, documents: Mapping[str, Json]) -> launches.L
         pipeline=named if isinstance(named, str) else launches.Choice(by=named.by, among=dict(named.among)),
         parameters=_parameters(file.parameters),
         artifacts=_parameters(file.artifacts),
+        register=file.register_as,
     )
 
 

@@ -13,6 +13,7 @@ from retrigger.triggers.authoring.checks import (
     caching,
     choices,
     cron,
+    datasets,
     duplicates,
     event_types,
     expressions,
@@ -59,6 +60,7 @@ PROJECT_RULES = (
 ENVIRONMENT_RULES = (
     bindings.check,
     caching.check,
+    datasets.check,
     expressions.check,
     identities.check,
     launches.check,
