@@ -10,6 +10,7 @@ from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.handlers.records import Claim
 from retrigger.triggers import keys
 from retrigger.triggers.archive import kept
+from retrigger.triggers.event import ENDED, Lifecycle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from retrigger.handlers.arrivals import Arrival
     from retrigger.handlers.ledger import Ledger, Stored
     from retrigger.handlers.outcome import Result
-    from retrigger.triggers.event import Json
+    from retrigger.triggers.event import Event, Json
 
 
 class Claims:
@@ -32,7 +33,8 @@ class Claims:
         """-> (the claim that counts, is it ours). `state`: the fields of a new claim; `then`: records after it."""
         trigger = arrival.trigger
         rule: dict[str, Any] = {"archive": trigger.archive, "redact": [*trigger.redact]}
-        first = Claim(trigger=trigger.name, event=arrival.event.to_json(), **rule, **state)
+        came: dict[str, Any] = {"parent": parent_of(arrival.event), "depth": depth_of(arrival.event)}
+        first = Claim(trigger=trigger.name, event=arrival.event.to_json(), **rule, **came, **state)
         created = self.ledger.claims.create(name, first.settled(), then)
         return (created, True) if created is not None else (self.reread(name), False)
 
@@ -117,6 +119,19 @@ def _kept(arrival: Arrival) -> dict[str, Json]:
 def undecided(claim: Claim) -> bool:
     """Whether the claim still waits for its verdict: nothing was asked of a platform, and nothing of it joins."""
     return claim.state == "open" and claim.job is None and claim.joins is None
+
+
+def parent_of(event: Event) -> str | None:
+    """The run whose end this is."""
+    return event.payload.name if isinstance(event.payload, Lifecycle) and event.type == ENDED else None
+
+
+def depth_of(event: Event) -> int:
+    """How many runs of its chain went before: 1 for the end of a run that no other run brought about, 0 for no end."""
+    if not isinstance(event.payload, Lifecycle) or event.type != ENDED:
+        return 0
+    depth = event.payload.properties.get("depth")
+    return depth if isinstance(depth, int) else 1
 
 
 def outcome(arrival: Arrival, result: Result, *verdicts: Verdict) -> Outcome:

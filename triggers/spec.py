@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.launches import Launch, Parameters
 
 Archive: TypeAlias = Literal["full", "metadata", "none"]
+RunEnd: TypeAlias = Literal["succeeded", "failed", "cancelled"]
 ManifestFormat: TypeAlias = Literal["json", "uris", "mltable"]
 
 PUBLIC_BLOB: Final = "blob.core.windows.net"
@@ -65,13 +66,16 @@ class ScheduleSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LifecycleSource:
-    """Events of these types about runs, models, endpoints or tables of a platform.
+    """Events of these types about runs, models, endpoints or tables of a platform; or the ends of a trigger's runs.
 
-    `platform` is a name in the environment's `platforms`; None is the environment's own platform.
+    `platform` is a name in the environment's `platforms`; None is the environment's own platform. `of`: the trigger
+    whose runs they are, which ended as one of `statuses`; there are no `types` then.
     """
 
-    types: tuple[str, ...]
+    types: tuple[str, ...] = ()
     platform: str | None = None
+    of: str | None = None
+    statuses: tuple[RunEnd, ...] = ()
     filter: str | None = None
     key: str | None = None
     parameters: Parameters = field(default_factory=dict)

@@ -184,6 +184,8 @@ def _source(entry: models.Source, documents: Mapping[str, Json]) -> spec.Source:
         return spec.LifecycleSource(
             types=tuple(dict.fromkeys(entry.lifecycle.types)),
             platform=entry.lifecycle.platform,
+            of=entry.lifecycle.of,
+            statuses=tuple(dict.fromkeys(entry.lifecycle.status)) if entry.lifecycle.of else (),
             filter=entry.lifecycle.filter,
             key=entry.lifecycle.key,
             parameters=_parameters(entry.lifecycle.parameters),

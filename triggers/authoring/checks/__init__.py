@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from retrigger.triggers.authoring.checks import (
     bindings,
     caching,
+    chained,
     choices,
     cron,
     datasets,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.spec import Environment
 
 PROJECT_RULES = (
+    chained.check,
     choices.check,
     cron.check,
     duplicates.check,
