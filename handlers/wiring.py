@@ -177,9 +177,27 @@ def _built_in(environment: Environment, environ: Mapping[str, str]) -> tuple[Lau
 
 
 def endpoints_of(environment: Environment, environ: Mapping[str, str]) -> Endpoints | None:
-    """Online endpoints that rollouts can change; None where there are none to change, or not by this version."""
-    if environment.cloud != "azure" or not environment.endpoints:
+    """Online endpoints that rollouts can change; None where the environment names none."""
+    if not environment.endpoints:
         return None
+    made = vertex_endpoints if environment.cloud == "gcp" else azure_endpoints
+    return made(environment, environ)
+
+
+def vertex_endpoints(environment: Environment, environ: Mapping[str, str]) -> Endpoints:
+    from retrigger.handlers.adapters.vertex.endpoints import VertexEndpoints
+
+    return VertexEndpoints(
+        google_api(environment, environ),
+        Http(HttpSettings.from_environment(environ)),
+        project=environment.project,
+        location=environment.location,
+        endpoint=environment.services.get("vertex"),
+        monitoring=environment.services.get("monitoring"),
+    )
+
+
+def azure_endpoints(environment: Environment, environ: Mapping[str, str]) -> Endpoints:
     from retrigger.handlers.adapters.azureml.endpoints import AzureMlEndpoints
     from retrigger.handlers.transport.azure import AzureApi
     from retrigger.handlers.transport.managed_identity import audiences_at

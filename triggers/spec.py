@@ -330,13 +330,24 @@ class Model:
 class Endpoint:
     """A batch or online endpoint: the platform's name of it, and what a model is deployed there on.
 
-    `instance_type` and `instance_count` are Azure ML's, the rest Vertex AI's; None means that the adapter decides.
+    `health`: what judges a rollout, our own probes or what the platform measures of all requests. From `instance_type`
+    to `app_insights` it is Azure ML's, the rest Vertex AI's; None means that the adapter decides.
     """
 
     name: str
+    health: Literal["probes", "platform"] = "probes"
     instance_type: str | None = None
     instance_count: int | None = None
+    environment: str | None = None
+    code: str | None = None
+    scoring_script: str | None = None
+    environment_variables: Mapping[str, str] | None = None
+    request_timeout_ms: int | None = None
+    max_concurrent_requests: int | None = None
+    app_insights: bool | None = None
     machine_type: str | None = None
+    accelerator_type: str | None = None
+    accelerator_count: int | None = None
     min_replica_count: int | None = None
     max_replica_count: int | None = None
     service_account: str | None = None
@@ -386,8 +397,8 @@ class Environment:
     `archive`: what is kept of a request that was no event, so that no trigger says it.
     `outbox` is the channel (its name) on which outcomes and the ends of runs leave; None: they do not.
     `services` replaces a service's public address ("storage", "blob", "queue", "servicebus", "vertex", "azureml",
-    "pubsub", "metadata"): the emulator's way in. "azureml" is Azure's Resource Manager; tokens are for its cloud.
-    The addresses of issuers' public keys are "google_certs" and "entra_certs".
+    "pubsub", "monitoring", "metadata"): the emulator's way in. "azureml" is Azure's Resource Manager; tokens are for
+    its cloud. The addresses of issuers' public keys are "google_certs" and "entra_certs".
     `launcher` stands in for the cloud's own; `formats` are the project's, by the route that each one reads.
     """
 

@@ -14,6 +14,8 @@ from retrigger.local_emulator.runners.server import ServerSpec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_READY_WITHIN_S = 60.0
+
 
 def server_of(model: str, container: Mapping[str, Any], artifacts: str) -> ServerSpec:
     """`container` is the model's `containerSpec`, `artifacts` the URI of its files.
@@ -35,7 +37,13 @@ def server_of(model: str, container: Mapping[str, Any], artifacts: str) -> Serve
         "AIP_PREDICT_ROUTE": predict_route(container),
         "AIP_STORAGE_URI": artifacts,
     }
-    return ServerSpec(command=command, env=env, port_names=("AIP_HTTP_PORT",), health=health)
+    return ServerSpec(
+        command=command,
+        env=env,
+        port_names=("AIP_HTTP_PORT",),
+        health=health,
+        ready_within_s=float(container.get("deploymentTimeout", "").removesuffix("s") or _READY_WITHIN_S),
+    )
 
 
 def predict_route(container: Mapping[str, Any]) -> str:

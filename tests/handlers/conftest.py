@@ -69,7 +69,7 @@ class Loopback:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 loopback.answer(self, Received(self.command, self.path, headers, body))
 
-            do_GET = do_POST = do_PUT = do_DELETE = do_CONNECT = handle_any  # noqa: N815  # http.server looks them up by these names
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_CONNECT = handle_any  # noqa: N815  # http.server looks them up by these names
 
             def log_message(self, *_: object) -> None:
                 pass
