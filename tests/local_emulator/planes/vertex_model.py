@@ -21,6 +21,8 @@ class Handler(BaseHTTPRequestHandler):
             return self._answer(404, b"no such route")
         if self.headers["Content-Type"] != "application/json":
             return self._answer(200, body[::-1])
+        if os.environ.get("FAILS"):
+            return self._answer(500, b"it always fails")
         asked = json.loads(body)
         match asked["instances"]:
             case [{"status": status, "say": say}]:
