@@ -9,6 +9,7 @@ from retrigger.local_emulator.planes.azureml import batch_endpoints, online_depl
 from retrigger.local_emulator.planes.azureml.batch_endpoints import BatchEndpoints
 from retrigger.local_emulator.planes.azureml.online_deployments import OnlineDeployments
 from retrigger.local_emulator.planes.azureml.online_endpoints import OnlineEndpoints
+from retrigger.local_emulator.planes.azureml.online_metrics import OnlineMetrics
 from retrigger.local_emulator.planes.azureml.online_scoring import OnlineScoring
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Endpoints:
         )
         self._online = OnlineEndpoints(resources, self._deployments, traffic, now, changing=changing)
         self._batch = BatchEndpoints(resources, jobs, now, resolver=resolver)
+        self._metrics = OnlineMetrics(resources, self._deployments, traffic)
         self._scoring = OnlineScoring(
             resources, self._online, self._deployments, servers=servers, traffic=traffic, now=now
         )
@@ -92,6 +94,8 @@ class Endpoints:
                 return self._online.regenerate_keys(call)
             case "POST", (_, "token"):
                 return self._online.token(call)
+            case "GET", (_, "providers", provider, "metrics") if provider.lower() == "microsoft.insights":
+                return self._metrics.metrics(call)
             case _:
                 return None
 
