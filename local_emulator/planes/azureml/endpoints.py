@@ -56,6 +56,10 @@ class Endpoints:
         """After a start of the emulator."""
         self._deployments.recover()
 
+    def ensure(self, workspace: Workspace, name: str) -> None:
+        """Make an online endpoint without deployments, unless it is there. Errors: Invalid for no such name."""
+        self._online.ensure(workspace, name)
+
     def close(self) -> None:
         self._scoring.close()
 
