@@ -242,6 +242,8 @@ class Emulator:
             for bucket in buckets:
                 with suppress(Conflict):  # made by an earlier run on this state folder
                     store.insert_bucket(bucket, {})
+        for endpoint in self._settings.endpoints:
+            self.vertex.ensure_endpoint(endpoint)
         self.azure.make_queues()
         if azure.azureml is not None:
             self.azureml.furnish(azure.azureml)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from retrigger.local_emulator.planes import operations, traffic_split
 from retrigger.local_emulator.planes.deploying import KIND, endpoint_name
 from retrigger.local_emulator.planes.operations import Operations
-from retrigger.local_emulator.planes.resources import Body, Conflict, Invalid, Resource, Resources, camel
+from retrigger.local_emulator.planes.resources import AlreadyExists, Body, Conflict, Invalid, Resource, Resources, camel
 from retrigger.local_emulator.planes.rest import Call, page
 from retrigger.local_emulator.runners.record import timestamp
 
@@ -44,19 +45,14 @@ class Endpoints:
             raise Invalid(
                 f"Invalid endpoint_id {endpoint_id[:80]!r}: a letter and up to 62 of [a-z0-9-], or up to 9 digits."
             )
-        name = f"{call.parent}/{KIND}/{endpoint_id or secrets.randbits(62)}"
-        split = traffic_split.checked(call.body.get("trafficSplit"), ())
-        moment = timestamp(self._now())
-        body = {
-            **call.body,
-            "name": name,
-            "deployedModels": [],
-            "trafficSplit": split,
-            "createTime": moment,
-            "updateTime": moment,
-        }
-        made = _shown(self._resources.create(name, body))
-        return self._operations.done(name, operations.CREATE_ENDPOINT, made)
+        traffic_split.checked(call.body.get("trafficSplit"), ())
+        made = self._made(f"{call.parent}/{KIND}/{endpoint_id or secrets.randbits(62)}", call.body)
+        return self._operations.done(made.name, operations.CREATE_ENDPOINT, _shown(made))
+
+    def ensure(self, name: str) -> None:
+        """Make an endpoint that a project names as one that is there, whatever its id; one that is there stays."""
+        with suppress(AlreadyExists):
+            self._made(name, {"displayName": name.rsplit("/", 1)[-1]})
 
     def get(self, call: Call) -> Body:
         return _shown(self._deployments.look(endpoint_name(call)))
@@ -91,6 +87,12 @@ class Endpoints:
             self._deployments.check_unused(found)
             self._resources.delete(found.name)
             return self._operations.done(found.name, operations.DELETE, {})
+
+    def _made(self, name: str, body: Body) -> Resource:
+        """Errors: AlreadyExists."""
+        moment = timestamp(self._now())
+        own = {"name": name, "deployedModels": [], "trafficSplit": {}, "createTime": moment, "updateTime": moment}
+        return self._resources.create(name, {**body, **own})
 
 
 def _check(endpoint: Body) -> None:

@@ -62,6 +62,10 @@ class Vertex:
         self._batches.recover()
         self._deployments.recover()
 
+    def ensure_endpoint(self, name: str) -> None:
+        """Make the endpoint projects/P/locations/L/endpoints/E, unless it is there."""
+        self._endpoints.ensure(name)
+
     def routes(self) -> list[Route]:
         """The more particular path stands before the one that would swallow it."""
         return [

@@ -74,6 +74,15 @@ def test_an_id_is_taken_once_and_made_where_none_is_given(plane: Plane) -> None:
     assert len(made) == 2
 
 
+def test_one_that_a_project_names_is_there_and_stays_as_it_is(plane: Plane) -> None:
+    name = f"{ENDPOINTS}/1234567890123"
+    plane.vertex.ensure_endpoint(name)
+    status, made = plane("GET", name)
+    assert (status, made["displayName"]) == (200, "1234567890123")
+    plane.vertex.ensure_endpoint(name)
+    assert plane("GET", name) == (200, made)
+
+
 @pytest.mark.parametrize("endpoint_id", ["Churn", "churn-", "-churn", "0123", "1234567890", "a" * 64, "a_b", ""])
 def test_an_id_that_vertex_does_not_take_is_refused(plane: Plane, endpoint_id: str) -> None:
     status, told = plane("POST", ENDPOINTS, {"displayName": "Churn"}, endpointId=endpoint_id)
