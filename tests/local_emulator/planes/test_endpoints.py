@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +124,13 @@ def test_endpoints_are_listed_by_filter_and_page(plane: Plane) -> None:
 def test_a_page_size_that_is_no_number_is_refused(plane: Plane, size: str) -> None:
     status, told = plane("GET", ENDPOINTS, pageSize=size)
     assert (status, told["error"]["status"]) == (400, "INVALID_ARGUMENT")
+
+
+@pytest.mark.parametrize("token", [b"[" * 20_000, b"[1]", b"{}", b"\xff"])
+def test_a_page_token_that_is_none_is_refused(plane: Plane, token: bytes) -> None:
+    told = "Invalid page_token: pass the next_page_token of the page before."
+    asked = base64.urlsafe_b64encode(token).decode()
+    assert plane("GET", ENDPOINTS, pageToken=asked) == error(400, "INVALID_ARGUMENT", told)
 
 
 def test_a_patch_changes_what_its_mask_names_and_with_it_the_etag(plane: Plane) -> None:
