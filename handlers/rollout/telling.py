@@ -56,7 +56,7 @@ def in_words(job: RolloutJob) -> Iterator[str]:
     """What will be done, step by step."""
     yield f"deploy model {job.model}, version {job.version}, to {job.endpoint}, without traffic"
     if job.smoke is not None:
-        yield "send the smoke test to the new deployment: any 2xx is good"
+        yield "send the smoke test to the new deployment (on Vertex AI at the first step): any 2xx is good"
     for percent in job.steps:
         if percent == job.approve_before:
             yield f"wait for `retrigger rollout approve`, {_long(job.approve_within_ms)} at the most"

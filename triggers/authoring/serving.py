@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from retrigger.triggers.authoring.fields import AtLeastOne, AzureName, ServiceAccount, TagKey, Text
 from retrigger.triggers.authoring.model import Model
-from retrigger.triggers.authoring.predicting import MachineType
+from retrigger.triggers.authoring.predicting import Accelerator, MachineType
 
 VertexEndpoint = Annotated[
     str,
@@ -57,12 +57,16 @@ class VertexServing(Model):
     name: VertexEndpoint = Field(description="The endpoint's id or resource name.")
     health: JudgedBy = Field(default="probes", description=_HEALTH)
     machine_type: MachineType | None = Field(default=None, description="The machines; default: `n1-standard-2`.")
+    accelerator_type: Accelerator | None = Field(default=None, description="Attached to each machine.")
+    accelerator_count: AtLeastOne | None = Field(default=None, description="How many of them to a machine.")
     min_replica_count: AtLeastOne | None = Field(default=None, description="Machines at least; default: 1.")
     max_replica_count: AtLeastOne | None = Field(default=None, description="Machines at the most; default: as many.")
     service_account: ServiceAccount | None = Field(default=None, description="The identity of the model's container.")
 
     @model_validator(mode="after")
-    def _replicas(self) -> VertexServing:
+    def _machines(self) -> VertexServing:
+        if (self.accelerator_type is None) != (self.accelerator_count is None):
+            raise PydanticCustomError("unused_key", "needs both of `accelerator_type`, `accelerator_count`, or none")
         if self.max_replica_count is not None and self.max_replica_count < (self.min_replica_count or 1):
             raise PydanticCustomError("bad_value", "has a `max_replica_count` below its `min_replica_count`")
         return self
