@@ -17,6 +17,7 @@ from retrigger.handlers.ports import (
     ObjectStat,
     Record,
     Request,
+    in_turn,
 )
 from retrigger.triggers import keys
 from retrigger.triggers.errors import Refused
@@ -53,6 +54,8 @@ class MemoryRecords:
                 return None
             bisect.insort(self._keys, key)
             return self._write(key, body)
+
+    create_all = in_turn
 
     def swap(self, old: Record, body: Mapping[str, Json]) -> Record | None:
         with self._lock:

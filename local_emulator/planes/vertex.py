@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from retrigger.local_emulator.planes.artifacts import Artifacts
 from retrigger.local_emulator.planes.batch_predictions import BatchPredictions
 from retrigger.local_emulator.planes.deploying import Deployments, endpoint_name
 from retrigger.local_emulator.planes.endpoints import Endpoints
@@ -45,7 +46,8 @@ class Vertex:
         cache: Path,
         clock: Path,
     ) -> None:
-        self._jobs = PipelineJobs(resources, processes, now, cache=cache, clock=clock)
+        self._artifacts = Artifacts(resources, now)
+        self._jobs = PipelineJobs(resources, processes, self._artifacts, now, cache=cache, clock=clock)
         self._models = Models(resources, now)
         self._batches = BatchPredictions(resources, self._models, processes, now, clock=clock)
         self._operations = Operations(resources, now)
@@ -65,6 +67,7 @@ class Vertex:
         return [
             *self._job_routes(),
             *self._model_routes(),
+            *self._artifact_routes(),
             *self._endpoint_routes(),
             *self._operation_routes(),
             *self._monitoring.routes(),
@@ -94,6 +97,15 @@ class Vertex:
             route("GET", _PARENT + "/models/{model}/evaluations", models.list_evaluations),
             route("GET", _PARENT + "/models/{model}/evaluations/{evaluation}", models.get_evaluation),
             route("GET", _PARENT + "/models/{model}", models.get),
+        ]
+
+    def _artifact_routes(self) -> list[Route]:
+        store = _PARENT + "/metadataStores/{store}"
+        return [
+            route("GET", store, self._artifacts.get_store),
+            route("POST", f"{store}/artifacts", self._artifacts.create),
+            route("GET", f"{store}/artifacts", self._artifacts.list_all),
+            route("GET", store + "/artifacts/{artifact}", self._artifacts.get),
         ]
 
     def _endpoint_routes(self) -> list[Route]:

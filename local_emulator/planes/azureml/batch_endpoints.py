@@ -154,7 +154,8 @@ class BatchEndpoints:
         told: Body = {"provisioningState": "Succeeded", "properties": given.get("properties") or {}}
         if len(path) == 2:
             address = f"{call.origin}{call.workspace.id}/{'/'.join(path)}/jobs"
-            told |= {"authMode": given.get("authMode") or "AADToken", "scoringUri": address}
+            told |= {"authMode": given.get("authMode") or "AADToken", "defaults": given.get("defaults") or {}}
+            told["scoringUri"] = address
         else:
             told |= _DEFAULTS | given
         return view(call, path, {**body, "properties": given}, told)

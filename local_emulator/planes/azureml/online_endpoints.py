@@ -105,7 +105,9 @@ class OnlineEndpoints:
         with self._changing:
             self._let_in_by(call, "Key")
             before = self._known(call)
-            keys = {**before.body["keys"], _KEYS[kind]: value or secrets.token_urlsafe(24)}
+            keys = dict(before.body["keys"])
+            given = None if value == keys[_KEYS[kind]] else value  # azure-ai-ml sends the key that is to go
+            keys[_KEYS[kind]] = given or secrets.token_urlsafe(24)
             self._resources.update(before.name, {**before.body, "keys": keys}, before.etag)
         return Answer(None)
 

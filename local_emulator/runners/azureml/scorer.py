@@ -115,10 +115,12 @@ def table(path: Path) -> Any:
 
 
 def _number(word: str) -> float | str:
-    try:
-        return float(word)
-    except ValueError:
-        return word
+    for kind in (int, float):
+        try:
+            return kind(word)
+        except ValueError:
+            continue
+    return word
 
 
 def jsonable(result: Any) -> Any:

@@ -61,8 +61,9 @@ class CheckThenAct(Claims):
         found = self.ledger.claims.get(name)
         if found is not None:
             return found, False
+        then = state.pop("then", None)
         mine = Claim(trigger=arrival.trigger.name, event=arrival.event.to_json(), **state)
-        stored = self.ledger.claims.create(name, mine)
+        stored = self.ledger.claims.create(name, mine, then)
         while stored is None:
             stored = self.ledger.claims.swap(self.reread(name), mine)
         return stored, True
@@ -140,8 +141,10 @@ class AcknowledgesUnnoted(AnyOrder):
 class LiveBeforeNote(Windows):
     """Say that the window has its note, then write the note."""
 
-    def join(self, name: str, claim: Stored[Claim], member: Mapping[str, Any], rule: WindowRule) -> Joined:
-        joined = super().join(name, claim, member, rule)
+    def join(
+        self, name: str, claim: Stored[Claim], member: Mapping[str, Any], rule: WindowRule, *, written: bool = False
+    ) -> Joined:
+        joined = super().join(name, claim, member, rule, written=written)
         if joined.opened:
             super()._note(WindowId.parse(joined.window), claim.value.trigger, first_look(rule, self.ledger.now_ms()))
         return joined

@@ -388,3 +388,54 @@ def test_a_container_that_no_server_can_be_started_of_is_refused(plane: Plane, s
     model = {"displayName": "churn", "containerSpec": spec}
     refused = plane("POST", f"{PARENT}/models:upload", {"model": model})
     assert refused == error(400, "INVALID_ARGUMENT", said)
+
+
+STORE = f"{PARENT}/metadataStores/default"
+
+
+def test_an_artifact_is_created_once_under_its_id(plane: Plane) -> None:
+    body = {"displayName": "churn", "uri": "gs://b/m.json", "schemaTitle": "system.Dataset", "state": 2}
+    status, made = plane("POST", f"{STORE}/artifacts?artifactId=churn-0a1b", body)
+    moment = "2026-01-02T00:00:00.000000Z"
+    expected = {**body, "state": "LIVE", "name": f"{STORE}/artifacts/churn-0a1b"}
+    assert (status, made) == (200, {**expected, "createTime": moment, "updateTime": moment})
+    again = plane("POST", f"{STORE}/artifacts?artifactId=churn-0a1b", body)
+    assert again == error(409, "ALREADY_EXISTS", f"{STORE}/artifacts/churn-0a1b already exists.")
+    assert plane("GET", f"{STORE}/artifacts/churn-0a1b") == (200, made)
+    assert plane("GET", f"{STORE}/artifacts") == (200, {"artifacts": [made], "nextPageToken": ""})
+    assert plane("GET", STORE)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("metadataStores/other/artifacts?artifactId=abcd", {}, 404),
+        ("metadataStores/default/artifacts?artifactId=a/b", {}, 400),
+        ("metadataStores/default/artifacts?artifactId=abc", {}, 400),
+        ("metadataStores/default/artifacts?artifactId=abcd", {"uri": 3}, 400),
+        ("metadataStores/default/artifacts?artifactId=abcd", {"metadata": []}, 400),
+    ],
+)
+def test_an_artifact_that_is_none_is_refused(plane: Plane, path: str, body: dict[str, Any], status: int) -> None:
+    assert plane("POST", f"{PARENT}/{path}", body)[0] == status
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"data": {"artifactId": "nobody"}}, "Artifact 'nobody', given as 'data', is not in the metadata store."),
+        ({"other": {"artifactId": "1"}}, "Artifact 'other' is not in the pipeline's signature; it takes: data."),
+        ({}, "Artifact 'data' is required and was not given."),
+        (
+            {"data": {"artifactId": f"{STORE}/artifacts/abcd"}},
+            "runtime_config.input_artifacts.data must hold an artifact_id, the last part of its name.",
+        ),
+        ({"data": 3}, "runtime_config.input_artifacts.data must hold an artifact_id, the last part of its name."),
+        (3, "runtime_config.input_artifacts must be an object."),
+    ],
+)
+def test_a_run_is_refused_unless_its_artifacts_are_there_and_wanted(plane: Plane, given: Any, told: str) -> None:
+    body = job()
+    body["pipelineSpec"]["root"]["inputDefinitions"]["artifacts"] = {"data": {"artifactType": {}}}
+    body["runtimeConfig"]["inputArtifacts"] = given
+    assert plane.create("churn-0a1b", body) == error(400, "INVALID_ARGUMENT", told)

@@ -25,6 +25,7 @@ environments:
     project: acme-dev
     location: europe-west4
     ledger: gs://acme-retrigger/ledger
+    service_account: all@b
     vars: {table: a}
     stores: {landing: gs://acme-landing/in, raw: gs://acme-raw}
     channels:
@@ -36,6 +37,8 @@ environments:
         {template: pipelines/train.json, root: gs://acme-runs, service_account: a@b, caching: false, labels: {a: b},
          failure_policy: fast, network: projects/12/global/networks/ml, reserved_ip_ranges: [one, two],
          kms_key: projects/p/locations/l/keyRings/r/cryptoKeys/k}
+      lite: {template: pipelines/train.json, root: gs://acme-runs}
+      any: {template: pipelines/train.json, root: gs://acme-runs, service_account: default}
     endpoints:
       churn: "1234567890"
       other: projects/p/locations/l/endpoints/1
@@ -127,7 +130,9 @@ def test_everything_that_google_can_say(write: Write) -> None:
                 network="projects/12/global/networks/ml",
                 reserved_ip_ranges=("one", "two"),
                 kms_key="projects/p/locations/l/keyRings/r/cryptoKeys/k",
-            )
+            ),
+            "lite": Pipeline(template=sha, root="gs://acme-runs", service_account="all@b"),
+            "any": Pipeline(template=sha, root="gs://acme-runs", service_account="default"),
         },
         endpoints={
             "churn": Endpoint(name="1234567890"),

@@ -18,6 +18,7 @@ environments:
     cloud: gcp
     project: acme-dev
     location: europe-west4
+    service_account: ml@acme-dev.iam.gserviceaccount.com
     ledger: gs://acme-dev-retrigger
     vars: {out: "gs://acme-dev-predictions", rows: 100}
     stores: {landing: gs://acme-dev-landing}
