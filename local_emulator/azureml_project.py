@@ -16,6 +16,7 @@ import yaml
 from retrigger.local_emulator.planes.azureml.arm import parted
 from retrigger.local_emulator.planes.azureml.plane import Asset, Furniture
 from retrigger.triggers.authoring.files import MAX_TEXT
+from retrigger.triggers.launches import OnlineDeployment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -37,7 +38,7 @@ class Unfit(Exception):
 def furniture_of(project: Project, environment: Environment) -> tuple[Furniture | None, tuple[str, ...]]:
     """What the environment's workspace is to hold, and a sentence for each file that cannot be registered there.
 
-    Its stores are datastores of the same names.
+    Its stores are datastores of the same names, and the online endpoints that its triggers roll out to are there.
     """
     found = parted(environment.workspace)
     if found is None:
@@ -50,8 +51,16 @@ def furniture_of(project: Project, environment: Environment) -> tuple[Furniture 
         assets=assets,
         components=tuple(sorted({name for template in templates for name in _references(template.data)})),
         datastores={name: (str(store.account), store.bucket) for name, store in environment.stores.items()},
+        endpoints=_endpoints(project, environment),
     )
     return furniture, unfit
+
+
+def _endpoints(project: Project, environment: Environment) -> tuple[str, ...]:
+    """The platform's names of the online endpoints that some trigger rolls out to."""
+    launches = (trigger.launch for trigger in project.triggers)
+    named = {launch.endpoint for launch in launches if isinstance(launch, OnlineDeployment)}
+    return tuple(sorted(environment.endpoints[name].name for name in named if name in environment.endpoints))
 
 
 def _references(pipeline: Json) -> Iterator[str]:
