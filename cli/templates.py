@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urljoin, urlsplit
 
 from retrigger.handlers.adapters.gcs import PUBLIC, GcsObjects
+from retrigger.handlers.transport.credentials import Tokens, TokenSettings
 from retrigger.handlers.transport.google import GoogleApi
 from retrigger.handlers.transport.http import Http, HttpSettings
-from retrigger.handlers.wiring import google_tokens
 from retrigger.triggers.authoring.addresses import DIGEST, InBucket, address_of
 from retrigger.triggers.authoring.files import MAX_TEMPLATE, Unfit
 from retrigger.triggers.authoring.kept import Copy, KeptTemplates
@@ -34,7 +34,7 @@ def fetching(root: Path, environ: Mapping[str, str]) -> FetchedTemplates:
     """`STORAGE_EMULATOR_HOST` is where Cloud Storage is, as to Google's own client."""
     http = Http(replace(HttpSettings.from_environment(environ), max_body=MAX_TEMPLATE))
     storage = environ.get("STORAGE_EMULATOR_HOST") or PUBLIC
-    api = GoogleApi(http, google_tokens(http, environ, {}))
+    api = GoogleApi(http, Tokens(http, TokenSettings.from_environment(environ)))
     return FetchedTemplates(root, http, api, storage=storage if "://" in storage else f"http://{storage}")
 
 

@@ -12,7 +12,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from retrigger.handlers.journal import RunsByMember, subject_of
+from retrigger.handlers.journal import subject_of
+from retrigger.handlers.runs_by_member import RunsByMember
 from retrigger.triggers.archive import stand_in
 from retrigger.triggers.frozen import dataclass
 

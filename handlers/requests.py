@@ -205,6 +205,7 @@ def _rollout_job(
         "p95_ms": None if p95 is None else _ms(p95),
         "approve_before": None if approve is None else approve.before,
         "approve_within_ms": 0 if approve is None else _ms(approve.within),
+        "health": options.pop("health"),
         "options": {name: value for name, value in options.items() if name != "name" and value is not None},
         "labels": _labels(environment, trigger, run, event),
     }

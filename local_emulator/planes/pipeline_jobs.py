@@ -9,8 +9,10 @@ import re
 import secrets
 from typing import TYPE_CHECKING, Any
 
+from retrigger.local_emulator.planes import operations
+from retrigger.local_emulator.planes.operations import Operations
 from retrigger.local_emulator.planes.resources import Body, Invalid, Precondition, Resources, camel
-from retrigger.local_emulator.planes.rest import Call, done, page
+from retrigger.local_emulator.planes.rest import Call, page
 from retrigger.local_emulator.runners.errors import PipelineError
 from retrigger.local_emulator.runners.record import JobState, timestamp
 from retrigger.local_emulator.runners.request import JobRequest
@@ -50,6 +52,7 @@ class PipelineJobs:
         self._artifacts = artifacts
         self._processes = processes
         self._now = now
+        self._operations = Operations(resources, now)
         self._cache = cache
         self._clock = clock
 
@@ -101,8 +104,7 @@ class PipelineJobs:
             raise Precondition(f"{name} is in state {state}; cancel it, and delete it when it has ended.")
         self._resources.delete(name)
         self._processes.delete(_key(name))
-        operation = done(f"{call.parent}/operations/{secrets.randbits(62)}", "Empty", {})
-        return self._resources.create(operation["name"], operation).body
+        return self._operations.done(call.parent, operations.DELETE, {})
 
     def _request(self, name: str, body: Mapping[str, Any]) -> JobRequest:
         spec, config = body.get("pipelineSpec"), body.get("runtimeConfig", {})

@@ -26,6 +26,7 @@ environments:
     cloud: gcp
     project: acme-dev
     location: europe-west4
+    service_account: ml@acme-dev.iam.gserviceaccount.com
     ledger: gs://acme-dev-retrigger
     stores: {landing: gs://landing}
     channels: {requests: {topic: projects/acme-dev/topics/requests, subscription: projects/acme-dev/subscriptions/all}}

@@ -70,9 +70,10 @@ def environment(
         launcher=launcher,
         formats=formats,
         outbox=file.outbox,
+        services=file.services.model_dump(exclude_none=True),
     )
     if isinstance(file, environments.Gcp):
-        pipelines = {key: _vertex_pipeline(one, templates[key]) for key, one in file.pipelines.items()}
+        pipelines = {key: _vertex_pipeline(one, templates[key], file) for key, one in file.pipelines.items()}
         models = {key: _vertex_model(one) for key, one in file.models.items()}
         return replace(shared, project=file.project, location=file.location, pipelines=pipelines, models=models)
     pipelines = {key: _azure_pipeline(one, templates[key]) for key, one in file.pipelines.items()}
@@ -101,13 +102,13 @@ def _endpoint(entry: str | serving.Serving) -> spec.Endpoint:
     return spec.Endpoint(name=entry) if isinstance(entry, str) else spec.Endpoint(**entry.model_dump())
 
 
-def _vertex_pipeline(file: environments.Pipeline, template: Template | None) -> spec.Pipeline:
+def _vertex_pipeline(file: environments.Pipeline, template: Template | None, home: environments.Gcp) -> spec.Pipeline:
     return spec.Pipeline(
         template=template.sha if template else "",
         template_uri=template.uri if template else None,
         root=file.root,
         labels=dict(file.labels),
-        service_account=file.service_account,
+        service_account=file.service_account or home.service_account,
         caching=file.caching,
         failure_policy=file.failure_policy,
         network=file.network,
@@ -185,6 +186,8 @@ def _source(entry: models.Source, documents: Mapping[str, Json]) -> spec.Source:
         return spec.LifecycleSource(
             types=tuple(dict.fromkeys(entry.lifecycle.types)),
             platform=entry.lifecycle.platform,
+            of=entry.lifecycle.of,
+            statuses=tuple(dict.fromkeys(entry.lifecycle.status)) if entry.lifecycle.of else (),
             filter=entry.lifecycle.filter,
             key=entry.lifecycle.key,
             parameters=_parameters(entry.lifecycle.parameters),

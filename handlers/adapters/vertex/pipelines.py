@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from retrigger.handlers.adapters.vertex.request import job_request
+from retrigger.handlers.adapters.vertex.request import NO_ACCOUNT, job_request
 from retrigger.handlers.adapters.vertex.resources import FINGERPRINT, GONE, collection_url, encoded
 from retrigger.handlers.adapters.vertex.status import job_status
 from retrigger.handlers.ports import JobStatus
@@ -46,7 +46,13 @@ class Pipelines:
 
     def submit(self, job: PipelineJob, template: Mapping[str, Json]) -> Literal["created", "adopted", "conflict"]:
         """One POST. Only if the id is taken, one GET that tells our own earlier launch from somebody else's job."""
-        request = self.request(job, template)
+        try:
+            request = self.request(job, template)
+        except Refused as exc:
+            # Before identities had to be named, a version of ours may have launched it and died before it could say so.
+            if exc.code == NO_ACCOUNT and _is_ours(self._get(job.id), job):
+                return "adopted"
+            raise
         if job.dataset is not None:
             self._artifacts.register(job, job.dataset)
         answer = self._api.call(request.method, request.url, body=encoded(request.body), write=True, accept=_EXISTS)
@@ -59,8 +65,7 @@ class Pipelines:
             raise Unavailable(
                 f"job {job.id} exists and cannot be read yet; it is looked at again later", code="job_not_readable"
             )
-        ours = object_in(existing, "labels").get(FINGERPRINT) == job.fingerprint
-        return "adopted" if ours else "conflict"
+        return "adopted" if _is_ours(existing, job) else "conflict"
 
     def status(self, job: PipelineJob) -> JobStatus:
         found = self._get(job.id)
@@ -83,3 +88,7 @@ class Pipelines:
     def _get(self, job_id: str) -> dict[str, Any] | None:
         answer = self._api.call("GET", f"{self._jobs}/{job_id}", accept=GONE)
         return None if answer.status in GONE else answer.json()
+
+
+def _is_ours(found: Mapping[str, Any] | None, job: PipelineJob) -> bool:
+    return found is not None and object_in(found, "labels").get(FINGERPRINT) == job.fingerprint

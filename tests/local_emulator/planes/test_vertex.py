@@ -13,13 +13,11 @@ import pytest
 import urllib3
 
 from retrigger.local_emulator.http import Server
-from retrigger.local_emulator.planes import vertex
-from retrigger.local_emulator.planes.artifacts import Artifacts
-from retrigger.local_emulator.planes.batch_predictions import BatchPredictions
-from retrigger.local_emulator.planes.models import Models
-from retrigger.local_emulator.planes.pipeline_jobs import PipelineJobs
 from retrigger.local_emulator.planes.resources import Resources
+from retrigger.local_emulator.planes.vertex import Vertex
 from retrigger.local_emulator.runners.process import JobProcesses
+from retrigger.local_emulator.runners.routing import Traffic
+from retrigger.local_emulator.runners.serving import Servers
 from retrigger.local_emulator.state import State
 
 if TYPE_CHECKING:
@@ -99,21 +97,26 @@ class Plane:
         self.now = datetime(2026, 1, 2, tzinfo=UTC)
         self.resources = Resources(state.root / "resources.sqlite3")
         self.processes = JobProcesses(state.jobs, env=os.environ, now=lambda: self.now)
-        artifacts = Artifacts(self.resources, lambda: self.now)
-        self.jobs = PipelineJobs(
-            self.resources, self.processes, artifacts, lambda: self.now, cache=state.root / "cache", clock=state.clock
+        self.servers = Servers(state.servers)
+        self.traffic = Traffic()
+        self.vertex = Vertex(
+            self.resources,
+            self.processes,
+            lambda: self.now,
+            servers=self.servers,
+            traffic=self.traffic,
+            cache=state.root / "cache",
+            clock=state.clock,
         )
-        models = Models(self.resources, lambda: self.now)
-        self.batches = BatchPredictions(self.resources, models, self.processes, lambda: self.now, clock=state.clock)
-        self.jobs.recover()
-        self.batches.recover()
-        self.server = Server(vertex.routes(self.jobs, self.batches, models, artifacts))
+        self.vertex.recover()
+        self.server = Server(self.vertex.routes())
         self.server.start()
         self._http = urllib3.PoolManager(maxsize=8)
 
     def stop(self) -> None:
         self.server.stop()
         self.processes.close()
+        self.servers.close()
         self.resources.close()
 
     def __call__(self, method: str, path: str, body: Any = None, **query: str) -> tuple[int, Any]:
@@ -359,6 +362,32 @@ def test_models_have_versions_aliases_and_evaluations(plane: Plane) -> None:
     assert plane("GET", f"{PARENT}/models/none") == error(404, "NOT_FOUND", f"{PARENT}/models/none is not found.")
     for bad in ({}, {"model": {"displayName": "x"}, "modelId": "Not Valid"}, {"model": {"displayName": ""}}):
         assert plane("POST", f"{PARENT}/models:upload", bad)[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ([], "model.container_spec must be an object."),
+        ({"command": "serve"}, "model.container_spec.command must be a list of strings."),
+        ({"args": [1]}, "model.container_spec.args must be a list of strings."),
+        ({"command": ["a\0b"]}, "model.container_spec.command must be a list of strings."),
+        ({"command": ["\ud800"]}, "model.container_spec.command must be a list of strings."),
+        ({"deploymentTimeout": 600}, "model.container_spec.deployment_timeout must be seconds, as in 600s."),
+        ({"env": {}}, "model.container_spec.env must be a list of variables, each with a name and a value."),
+        ({"env": [{}]}, "model.container_spec.env must be a list of variables, each with a name and a value."),
+        (
+            {"env": [{"name": "A=B"}]},
+            "model.container_spec.env must be a list of variables, each with a name and a value.",
+        ),
+        ({"healthRoute": "health"}, "model.container_spec.health_route must be a path that begins with /."),
+        ({"predictRoute": "/a b"}, "model.container_spec.predict_route must be a path that begins with /."),
+        ({"predictRoute": {"a": 1}}, "model.container_spec.predict_route must be a path that begins with /."),
+    ],
+)
+def test_a_container_that_no_server_can_be_started_of_is_refused(plane: Plane, spec: Any, said: str) -> None:
+    model = {"displayName": "churn", "containerSpec": spec}
+    refused = plane("POST", f"{PARENT}/models:upload", {"model": model})
+    assert refused == error(400, "INVALID_ARGUMENT", said)
 
 
 STORE = f"{PARENT}/metadataStores/default"

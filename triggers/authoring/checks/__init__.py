@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from retrigger.triggers.authoring.checks import (
     bindings,
     caching,
+    chained,
     choices,
     cron,
     datasets,
@@ -19,6 +20,7 @@ from retrigger.triggers.authoring.checks import (
     expressions,
     formats,
     gaps,
+    identities,
     launches,
     loops,
     message_fields,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.spec import Environment
 
 PROJECT_RULES = (
+    chained.check,
     choices.check,
     cron.check,
     duplicates.check,
@@ -61,6 +64,7 @@ ENVIRONMENT_RULES = (
     caching.check,
     datasets.check,
     expressions.check,
+    identities.check,
     launches.check,
     loops.check,
     names.check,
