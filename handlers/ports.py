@@ -118,6 +118,7 @@ class Dataset:
 class PipelineJob(AnyJob):
     """A compiled pipeline, once. `template` is the SHA-256 under which the ledger keeps it.
 
+    `template_uri`: the address in Artifact Registry that it was fetched from, None if it was not.
     `artifacts`: input name -> id in the platform's metadata store. `dataset` is registered first, by `submit`.
     `service_account` is as in Pipeline; `compute` and `experiment` are Azure ML's; `failure_policy` (slow | fast), and
     what follows it, Vertex AI's.
@@ -137,6 +138,7 @@ class PipelineJob(AnyJob):
     network: str | None = None
     reserved_ip_ranges: Sequence[str] = ()
     kms_key: str | None = None
+    template_uri: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,6 +62,8 @@ def job_request(
         body["reservedIpRanges"] = list(job.reserved_ip_ranges)
     if job.kms_key is not None:
         body["encryptionSpec"] = {"kmsKeyName": job.kms_key}
+    if job.template_uri is not None:
+        body["templateUri"] = job.template_uri
     url = f"{collection_url('pipelineJobs', project, location, endpoint)}?pipelineJobId={job.id}"
     return Request(method="POST", url=url, body=body)
 
