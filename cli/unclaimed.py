@@ -46,7 +46,7 @@ def object_event(place: Target, found: Stored) -> Event:
         kind, source = storage.FINALIZED, storage.source(place.bucket)
         subject = f"objects/{place.name}"
     else:
-        kind, source = blob.CREATED, blob_place.endpoint(place.account)
+        kind, source = blob.CREATED, blob_place.account_in(payload.uri)
         subject = blob_place.subject(place.bucket, place.name)
     return Event(id="", source=source, type=kind, time=datetime.now(UTC), subject=subject, payload=payload)
 

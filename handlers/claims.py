@@ -13,6 +13,8 @@ from retrigger.triggers.archive import kept
 from retrigger.triggers.event import ENDED, Lifecycle
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from retrigger.handlers.arrivals import Arrival
     from retrigger.handlers.ledger import Ledger, Stored
     from retrigger.handlers.outcome import Result
@@ -25,13 +27,15 @@ class Claims:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
 
-    def take(self, arrival: Arrival, name: str, **state: Any) -> tuple[Stored[Claim], bool]:
-        """-> (the claim that counts, is it ours). `state`: the fields of a new claim."""
+    def take(
+        self, arrival: Arrival, name: str, *, then: Mapping[str, Mapping[str, Json]] | None = None, **state: Any
+    ) -> tuple[Stored[Claim], bool]:
+        """-> (the claim that counts, is it ours). `state`: the fields of a new claim; `then`: records after it."""
         trigger = arrival.trigger
         rule: dict[str, Any] = {"archive": trigger.archive, "redact": [*trigger.redact]}
         came: dict[str, Any] = {"parent": parent_of(arrival.event), "depth": depth_of(arrival.event)}
         first = Claim(trigger=trigger.name, event=arrival.event.to_json(), **rule, **came, **state)
-        created = self.ledger.claims.create(name, first.settled())
+        created = self.ledger.claims.create(name, first.settled(), then)
         return (created, True) if created is not None else (self.reread(name), False)
 
     def name(self, arrival: Arrival) -> str:

@@ -237,7 +237,8 @@ class Rollout(Body):
     wanted; `past`: those that were wanted before, or that an operator has accepted. `since_ms`: when the phase began.
     `want` is what operators swap. `accept`: an operator has looked at the endpoint: what is there is no surprise.
     `until_ms`: when the time for consent ends; `approved_ms`: when it was given, 0 if it was not. `probes`: of this
-    step, as [status, latency in ms]. `reason`: why it is paused, or goes back; `outcome`: how it ends, or ended.
+    step, as [status, latency in ms]. `tested`: the smoke test was passed. `reason`: why it is paused, or goes back;
+    `outcome`: how it ends, or ended.
     """
 
     phase: RolloutPhase
@@ -259,6 +260,7 @@ class Rollout(Body):
     approved_ms: int = 0
     by: str = ""
     probes: list[list[int]] = field(default_factory=list)
+    tested: bool = False
     reason: str | None = None
     outcome: Literal["succeeded", "failed", "cancelled"] | None = None
 

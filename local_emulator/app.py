@@ -22,14 +22,13 @@ from retrigger.local_emulator.hosts.functions_framework import Function, Functio
 from retrigger.local_emulator.messaging import pubsub, service_bus, storage_queue
 from retrigger.local_emulator.messaging.pull_queues import PullQueues
 from retrigger.local_emulator.messaging.queues import PushSubscription, Queues
-from retrigger.local_emulator.planes import vertex
 from retrigger.local_emulator.planes.azureml.plane import RUNNER, AzureMl
-from retrigger.local_emulator.planes.batch_predictions import BatchPredictions
-from retrigger.local_emulator.planes.models import Models
-from retrigger.local_emulator.planes.pipeline_jobs import PipelineJobs
 from retrigger.local_emulator.planes.resources import Resources
+from retrigger.local_emulator.planes.vertex import Vertex
 from retrigger.local_emulator.runners.azureml.pipelines import BLOB_ENDPOINT
 from retrigger.local_emulator.runners.process import JobProcesses
+from retrigger.local_emulator.runners.routing import Traffic
+from retrigger.local_emulator.runners.serving import Servers
 from retrigger.local_emulator.scheduler import Scheduler
 from retrigger.local_emulator.stores import blob_http, gcs_json, gcs_xml
 from retrigger.local_emulator.stores.errors import Conflict
@@ -159,12 +158,15 @@ class Emulator:
         self._processes = JobProcesses(
             state.jobs, env=self._environment(), now=self.clock.now, limit=settings.jobs_at_once
         )
-        self.jobs = PipelineJobs(
-            self._resources, self._processes, self.clock.now, cache=state.results, clock=state.clock
-        )
-        self.models = Models(self._resources, self.clock.now)
-        self.batches = BatchPredictions(
-            self._resources, self.models, self._processes, self.clock.now, clock=state.clock
+        self.servers, self.traffic = Servers(state.servers, self._environment()), Traffic()
+        self.vertex = Vertex(
+            self._resources,
+            self._processes,
+            self.clock.now,
+            servers=self.servers,
+            traffic=self.traffic,
+            cache=state.results,
+            clock=state.clock,
         )
         self._azure_processes = JobProcesses(
             state.azure_jobs, env=self._environment(), now=self.clock.now, limit=settings.jobs_at_once, runner=RUNNER
@@ -178,6 +180,9 @@ class Emulator:
             account=self._account() or ANY_ACCOUNT,
             tell=self.azure.tell if settings.azure else lambda _: None,
             clock=state.clock,
+            servers=self.servers,
+            traffic=self.traffic,
+            deployments=state.deployments,
         )
 
     @property
@@ -208,8 +213,7 @@ class Emulator:
             self.functions.start()
             queue_storage = storage_queue.routes(self.pulled, self.azure.hear)
             self._claim.serve(self._routes(), blob_http.routes(self.blobs), queue_storage)
-            self.jobs.recover()
-            self.batches.recover()
+            self.vertex.recover()
             self.azureml.recover()
             self.functions.wait_ready(_READY_WITHIN_S)
             self.delivery.start()
@@ -242,6 +246,8 @@ class Emulator:
         self.functions.stop()
         self._processes.close()
         self._azure_processes.close()
+        self.servers.close()
+        self.azureml.close()
         self._claim.release()
         self.queues.close()
         self.pulled.close()
@@ -344,7 +350,7 @@ class Emulator:
             *gcs_json.routes(self.objects),
             *pubsub.routes(self.queues),
             *service_bus.routes(self.azure),
-            *vertex.routes(self.jobs, self.batches, self.models),
+            *self.vertex.routes(),
             *self.azureml.routes(),
             *metadata.routes(metadata.Identity(it.project, it.location)),
             *gcs_xml.routes(self.objects),  # last: any path could begin with a bucket's name

@@ -55,7 +55,7 @@ def emulator_for(project: Project, claim: Claim, options: Options, environ: Mapp
     Raises ProjectError if the project has mistakes.
     """
     state = claim.state
-    main = dict.fromkeys(("storage", "vertex", "azureml", "pubsub", "metadata"), claim.url)
+    main = dict.fromkeys(("storage", "vertex", "monitoring", "azureml", "pubsub", "metadata"), claim.url)
     azure = {"blob": claim.blob_url, "queue": claim.queue_url, "servicebus": claim.url + service_bus.ROOT}
     services = {**main, **azure}
     ledger = f"sqlite:{state.ledger}" if options.ledger == "file" else _LEDGER

@@ -218,7 +218,8 @@ def test_what_leaves_on_azure_is_sent_with_the_functions_identity(
     [
         ("azure", {"churn": Endpoint(name="churn-online")}, True),
         ("azure", {}, False),
-        ("gcp", {"churn": Endpoint(name="1")}, False),
+        ("gcp", {"churn": Endpoint(name="1")}, True),
+        ("gcp", {}, False),
     ],
 )
 def test_rollouts_have_endpoints_to_change_where_the_environment_names_some(

@@ -7,7 +7,7 @@ import dataclasses
 import inspect
 import pickle
 from dataclasses import FrozenInstanceError, field, fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import pytest
 
@@ -15,6 +15,8 @@ from retrigger.triggers import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+T = TypeVar("T")
 
 
 def classes(dataclass: Callable[..., Any]) -> tuple[Any, Any, Any]:
@@ -70,6 +72,51 @@ def test_a_class_has_the_same_signature_matching_and_fields(ours: Any, theirs: A
     assert [(it.name, it.compare, it.repr, it.kw_only) for it in fields(ours)] == [
         (it.name, it.compare, it.repr, it.kw_only) for it in fields(theirs)
     ]
+
+
+@pytest.mark.parametrize("dataclass", [frozen.dataclass, dataclasses.dataclass])
+def test_a_class_that_extends_another_has_its_fields_too(dataclass: Callable[..., Any]) -> None:
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Body:
+        extra: dict[str, int] = field(default_factory=dict)
+        kept: int = 1
+
+    @dataclass(frozen=True, slots=True)
+    class Claim(Body):
+        state: str = "new"
+        kept: int = 2
+
+    assert [(it.name, it.kw_only, it.default) for it in fields(Claim)] == [
+        ("extra", True, dataclasses.MISSING),
+        ("kept", False, 2),
+        ("state", False, "new"),
+    ]
+    assert [it.name for it in fields(Body)] == ["extra", "kept"]
+    assert repr(Claim(1, "s", extra={"a": 1})).endswith("Claim(extra={'a': 1}, kept=1, state='s')")
+    assert (Claim() == Claim(2, "new"), Claim() == Claim(3)) == (True, False)
+    assert replace(Claim(), state="t").state == "t"
+
+
+@pytest.mark.parametrize("dataclass", [frozen.dataclass, dataclasses.dataclass])
+def test_a_default_that_all_instances_would_share_is_refused(dataclass: Callable[..., Any]) -> None:
+    with pytest.raises(ValueError, match="default_factory"):
+
+        @dataclass(frozen=True, slots=True)
+        class Shared:
+            values: list[int] = []  # noqa: RUF012  # it is what is refused
+
+
+def test_a_generic_class_has_fields() -> None:
+    @frozen.dataclass(frozen=True, slots=True)
+    class Stored(Generic[T]):
+        value: T
+
+    assert replace(Stored(1), value=2) == Stored[int](2)
+
+
+def test_names_are_those_of_the_fields() -> None:
+    for cls in OURS:
+        assert frozen.names(cls) == tuple(it.name for it in fields(cls))
 
 
 def test_what_does_not_count_is_not_compared() -> None:

@@ -69,9 +69,10 @@ def environment(
         launcher=launcher,
         formats=formats,
         outbox=file.outbox,
+        services=file.services.model_dump(exclude_none=True),
     )
     if isinstance(file, environments.Gcp):
-        pipelines = {key: _vertex_pipeline(one, templates[key]) for key, one in file.pipelines.items()}
+        pipelines = {key: _vertex_pipeline(one, templates[key], file) for key, one in file.pipelines.items()}
         models = {key: _vertex_model(one) for key, one in file.models.items()}
         return replace(shared, project=file.project, location=file.location, pipelines=pipelines, models=models)
     pipelines = {key: _azure_pipeline(one, templates[key]) for key, one in file.pipelines.items()}
@@ -100,12 +101,12 @@ def _endpoint(entry: str | serving.Serving) -> spec.Endpoint:
     return spec.Endpoint(name=entry) if isinstance(entry, str) else spec.Endpoint(**entry.model_dump())
 
 
-def _vertex_pipeline(file: environments.Pipeline, template: str) -> spec.Pipeline:
+def _vertex_pipeline(file: environments.Pipeline, template: str, home: environments.Gcp) -> spec.Pipeline:
     return spec.Pipeline(
         template=template,
         root=file.root,
         labels=dict(file.labels),
-        service_account=file.service_account,
+        service_account=file.service_account or home.service_account,
         caching=file.caching,
         failure_policy=file.failure_policy,
         network=file.network,
@@ -252,6 +253,7 @@ def _launch(file: launching.Launch, documents: Mapping[str, Json]) -> launches.L
         pipeline=named if isinstance(named, str) else launches.Choice(by=named.by, among=dict(named.among)),
         parameters=_parameters(file.parameters),
         artifacts=_parameters(file.artifacts),
+        register=file.register_as,
     )
 
 

@@ -26,7 +26,7 @@ from retrigger.handlers.judging import Judging
 from retrigger.handlers.launch import job_of
 from retrigger.handlers.records import Claim
 from retrigger.handlers.rollout import going
-from retrigger.handlers.rollout.plan import Become, Shift, Stay
+from retrigger.handlers.rollout.plan import Become, Probe, Shift, Stay
 from retrigger.handlers.rollout.rollouts import Rollouts
 from retrigger.handlers.slots import Slots, Standing
 from retrigger.handlers.tick import Tick
@@ -63,8 +63,9 @@ class CheckThenAct(Claims):
         found = self.ledger.claims.get(name)
         if found is not None:
             return found, False
+        then = state.pop("then", None)
         mine = Claim(trigger=arrival.trigger.name, event=arrival.event.to_json(), **state)
-        stored = self.ledger.claims.create(name, mine)
+        stored = self.ledger.claims.create(name, mine, then)
         while stored is None:
             stored = self.ledger.claims.swap(self.reread(name), mine)
         return stored, True
@@ -142,8 +143,10 @@ class AcknowledgesUnnoted(AnyOrder):
 class LiveBeforeNote(Windows):
     """Say that the window has its note, then write the note."""
 
-    def join(self, name: str, claim: Stored[Claim], member: Mapping[str, Any], rule: WindowRule) -> Joined:
-        joined = super().join(name, claim, member, rule)
+    def join(
+        self, name: str, claim: Stored[Claim], member: Mapping[str, Any], rule: WindowRule, *, written: bool = False
+    ) -> Joined:
+        joined = super().join(name, claim, member, rule, written=written)
         if joined.opened:
             super()._note(WindowId.parse(joined.window), claim.value.trigger, first_look(rule, self.ledger.now_ms()))
         return joined
@@ -548,6 +551,33 @@ class GoesBackUnrecorded(Rollouts):
         return super()._act(job, it, seen, intent)
 
 
+class BakesUntested(Rollouts):
+    """What could not be tested without traffic is as good as tested."""
+
+    def _next(self, job: RolloutJob, it: Rollout, seen: Endpoint, now_ms: int) -> Intent:
+        return super()._next(job, replace(it, tested=True), seen, now_ms)
+
+
+class BakesWhileItTests(Rollouts):
+    """The time of the first step begins with its traffic, whether it was tested by then or not."""
+
+    def _next(self, job: RolloutJob, it: Rollout, seen: Endpoint, now_ms: int) -> Intent:
+        intent = super()._next(job, it, seen, now_ms)
+        if isinstance(intent, Become) and (it.phase, intent.rollout.phase) == ("smoke", "bake"):
+            return Become(replace(intent.rollout, since_ms=it.since_ms))
+        return intent
+
+
+class NothingKnownIsWell(Rollouts):
+    """A step of which nothing is known when its time is over was a good one."""
+
+    def _next(self, job: RolloutJob, it: Rollout, seen: Endpoint, now_ms: int) -> Intent:
+        intent = super()._next(job, it, seen, now_ms)
+        if it.phase == "bake" and isinstance(intent, Probe | Stay) and now_ms >= going.due_ms(it, job):
+            return Become(going.baked(it, job, now_ms))
+        return intent
+
+
 class NoTurns(Slots):
     """Nobody asks whether another rollout is under way at the endpoint."""
 
@@ -669,7 +699,16 @@ NAIVE = {
     "any split is ours": Naive(Parts(rollouts=WritesOverAnySplit), "WRITTEN OVER", "rollout", range(20, 60, 2)),
     "look once": Naive(Parts(rollouts=WritesWhatItSawLast), "STUCK", "rollout", range(4)),
     "remove at once": Naive(Parts(rollouts=RemovesAtOnce), "REMOVED TOO SOON", "rollout", range(20)),
-    "go back, then say so": Naive(Parts(rollouts=GoesBackUnrecorded), "ROSE AGAIN", "rollout", range(400, 440, 2)),
+    "go back, then say so": Naive(Parts(rollouts=GoesBackUnrecorded), "ROSE AGAIN", "rollout", range(1984, 2084, 8)),
+    "what cannot be tested is tested": Naive(
+        Parts(rollouts=BakesUntested), "WITHOUT A SMOKE TEST|NOT WATCHED", "rollout", range(20)
+    ),
+    "watched from its traffic on": Naive(
+        Parts(rollouts=BakesWhileItTests), "NOT WATCHED LONG ENOUGH", "rollout", range(2, 152, 4)
+    ),
+    "what nothing is known of is well": Naive(
+        Parts(rollouts=NothingKnownIsWell), "NOT WATCHED AT ALL", "rollout", range(20)
+    ),
     "several at once": Naive(Parts(slots=NoTurns), "TWO ROLLOUTS AT ONCE", "rollout", range(20)),
     "consent after its time": Naive(Parts(approve=approves_late), "APPROVED TOO LATE", "rollout", range(20)),
     "let go of the note, then chain": Naive(

@@ -30,7 +30,7 @@ from retrigger.handlers.granting import Granting
 from retrigger.handlers.joining import Joining
 from retrigger.handlers.judging import Judging
 from retrigger.handlers.ledger import Ledger, to_ms
-from retrigger.handlers.ports import BatchJob, JobStatus, ObjectStat, Request
+from retrigger.handlers.ports import BatchJob, JobStatus, ObjectStat, Request, in_turn
 from retrigger.handlers.records import ALL_TRIGGERS, MAX_CARRIES, Pause
 from retrigger.handlers.replay import Replay
 from retrigger.handlers.rollout.commands import approve
@@ -222,7 +222,9 @@ class World:
         self.ledger = Ledger(self.plain, "sim")
         self.platform = Platform(self)
         launch = scene.trigger.launch
-        self.online = Online(self, launch, tagged=seed % 2 == 0) if isinstance(launch, OnlineDeployment) else None
+        self.online: Online | None = None
+        if isinstance(launch, OnlineDeployment):
+            self.online = Online(self, launch, tagged=seed % 2 == 0, idle_answer=seed // 2 % 2 == 0)
         catalog = OneTrigger(scene.environment, scene.trigger, scene.follower)
         self.cores = []
         for _ in range(3):  # three processes, each with its own idea of which windows are open
@@ -425,6 +427,8 @@ class HostileRecords:
         if key.startswith("r/") and key not in self._keys():
             self._skipped_for_a_reason(body)
         return self._world.answer(self._world.plain.create(key, body))  # type: ignore[no-any-return]
+
+    create_all = in_turn
 
     def swap(self, old: Record, body: Mapping[str, Json]) -> Record | None:
         self._world.edge()

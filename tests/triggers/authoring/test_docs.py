@@ -38,6 +38,7 @@ environments:
     cloud: gcp
     project: acme-dev
     location: europe-west4
+    service_account: ml@acme-dev.iam.gserviceaccount.com
     ledger: gs://acme-dev-retrigger
     vars: {predictions: "gs://acme-predictions", full_table: "gs://acme-dev-landing/churn/full.csv"}
     stores: {landing: gs://acme-dev-landing}

@@ -20,6 +20,7 @@ environments:
     cloud: gcp
     project: acme-dev
     location: europe-west4
+    service_account: ml@acme-dev.iam.gserviceaccount.com
     ledger: gs://acme-dev-retrigger
     stores: {a: gs://acme-a, b: gs://acme-b}
     pipelines:
