@@ -35,7 +35,8 @@ environments:
     ledger: gs://acme-dev-retrigger
     stores: {landing: gs://landing}
     channels: {requests: projects/acme-dev/topics/requests}
-    pipelines: {train: {template: pipelines/train.json, root: gs://runs/train, labels: {team: growth}}}
+    pipelines:
+      train: {template: pipelines/train.json, root: gs://runs/train, service_account: default, labels: {team: growth}}
     endpoints: {churn: {name: churn-online}}
 """
 TRAIN = """\
@@ -130,6 +131,7 @@ def test_the_event_says_what_is_known_of_the_run(project: Project) -> None:
                 "pipeline": "train",
                 "ended": ended.ended,
                 "metrics": GOOD,
+                "models": {},
                 "parameters": {"data": "gs://x"},
                 "depth": 1,
             },
@@ -249,6 +251,28 @@ def test_what_waits_for_a_slot_and_is_cancelled_has_ended(project: Project) -> N
     assert cancel(sandbox.app.ledger, sandbox.platform, waiting) == "cancelled"
     sandbox.advance(timedelta(minutes=11))
     assert ran(sandbox)[-1] == ("report", f"{waiting} cancelled")
+
+
+def test_of_one_registered_model_the_event_has_the_version(project: Project) -> None:
+    report = REPORT.replace("OF", "train").replace("event.lifecycle.status }}", "event.lifecycle.version }}")
+    sandbox = project(train=TRAIN, report=report)
+    [outcome] = sandbox.publish("requests", {"data": "gs://x"})
+    assert outcome.run is not None
+    sandbox.finish(outcome.run, models={"projects/1/locations/l/models/churn": "7"})
+    assert ran(sandbox)[-1] == ("report", f"{outcome.run} 7")
+
+
+def test_what_a_job_tags_itself_with_is_a_tag_of_the_event_and_changes_no_label(project: Project) -> None:
+    tagged = SERVE.replace("metrics.accuracy > 0.9", "depth == 1 && double(event.lifecycle.tags.accuracy) > 0.9")
+    tagged = tagged.replace("int(event.lifecycle.properties.metrics.version)", "event.lifecycle.tags.version")
+    sandbox = project(train=TRAIN, serve=tagged)
+    [outcome] = sandbox.publish("requests", {"data": "gs://x"})
+    assert outcome.run is not None
+    sandbox.finish(outcome.run, tags={"accuracy": "0.93", "version": "7", "team": "other"})
+    assert ran(sandbox)[-1] == ("serve", "7")
+    [claim] = [claim.value for claim in sandbox.app.ledger.claims.list() if claim.value.parent]
+    tags = claim.event["lifecycle"]["tags"]
+    assert (tags["team"], tags["accuracy"], tags["retrigger-trigger"]) == ("growth", "0.93", "train")
 
 
 def test_long_parameters_are_left_out(project: Project) -> None:
