@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from retrigger.handlers.control import cancel, pause, resume
+from retrigger.handlers.forget import forget
 from retrigger.handlers.letters import letters
 from retrigger.handlers.ports import JobStatus
 from retrigger.handlers.records import MAX_DEPTH
 from retrigger.handlers.replay import Replay
+from retrigger.handlers.shadowing import Shadowing
 from retrigger.testing import Sandbox
 from retrigger.triggers.event import ENDED, Event, Lifecycle, rfc3339
 from tests.projects import template, write_files
@@ -302,6 +304,34 @@ def test_a_chain_ends_in_a_dead_letter_when_it_grows_too_long(project: Project) 
         replay.ask(plan)
     sandbox.advance(timedelta(minutes=11))
     assert [run.trigger for run in sandbox.runs()] == names[:-1]
+
+
+def test_what_another_environment_did_sets_nothing_in_motion_here(project: Project) -> None:
+    triggers = {"train": TRAIN, "report": REPORT.replace("OF", "train")}
+    there, here = project(**triggers), project(**triggers)
+    [outcome] = there.publish("requests", {"data": "gs://x"})
+    assert outcome.run is not None
+    core = here.app.core
+    shadowing = Shadowing(there.app.ledger, here.app.ledger, core.catalog, core.index, {})
+    for shadow in shadowing.of(outcome.run):
+        shadowing.ask(shadow)
+    here.advance(timedelta(minutes=2))
+    [run] = here.runs()
+    here.finish(run.id)
+    here.advance(timedelta(hours=2))
+    assert ran(here) == [("train", "gs://x")]
+
+
+def test_what_is_forgotten_of_a_run_names_the_events_of_its_end(project: Project) -> None:
+    sandbox = project(train=TRAIN, report=REPORT.replace("OF", "train"))
+    run = trained(sandbox, "ada@example.org")
+    sandbox.finish(sandbox.runs()[-1].id)
+    [first, _] = sandbox.journal.events()
+    [told] = forget(sandbox.app.ledger, first.id)
+    assert f"`retrigger forget {run}`" in told.left[1]
+    [_] = forget(sandbox.app.ledger, run)
+    kept = [claim.value.event for claim in sandbox.app.ledger.claims.list()]
+    assert "ada@example.org" not in str(kept)
 
 
 # lineage
