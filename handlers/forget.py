@@ -87,6 +87,9 @@ def _left(ledger: Ledger, claim: Claim, own: list[str], window_run: str | None) 
     launched = [run for run in (*own, window_run) if run and _was_launched(ledger.runs.get(run))]
     for run in launched:
         yield f"the job of run {run} on the platform: its parameters and labels, and whatever it wrote"
+    for run in launched:
+        if (stored := ledger.runs.get(run)) is not None and stored.value.chained:
+            yield f"the end of run {run}, with its parameters, as an event of other triggers: `retrigger forget {run}`"
     if claim.event["kind"] == "object":
         yield "the object itself"
     yield "what the platform's queues, dead letters and logs keep of the event"

@@ -200,12 +200,18 @@ Job: TypeAlias = PipelineJob | BatchJob | RolloutJob
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatus:
-    """What the platform says of a job. `metrics` is flat; `error` is the platform's own first line."""
+    """What the platform says of a job. `metrics` is flat; `error` is the platform's own first line.
+
+    `tags`: those that it has by now, where a job can tag itself; `models`: the resources of models that it registered,
+    each with its version.
+    """
 
     state: JobState
     error: str | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     tasks: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    models: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
