@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from retrigger.handlers.outbox import STORED
@@ -10,6 +9,7 @@ from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.handlers.records import Claim
 from retrigger.triggers import keys
 from retrigger.triggers.archive import kept
+from retrigger.triggers.frozen import replace
 
 if TYPE_CHECKING:
     from retrigger.handlers.arrivals import Arrival

@@ -12,7 +12,6 @@ from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retrigger.handlers.adapters.sqlite import SqliteRecords
 from retrigger.handlers.admit import Admission
 from retrigger.handlers.core import Core
 from retrigger.handlers.ledger import Ledger
@@ -144,6 +143,8 @@ def records_of(address: str, environ: Mapping[str, str], services: Mapping[str, 
     """
     kind, _, rest = address.partition(":")
     if kind == "sqlite":
+        from retrigger.handlers.adapters.sqlite import SqliteRecords
+
         return SqliteRecords(Path(rest))
     if kind not in {"gs", "https"}:
         message = f"there can be no ledger at {address}: name it as sqlite:PATH, gs://BUCKET or https://ACCOUNT.blob…"
