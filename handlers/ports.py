@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
+    from typing import Protocol
 
     from retrigger.triggers.event import Json
     from retrigger.triggers.spec import Environment, Trigger
+else:
+    Protocol = object  # who runs them has no use for protocols, and each takes 0.4 ms of a cold start to make
 
 
 @dataclass(frozen=True, slots=True)
