@@ -72,7 +72,9 @@ class OnlineMetrics:
         series = [
             one
             for deployment in self._named(endpoint, filters)
-            for one in _series(name, deployment, self._traffic.minutes(endpoint, deployment, *span), filters, span)
+            for one in _series(
+                name, deployment, self._traffic.minutes(endpoint, deployment.lower(), *span), filters, span
+            )
         ]
         return {
             "id": f"{call.workspace.id}/{'/'.join(call.path)}/{name}",
