@@ -197,7 +197,7 @@ def test_our_rollouts_adapter_looks_deploys_shifts_asks_and_removes(plane: Plane
     old, new = (endpoints.deployment_of(job) for job in (first, second))
     for job in (first, second):
         model = put_model(plane, int(job.version), version=job.version)
-        endpoints.deploy(job)
+        endpoints.deploy(job, 0)
         state = endpoints.look("churn").deployments[endpoints.deployment_of(job)].state
         assert state in {"creating", "ready"}
         made = ready(endpoints, endpoints.deployment_of(job)).deployments[endpoints.deployment_of(job)]
@@ -222,7 +222,7 @@ def test_our_adapter_is_told_that_a_change_is_under_way_and_that_one_failed(plan
     put_model(plane, 2, version="2")
     plane.put_blob("landing", "churn/2/model/code/scale.py", b"raise RuntimeError\n")
     job = rollout("2")
-    endpoints.deploy(job)
+    endpoints.deploy(job, 0)
     with pytest.raises(Unavailable, match="another change"):
         endpoints.remove("churn", endpoints.deployment_of(job))
     assert ready(endpoints, endpoints.deployment_of(job)).deployments[endpoints.deployment_of(job)].state == "failed"

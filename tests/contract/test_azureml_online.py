@@ -72,6 +72,14 @@ def _as_found(recorder: Recorder) -> None:
     recorder.deployments = ["blue", "green"]
 
 
+@pytest.fixture(autouse=True)
+def _forgetting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client keeps its headers from call to call, for endpoints of every kind: no other test is to get ours."""
+    from azure.ai.ml.constants._endpoint import EndpointInvokeFields
+
+    monkeypatch.setattr(EndpointInvokeFields, "DEFAULT_HEADER", dict(EndpointInvokeFields.DEFAULT_HEADER))
+
+
 def an_endpoint(recorder: Recorder, **properties: Any) -> dict[str, Any]:
     return {
         "location": "westeurope",
