@@ -15,13 +15,14 @@ from retrigger.triggers.frozen import dataclass
 from retrigger.triggers.spec import ScheduleSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from retrigger.handlers.core import Core
     from retrigger.handlers.records import Manifest, Note
     from retrigger.triggers.spec import Trigger
 
 _LOG = logging.getLogger(__name__)
+_TELL_AGAIN_MS: Final[Mapping[str, int]] = {"later": FIRST_POLL_MS, "refused": LONGEST_POLL_MS}
 _MEMBERS_KEPT_MS: Final = 3_600_000
 
 
@@ -167,7 +168,8 @@ class Tick:
         look = self.admission.following.follow_up(name)
         if isinstance(look, int):
             return look
-        return None if self.core.outbox.ended(name, look) else on_grid(self.ledger.now_ms(), FIRST_POLL_MS)
+        told = self.core.outbox.ended(name, look)
+        return None if told == "told" else on_grid(self.ledger.now_ms(), _TELL_AGAIN_MS[told])
 
     # the rest
 

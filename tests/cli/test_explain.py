@@ -60,7 +60,7 @@ def test_a_message_is_explained_down_to_the_request(project: Path, write: Write)
             "pipeline": "train",
             "template": told["job"]["template"],
             "root": "gs://acme-dev-pipelines",
-            "service_account": None,
+            "service_account": "ml@acme-dev.iam.gserviceaccount.com",
             "caching": None,
             "compute": None,
             "experiment": None,
@@ -89,6 +89,7 @@ def test_a_message_is_explained_down_to_the_request(project: Path, write: Write)
                     "gcsOutputDirectory": "gs://acme-dev-pipelines",
                     "parameterValues": {"data": "gs://acme-dev-landing/x/", "seconds": "5"},
                 },
+                "serviceAccount": "ml@acme-dev.iam.gserviceaccount.com",
             },
         },
     }
