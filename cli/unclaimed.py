@@ -78,5 +78,7 @@ def _listens(source: Source, environment: Environment) -> str:
             return " and ".join(environment.channels[source.channel].addresses)
         case ScheduleSource():
             return f"the schedule `{source.cron}` in {source.timezone}"
+        case LifecycleSource(of=str(of)):
+            return f"runs of {of} that have {' or '.join(source.statuses)}"
         case LifecycleSource():
             return f"{' and '.join(source.types)} of {environment.platform(source.platform).resource}"

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import heapq
 import secrets
-from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
@@ -35,7 +34,7 @@ from retrigger.handlers.records import (
 )
 from retrigger.triggers import keys
 from retrigger.triggers.errors import RetriggerError
-from retrigger.triggers.frozen import dataclass
+from retrigger.triggers.frozen import dataclass, names, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping
@@ -69,13 +68,14 @@ class Table(Generic[T]):
         self._records = records
         self._prefix = prefix
         self._kind = kind
-        self._names = frozenset(item.name for item in fields(kind)) - {"extra"}
+        self._names = frozenset(names(kind)) - {"extra"}
 
     def get(self, name: str) -> Stored[T] | None:
         return self._stored(self._records.get(self._prefix + name))
 
-    def create(self, name: str, value: T) -> Stored[T] | None:
-        return self._stored(self._records.create(self._prefix + name, self._body(value)))
+    def create(self, name: str, value: T, then: Mapping[str, Mapping[str, Json]] | None = None) -> Stored[T] | None:
+        """None if it exists. `then`: records of other keys to create after it if it is new."""
+        return self._stored(self._records.create_all({self._prefix + name: self._body(value), **(then or {})}))
 
     def swap(self, old: Stored[T], value: T) -> Stored[T] | None:
         return self._stored(self._records.swap(old.record, self._body(value)))

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, assert_never
 
 from retrigger.handlers.forget import is_forgotten
-from retrigger.handlers.journal import RunsByMember, subject_of
+from retrigger.handlers.journal import subject_of
 from retrigger.handlers.launch import given_up
 from retrigger.handlers.ledger import to_ms
 from retrigger.handlers.letters import is_replayed, letters
 from retrigger.handlers.reopening import ask_to_reopen
+from retrigger.handlers.runs_by_member import RunsByMember
 from retrigger.triggers import keys
 from retrigger.triggers.archive import is_whole
 from retrigger.triggers.errors import RetriggerError
-from retrigger.triggers.frozen import dataclass
+from retrigger.triggers.frozen import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

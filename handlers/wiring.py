@@ -13,7 +13,6 @@ from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retrigger.handlers.adapters.sqlite import SqliteRecords
 from retrigger.handlers.admit import Admission
 from retrigger.handlers.core import Core
 from retrigger.handlers.ledger import Ledger
@@ -142,6 +141,8 @@ def records_of(address: str, environ: Mapping[str, str], services: Mapping[str, 
     """
     match address.partition(":"):
         case ("sqlite", _, path):
+            from retrigger.handlers.adapters.sqlite import SqliteRecords
+
             return SqliteRecords(Path(path))
         case ("gs", _, _):
             from retrigger.handlers import wiring_google
@@ -179,12 +180,18 @@ def _built_in(environment: Environment, environ: Mapping[str, str]) -> tuple[Lau
 
 
 def endpoints_of(environment: Environment, environ: Mapping[str, str]) -> Endpoints | None:
-    """Online endpoints that rollouts can change; None where there are none to change, or not by this version."""
-    if environment.cloud != "azure" or not environment.endpoints:
+    """Online endpoints that rollouts can change; None where the environment names none."""
+    if not environment.endpoints:
         return None
-    from retrigger.handlers import wiring_azure
+    match environment.cloud:
+        case "gcp":
+            from retrigger.handlers import wiring_google
 
-    return wiring_azure.endpoints_of(environment, environ)
+            return wiring_google.endpoints_of(environment, environ)
+        case "azure":
+            from retrigger.handlers import wiring_azure
+
+            return wiring_azure.endpoints_of(environment, environ)
 
 
 def publisher_of(environment: Environment, environ: Mapping[str, str]) -> Publisher | None:

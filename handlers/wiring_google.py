@@ -14,7 +14,7 @@ from retrigger.handlers.transport.http import Http, HttpSettings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from retrigger.handlers.ports import Launcher, Objects, Publisher, Records
+    from retrigger.handlers.ports import Endpoints, Launcher, Objects, Publisher, Records
     from retrigger.triggers.spec import Environment
 
 
@@ -48,6 +48,19 @@ def objects_of(environment: Environment, api: GoogleApi) -> Objects:
     from retrigger.handlers.adapters.gcs import PUBLIC, GcsObjects
 
     return GcsObjects(api, endpoint=environment.services.get("storage", PUBLIC))
+
+
+def endpoints_of(environment: Environment, environ: Mapping[str, str]) -> Endpoints:
+    from retrigger.handlers.adapters.vertex.endpoints import VertexEndpoints
+
+    return VertexEndpoints(
+        api_of(environment, environ),
+        Http(HttpSettings.from_environment(environ)),
+        project=environment.project,
+        location=environment.location,
+        endpoint=environment.services.get("vertex"),
+        monitoring=environment.services.get("monitoring"),
+    )
 
 
 def publisher_of(environment: Environment, environ: Mapping[str, str], address: str) -> Publisher:

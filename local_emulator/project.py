@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final, Literal
 from retrigger.functions.azure import FOLDER
 from retrigger.functions.azure.channels import StorageQueue, binding, heard
 from retrigger.functions.gcp import SOURCE
-from retrigger.local_emulator.app import Emulator, Settings
+from retrigger.local_emulator.app import Emulator
 from retrigger.local_emulator.azure import AzureSettings
 from retrigger.local_emulator.azureml_project import furniture_of
 from retrigger.local_emulator.messaging import service_bus
 from retrigger.local_emulator.scheduler import TriggerSchedule
+from retrigger.local_emulator.settings import Settings
 from retrigger.local_emulator.state import write_atomically
 from retrigger.triggers.authoring.compile import compile_project, local_environment
 from retrigger.triggers.interpolation import render_value
@@ -55,7 +56,7 @@ def emulator_for(project: Project, claim: Claim, options: Options, environ: Mapp
     Raises ProjectError if the project has mistakes.
     """
     state = claim.state
-    main = dict.fromkeys(("storage", "vertex", "azureml", "pubsub", "metadata"), claim.url)
+    main = dict.fromkeys(("storage", "vertex", "monitoring", "azureml", "pubsub", "metadata"), claim.url)
     azure = {"blob": claim.blob_url, "queue": claim.queue_url, "servicebus": claim.url + service_bus.ROOT}
     services = {**main, **azure}
     ledger = f"sqlite:{state.ledger}" if options.ledger == "file" else _LEDGER

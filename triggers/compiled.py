@@ -1,6 +1,6 @@
 """The one file that a function loads: an environment, the index, and its triggers and templates.
 
-    {"format": 9, "size": …, "head": {"environment": {…}, "index": …, "triggers": [name, …], "templates": [sha256, …],
+    {"format": 10, "size": …, "head": {"environment": {…}, "index": …, "triggers": [name, …], "templates": [sha256, …],
      "ends": [0, …]}, "body": [trigger, …, template, …]}
 
 It is one line of JSON. A function reads the head, and of the body the one trigger that its event meets: part n lies
@@ -279,7 +279,7 @@ _READERS: dict[type, dict[str, Callable[..., object]]] = {
     },
     ObjectSource: {"change": tuple},
     ScheduleSource: {"late_at_most": _seconds},
-    LifecycleSource: {"types": tuple},
+    LifecycleSource: {"types": tuple, "statuses": tuple},
     PipelineLaunch: {"pipeline": _choice},
     OnlineDeployment: {
         "steps": tuple,

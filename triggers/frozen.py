@@ -1,14 +1,16 @@
-"""`dataclass(frozen=True, slots=True)`, at a tenth of its price.
+"""`dataclass(frozen=True, slots=True)`, at a twentieth of its price.
 
-The standard library's compiles six methods for each class: at every cold start, for each of eighty classes. Here one is
-compiled for all classes of as many fields, and the others are shared; an instance is made in about half the time, too
-(docs/adr/0007). Type checkers see the standard library's: what is made is what they say, with `fields`, `replace`,
-`is_dataclass`, matching, pickling and FrozenInstanceError.
+The standard library's compiles six methods for each class and looks at each field several times: at every cold start,
+for each of ninety classes. Here `__init__` is compiled once for all classes of as many fields, the other methods are
+shared, and the standard library is asked about fields only when somebody else asks; an instance is made in about half
+the time, too (docs/adr/0007). Type checkers see the standard library's: what is made is what they say, with `fields`,
+`replace`, `is_dataclass`, matching, pickling and FrozenInstanceError.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import MISSING, Field
 from functools import cache, partial
 from operator import attrgetter
 from types import CodeType, FunctionType
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 if TYPE_CHECKING:
     from collections.abc import Callable
     from dataclasses import dataclass as dataclass  # noqa: PLC0414  # the explicit re-export
+    from dataclasses import replace as replace  # noqa: PLC0414  # likewise
 
 else:
 
@@ -28,65 +31,128 @@ else:
             raise TypeError("only frozen classes with slots are made here: take dataclasses.dataclass")
         return partial(_made, kw_only=kw_only) if cls is None else _made(cls, kw_only=kw_only)
 
+    def replace(instance: Any, /, **changes: Any) -> Any:
+        """As the standard library's, for what `dataclass` has made."""
+        return type(instance)(**{name: getattr(instance, name) for name in names(type(instance))} | changes)
+
 
 _FROM_FACTORY: Final = object()
 
 
+class _Slot:
+    """A field, as much of it as making an instance takes."""
+
+    __slots__ = ("compare", "default", "factory", "named", "shown")
+
+    def __init__(self, given: Any, *, named: bool) -> None:
+        """`given`: what the class's body assigns to it, MISSING if nothing."""
+        declared = isinstance(given, Field)
+        self.default = given.default if declared else given
+        self.factory = given.default_factory if declared else MISSING
+        self.compare: bool = not declared or given.compare
+        self.shown: bool = not declared or given.repr
+        if getattr(self.default, "__hash__", None) is None:
+            raise ValueError(f"one {type(self.default).__name__} would be shared by all: give a default_factory")
+        self.named = named if not declared or given.kw_only is MISSING else given.kw_only
+
+    @property
+    def parameter_default(self) -> Any:
+        """What the parameter is if it is not given; MISSING where it must be."""
+        return self.default if self.factory is MISSING else _FROM_FACTORY
+
+
+class _Asked:
+    """`__dataclass_fields__` or `__dataclass_params__` of a class: made by the standard library when it looks there."""
+
+    def __init__(self, name: str, twin: partial[type[Any]]) -> None:
+        self._name = name
+        self._twin = twin
+
+    def __get__(self, instance: object, owner: type[Any]) -> Any:
+        made = self._twin()
+        for name in ("__dataclass_fields__", "__dataclass_params__"):
+            setattr(owner, name, getattr(made, name))
+        return getattr(made, self._name)
+
+
+def names(cls: type[Any]) -> tuple[str, ...]:
+    """Of a class's fields, in their order."""
+    return tuple(cls.__frozen_slots__)
+
+
 def _made(cls: type[Any], *, kw_only: bool) -> type[Any]:
-    cls.__doc__ = cls.__doc__ or cls.__name__  # or else a signature is worked out for it
-    made: Any = dataclasses.dataclass(cls, init=False, repr=False, eq=False, slots=True, kw_only=kw_only)
-    made.__init__ = _init(made)
-    made.__eq__, made.__hash__ = _comparison(made)
-    made.__repr__ = _shown
-    made.__setattr__ = made.__delattr__ = _refuse
-    made.__reduce__ = _reduced
+    inherited = getattr(cls, "__frozen_slots__", {})
+    body = dict(cls.__dict__)
+    own = {name: body.pop(name, MISSING) for name in cls.__annotations__}
+    slots = {**inherited, **{name: _Slot(given, named=kw_only) for name, given in own.items()}}
+    twin = partial(_twin, cls, own, kw_only=kw_only)
+    body.pop("__dict__", None)
+    body.pop("__weakref__", None)
+    body |= {
+        "__slots__": tuple(name for name in own if name not in inherited),
+        "__doc__": cls.__doc__ or cls.__name__,
+        "__frozen_slots__": slots,
+        "__match_args__": tuple(name for name, slot in slots.items() if not slot.named),
+        "__dataclass_fields__": _Asked("__dataclass_fields__", twin),
+        "__dataclass_params__": _Asked("__dataclass_params__", twin),
+        "__repr__": _shown,
+        "__setattr__": _refuse,
+        "__delattr__": _refuse,
+        "__reduce__": _reduced,
+    }
+    body["__eq__"], body["__hash__"] = _comparison([name for name, slot in slots.items() if slot.compare])
+    metaclass: Any = type(cls)
+    made: Any = metaclass(cls.__name__, cls.__bases__, body)
+    made.__qualname__ = cls.__qualname__
+    made.__init__ = _init(made, slots)
     return cast("type[Any]", made)
 
 
-def _init(cls: Any) -> Any:
+def _twin(cls: type[Any], own: dict[str, Any], *, kw_only: bool) -> type[Any]:
+    """The same fields, as the standard library sees them."""
+    said = {name: cls.__dict__[name] for name in ("__module__", "__orig_bases__") if name in cls.__dict__}
+    given = {name: default for name, default in own.items() if default is not MISSING}
+    body = {**said, "__annotations__": cls.__annotations__, **given}
+    metaclass: Any = type(cls)
+    twin: type[Any] = metaclass(cls.__name__, cls.__bases__, body)
+    return dataclasses.dataclass(init=False, repr=False, eq=False, kw_only=kw_only)(twin)
+
+
+def _init(cls: Any, slots: dict[str, _Slot]) -> Any:
     """Fills each slot through its descriptor. What is compiled is shared by all classes of as many fields."""
-    fields = sorted(dataclasses.fields(cls), key=lambda field: bool(field.kw_only))
-    named = [field for field in fields if field.kw_only]
-    defaults = {field.name: default for field in fields if (default := _default(field)) is not dataclasses.MISSING}
-    code = _filling(len(fields) - len(named), len(named)).replace(
-        co_varnames=("self", *(field.name for field in fields))
+    placed = [name for name, slot in slots.items() if not slot.named]
+    named = [name for name, slot in slots.items() if slot.named]
+    defaults = {name: it for name, slot in slots.items() if (it := slot.parameter_default) is not MISSING}
+    code = _filling(len(slots)).replace(
+        co_varnames=("self", *placed, *named), co_argcount=1 + len(placed), co_kwonlyargcount=len(named)
     )
-    setters = {f"_set_{at}": _setter(cls, field) for at, field in enumerate(fields)}
+    setters = {f"_set_{at}": _setter(cls, name, slots[name]) for at, name in enumerate([*placed, *named])}
     made = FunctionType(code, setters, "__init__")
-    made.__defaults__ = tuple(defaults[field.name] for field in fields if field.name in defaults and not field.kw_only)
-    made.__kwdefaults__ = {field.name: defaults[field.name] for field in named if field.name in defaults}
+    made.__defaults__ = tuple(defaults[name] for name in placed if name in defaults)
+    made.__kwdefaults__ = {name: defaults[name] for name in named if name in defaults}
     return made
 
 
 @cache
-def _filling(positional: int, named: int) -> CodeType:
-    """`def __init__(self, _0, *, _1): _set_0(self, _0); _set_1(self, _1)`, of which the parameters are renamed."""
-    order = range(positional + named)
-    parameters = ["self", *(f"_{at}" for at in order)]
-    if named:
-        parameters.insert(1 + positional, "*")
-    body = [f"_set_{at}(self, _{at})" for at in order] or ["pass"]
+def _filling(fields: int) -> CodeType:
+    """`def __init__(self, _0, _1): _set_0(self, _0); _set_1(self, _1)`, of which the parameters are renamed."""
+    parameters = ", ".join(["self", *(f"_{at}" for at in range(fields))])
+    body = "; ".join(f"_set_{at}(self, _{at})" for at in range(fields)) or "pass"
     scope: dict[str, Any] = {}
-    exec(f"def __init__({', '.join(parameters)}): {'; '.join(body)}", scope)  # noqa: S102  # as dataclasses does
+    exec(f"def __init__({parameters}): {body}", scope)  # noqa: S102  # as dataclasses does
     code: CodeType = scope["__init__"].__code__
     return code
 
 
-def _default(field: dataclasses.Field[Any]) -> object:
-    """What the parameter is if it is not given; MISSING where it must be."""
-    return field.default if field.default_factory is dataclasses.MISSING else _FROM_FACTORY
-
-
-def _setter(cls: Any, field: dataclasses.Field[Any]) -> Callable[[object, Any], None]:
-    put: Callable[[object, Any], None] = getattr(cls, field.name).__set__
-    factory = field.default_factory
-    if factory is dataclasses.MISSING:
+def _setter(cls: Any, name: str, slot: _Slot) -> Callable[[object, Any], None]:
+    put: Callable[[object, Any], None] = getattr(cls, name).__set__
+    factory: Any = slot.factory
+    if factory is MISSING:
         return put
     return lambda self, value: put(self, factory() if value is _FROM_FACTORY else value)
 
 
-def _comparison(cls: Any) -> tuple[Callable[[object, object], bool], Callable[[object], int]]:
-    names = [field.name for field in dataclasses.fields(cls) if field.compare]
+def _comparison(names: list[str]) -> tuple[Callable[[object, object], bool], Callable[[object], int]]:
     key: Callable[[object], object] = attrgetter(*names) if names else lambda _: ()
 
     def same(self: object, other: object) -> bool:
@@ -99,7 +165,8 @@ def _comparison(cls: Any) -> tuple[Callable[[object, object], bool], Callable[[o
 
 
 def _shown(self: Any) -> str:
-    told = ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in dataclasses.fields(self) if field.repr)
+    slots: dict[str, _Slot] = self.__frozen_slots__
+    told = ", ".join(f"{name}={getattr(self, name)!r}" for name, slot in slots.items() if slot.shown)
     return f"{type(self).__qualname__}({told})"
 
 
@@ -108,7 +175,7 @@ def _refuse(self: object, name: str, *_: object) -> None:
 
 
 def _reduced(self: Any) -> tuple[Callable[..., object], tuple[type[Any], dict[str, Any]]]:
-    return _remade, (type(self), {field.name: getattr(self, field.name) for field in dataclasses.fields(self)})
+    return _remade, (type(self), {name: getattr(self, name) for name in names(type(self))})
 
 
 def _remade(cls: type[Any], values: dict[str, Any]) -> object:

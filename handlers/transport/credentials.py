@@ -6,13 +6,14 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from retrigger.handlers.transport.connections import proxy_headers
 from retrigger.triggers.errors import Refused, Unavailable
 from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from retrigger.handlers.transport.http import Http
+    from retrigger.handlers.transport.http import Http, HttpSettings
 
 SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 _OAUTH: Final = "https://oauth2.googleapis.com"
@@ -119,6 +120,7 @@ def _from_google_auth(http: Http, clock: Callable[[], float]) -> tuple[str, floa
         import google.auth.exceptions
         import google.auth.transport.requests  # google-auth itself wants it for federated workloads
         import google.auth.transport.urllib3
+        import urllib3
     except ImportError as exc:
         raise Unavailable(
             "no metadata server answers here, and the library that looks for other credentials is not installed; "
@@ -126,7 +128,7 @@ def _from_google_auth(http: Http, clock: Callable[[], float]) -> tuple[str, floa
             code="no_credentials",
         ) from exc
     new: Any = google.auth.transport.urllib3.Request  # google-auth publishes types for some of its functions only
-    request = new(http.pool_for(_OAUTH))
+    request = new(_pool(urllib3, http.settings))
     try:
         # Scopes come later: with them, the library would ask which project a federated workload belongs to. Nor is it
         # given our request here: it may look for a metadata server, which must not be sought behind a proxy.
@@ -145,6 +147,14 @@ def _from_google_auth(http: Http, clock: Callable[[], float]) -> tuple[str, floa
     except google.auth.exceptions.GoogleAuthError as exc:
         raise Refused("Google did not accept the credentials; renew them", code="credentials_rejected") from exc
     return str(credentials.token), _lifetime(credentials, clock)
+
+
+def _pool(urllib3: Any, settings: HttpSettings) -> Any:
+    """A way to Google's token service, in the form that google-auth takes."""
+    proxy = settings.proxy_for(_OAUTH)
+    if proxy is None:
+        return urllib3.PoolManager(ca_certs=settings.ca_bundle)
+    return urllib3.ProxyManager(proxy, ca_certs=settings.ca_bundle, proxy_headers=proxy_headers(proxy))
 
 
 def _lifetime(credentials: Any, clock: Callable[[], float]) -> float:

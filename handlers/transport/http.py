@@ -6,27 +6,26 @@ Nothing is sent twice and no redirect is followed: whoever calls knows what a re
 from __future__ import annotations
 
 import json
-import ssl
 import time
 from contextlib import contextmanager
 from dataclasses import field
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Final, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-import urllib3
-from urllib3 import exceptions
-
+from retrigger.handlers.transport.connections import Connections, Route, proxy_headers
 from retrigger.triggers.errors import Refused, Unavailable, Unknown
 from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from http.client import HTTPResponse
 
     from retrigger.triggers.event import Json
 
 CHUNK: Final = 64 * 1024
 _NEVER_PROXIED: Final = ("localhost", "127.0.0.1", "::1", "metadata.google.internal", "169.254.169.254")
-_NOTHING_SENT: Final = (exceptions.NewConnectionError, exceptions.ConnectTimeoutError, ssl.SSLCertVerificationError)
+_SENT_AS_IT_IS: Final = "%/?:@!$&'()*+,;=[]|"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +65,8 @@ class HttpSettings:
         host = parts.hostname or ""
         if host in _NEVER_PROXIED or any(_covers(suffix, host, parts.port) for suffix in self.no_proxy):
             return None
-        return self.https_proxy if parts.scheme == "https" else self.http_proxy
+        proxy = self.https_proxy if parts.scheme == "https" else self.http_proxy
+        return f"http://{proxy}" if proxy is not None and "://" not in proxy else proxy
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,8 @@ class Http:
     """A thread-safe connection pool for a process. Certificates are loaded at the first request, not when imported."""
 
     def __init__(self, settings: HttpSettings) -> None:
-        self._settings = settings
-        self._pools: dict[str | None, urllib3.PoolManager] = {}
+        self.settings = settings
+        self._connections = Connections(settings.ca_bundle, settings.connections)
 
     def request(
         self,
@@ -118,23 +118,23 @@ class Http:
 
         Raises Unavailable if nothing was sent, or if `write` is false; Unknown if the answer to a write was lost.
         """
-        seconds = timeout or self._settings.timeout
+        seconds = timeout or self.settings.timeout
         host = urlsplit(url).netloc
         deadline = time.monotonic() + seconds
         parts: list[bytes] = []
         with self._open(method, url, headers, body, seconds, write=write) as response:
-            left = self._settings.max_body
+            left = self.settings.max_body
             for chunk in _chunks(response, host, deadline, write=write):
                 left -= len(chunk)
                 if left < 0:
-                    _refuse_size(host, self._settings.max_body, write=write)
+                    _refuse_size(host, self.settings.max_body, write=write)
                 parts.append(chunk)
             return Response(response.status, _lowered(response), b"".join(parts))
 
     @contextmanager
     def stream(self, url: str, *, headers: Mapping[str, str], timeout: float | None = None) -> Iterator[Stream]:
         """GET, with the body left on the wire. `timeout` bounds the whole transfer; what is not read is thrown away."""
-        seconds = timeout or self._settings.timeout
+        seconds = timeout or self.settings.timeout
         deadline = time.monotonic() + seconds
         with self._open("GET", url, headers, None, seconds, write=False) as response:
             chunks = _chunks(response, urlsplit(url).netloc, deadline, write=False)
@@ -143,44 +143,30 @@ class Http:
     @contextmanager
     def _open(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, seconds: float, *, write: bool
-    ) -> Iterator[urllib3.BaseHTTPResponse]:
-        patience = urllib3.Timeout(connect=min(seconds, self._settings.connect_timeout), read=seconds)
+    ) -> Iterator[HTTPResponse]:
+        parts = urlsplit(url)
+        target = quote(f"{parts.path or '/'}{parts.query and f'?{parts.query}'}", safe=_SENT_AS_IT_IS)
+        route = Route.to(url, self.settings.proxy_for(url))
+        sent = {"User-Agent": "retrigger", **headers}
+        if route.proxy is not None and not route.secure:
+            target, sent = f"http://{parts.netloc}{target}", {**sent, **proxy_headers(route.proxy)}
+        connection = self._connections.take(route, min(seconds, self.settings.connect_timeout))
         try:
-            response = self.pool_for(url).request(
-                method,
-                url,
-                body=body,
-                headers=dict(headers),
-                timeout=patience,
-                retries=False,
-                redirect=False,
-                preload_content=False,
-            )
-        except exceptions.HTTPError as exc:
-            _fail(exc, urlsplit(url).netloc, write=write)
+            connection.sock.settimeout(seconds)
+            connection.request(method, target, body=body, headers=sent)
+            response = connection.getresponse()
+        except (OSError, HTTPException) as exc:
+            connection.close()
+            raise _broken(exc, parts.netloc, write=write) from exc
         try:
             yield response
         finally:
-            # A body that was read to its end has given its connection back already; any other is not worth reading.
+            read = response.isclosed() or response.length == 0
             response.close()
-
-    def pool_for(self, url: str) -> urllib3.PoolManager:
-        """The pool that reaches this URL, for a library that brings its own requests."""
-        proxy = self._settings.proxy_for(url)
-        pool = self._pools.get(proxy)
-        if pool is None:
-            # Two threads may both build one; setdefault keeps the first, and the other held no connection yet.
-            pool = self._pools.setdefault(proxy, self._new_pool(proxy))
-        return pool
-
-    def _new_pool(self, proxy: str | None) -> urllib3.PoolManager:
-        size, certificates = self._settings.connections, self._settings.ca_bundle
-        if proxy is None:
-            return urllib3.PoolManager(maxsize=size, ca_certs=certificates)
-        auth = urlsplit(proxy)
-        credentials = f"{auth.username}:{auth.password or ''}" if auth.username else None
-        headers = urllib3.make_headers(proxy_basic_auth=credentials) if credentials else None
-        return urllib3.ProxyManager(proxy, maxsize=size, ca_certs=certificates, proxy_headers=headers)
+            if read and not response.will_close:
+                self._connections.give_back(route, connection)
+            else:
+                connection.close()  # what is left of the body is not worth reading
 
 
 def _covers(suffix: str, host: str, port: int | None) -> bool:
@@ -190,55 +176,29 @@ def _covers(suffix: str, host: str, port: int | None) -> bool:
     return suffix == "*" or host == name or host.endswith(f".{name}")
 
 
-def _lowered(response: urllib3.BaseHTTPResponse) -> dict[str, str]:
-    return {name.lower(): value for name, value in response.headers.items()}
+def _lowered(response: HTTPResponse) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.getheaders()}
 
 
-def _chunks(response: urllib3.BaseHTTPResponse, host: str, deadline: float, *, write: bool) -> Iterator[bytes]:
+def _chunks(response: HTTPResponse, host: str, deadline: float, *, write: bool) -> Iterator[bytes]:
     try:
         while chunk := response.read1(CHUNK):
             yield chunk
             if time.monotonic() > deadline:
                 # A peer that sends a byte now and then would pass every read timeout.
                 raise _lost(f"{host} did not finish its answer in time; try again", "timeout", write=write)
-    except exceptions.HTTPError as exc:
-        _fail(exc, host, write=write)
+        if response.length:
+            raise _broken(None, host, write=write)
+    except (OSError, HTTPException) as exc:
+        raise _broken(exc, host, write=write) from exc
 
 
-def _fail(exc: exceptions.HTTPError, host: str, *, write: bool) -> NoReturn:
-    cause = _root_cause(exc)
-    match cause:
-        case exceptions.NameResolutionError():
-            message, code = f"{host} has no address; check the endpoint and the network's DNS", "dns"
-        case exceptions.NewConnectionError():
-            message = f"{host} accepts no connection; check the endpoint, and the proxy if one is set"
-            code = "connection_refused"
-        case exceptions.ConnectTimeoutError():
-            message, code = f"{host} did not accept a connection in time; check firewall and proxy", "connect_timeout"
-        case ssl.SSLCertVerificationError():
-            message = f"the certificate of {host} is not trusted; name your CA's file in SSL_CERT_FILE"
-            code = "certificate"
-        case exceptions.ReadTimeoutError():
-            message, code = f"{host} did not answer in time; try again", "timeout"
-        case _ if isinstance(exc, exceptions.ProxyError):
-            message, code = f"the proxy did not let a connection to {host} through; check HTTPS_PROXY", "proxy"
-        case _:
-            message, code = f"the connection to {host} broke before the whole answer came; try again", "connection_lost"
-    # urllib3 speaks of the proxy only until a connection through it stands.
-    if isinstance(exc, exceptions.ProxyError) or isinstance(cause, _NOTHING_SENT):
-        raise Unavailable(message, code=code) from exc
-    raise _lost(message, code, write=write) from exc
-
-
-def _root_cause(exc: exceptions.HTTPError) -> BaseException:
-    """urllib3 wraps what failed on the way to a proxy, and every failed handshake."""
-    cause: BaseException = exc
-    while isinstance(cause, exceptions.ProxyError | exceptions.SSLError):
-        inner = cause.original_error if isinstance(cause, exceptions.ProxyError) else cause.args[0]
-        if not isinstance(inner, BaseException):
-            break
-        cause = inner
-    return cause
+def _broken(exc: Exception | None, host: str, *, write: bool) -> Unavailable:
+    """What became of a request that was sent; `exc` is None where the answer just ended."""
+    if isinstance(exc, TimeoutError):
+        return _lost(f"{host} did not answer in time; try again", "timeout", write=write)
+    message = f"the connection to {host} broke before the whole answer came; try again"
+    return _lost(message, "connection_lost", write=write)
 
 
 def _lost(message: str, code: str, *, write: bool) -> Unavailable:

@@ -26,11 +26,15 @@ class Received:
     path: str
     headers: Mapping[str, str]
     body: bytes
+    peer: int = 0  # the port at the other end: which connection it came by
 
 
 @dataclass(frozen=True)
 class Reply:
-    """`promise` announces more bytes than are sent; `drop` closes without an answer; `stall` waits for the end."""
+    """`promise` announces more bytes than are sent; `drop` closes without an answer; `stall` waits for the end.
+
+    `hang_up` closes the connection after a whole answer, without a word.
+    """
 
     status: int = 200
     body: bytes = b""
@@ -38,6 +42,7 @@ class Reply:
     promise: int = 0
     drop: bool = False
     stall: bool = False
+    hang_up: bool = False
 
 
 class Server(ThreadingHTTPServer):
@@ -58,6 +63,7 @@ class Loopback:
         self.script: deque[Reply] = deque()
         self.always: Callable[[Received], Reply] = lambda _: Reply(500, b"not scripted")
         self.released = threading.Event()
+        self.hung_up = threading.Event()
         self._lock = threading.Lock()
         loopback = self
 
@@ -67,9 +73,14 @@ class Loopback:
             def handle_any(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                loopback.answer(self, Received(self.command, self.path, headers, body))
+                loopback.answer(self, Received(self.command, self.path, headers, body, self.client_address[1]))
 
-            do_GET = do_POST = do_PUT = do_DELETE = do_CONNECT = handle_any  # noqa: N815  # http.server looks them up by these names
+            def finish(self) -> None:
+                super().finish()
+                self.connection.close()
+                loopback.hung_up.set()
+
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_CONNECT = handle_any  # noqa: N815  # http.server looks them up by these names
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -90,6 +101,9 @@ class Loopback:
     def drop(self) -> None:
         self.script.append(Reply(drop=True))
 
+    def hang_up(self) -> None:
+        self.script.append(Reply(hang_up=True))
+
     def stall(self) -> None:
         self.script.append(Reply(stall=True))
 
@@ -108,7 +122,7 @@ class Loopback:
         handler.send_header("Content-Length", str(max(reply.promise, len(reply.body))))
         handler.end_headers()
         handler.wfile.write(reply.body)
-        handler.close_connection = reply.promise > len(reply.body)
+        handler.close_connection = reply.hang_up or reply.promise > len(reply.body)
 
     def close(self) -> None:
         self.released.set()

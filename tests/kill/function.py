@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from retrigger.functions.gcp.main import main
 from retrigger.handlers import wiring, wiring_google
+from retrigger.handlers.ports import in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -53,6 +54,8 @@ class MortalRecords:
         created = self._records.create(key, body)
         die_if_ordered("after", "create", key)
         return created
+
+    create_all = in_turn
 
     def swap(self, old: Record, body: Mapping[str, Json]) -> Record | None:
         # a seal is the swap of a head that fills `prev`

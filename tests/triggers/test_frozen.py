@@ -7,7 +7,7 @@ import dataclasses
 import inspect
 import pickle
 from dataclasses import FrozenInstanceError, field, fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import pytest
 
@@ -15,6 +15,8 @@ from retrigger.triggers import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+T = TypeVar("T")
 
 
 def classes(dataclass: Callable[..., Any]) -> tuple[Any, Any, Any]:
@@ -72,6 +74,51 @@ def test_a_class_has_the_same_signature_matching_and_fields(ours: Any, theirs: A
     ]
 
 
+@pytest.mark.parametrize("dataclass", [frozen.dataclass, dataclasses.dataclass])
+def test_a_class_that_extends_another_has_its_fields_too(dataclass: Callable[..., Any]) -> None:
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Body:
+        extra: dict[str, int] = field(default_factory=dict)
+        kept: int = 1
+
+    @dataclass(frozen=True, slots=True)
+    class Claim(Body):
+        state: str = "new"
+        kept: int = 2
+
+    assert [(it.name, it.kw_only, it.default) for it in fields(Claim)] == [
+        ("extra", True, dataclasses.MISSING),
+        ("kept", False, 2),
+        ("state", False, "new"),
+    ]
+    assert [it.name for it in fields(Body)] == ["extra", "kept"]
+    assert repr(Claim(1, "s", extra={"a": 1})).endswith("Claim(extra={'a': 1}, kept=1, state='s')")
+    assert (Claim() == Claim(2, "new"), Claim() == Claim(3)) == (True, False)
+    assert replace(Claim(), state="t").state == "t"
+
+
+@pytest.mark.parametrize("dataclass", [frozen.dataclass, dataclasses.dataclass])
+def test_a_default_that_all_instances_would_share_is_refused(dataclass: Callable[..., Any]) -> None:
+    with pytest.raises(ValueError, match="default_factory"):
+
+        @dataclass(frozen=True, slots=True)
+        class Shared:
+            values: list[int] = []  # noqa: RUF012  # it is what is refused
+
+
+def test_a_generic_class_has_fields() -> None:
+    @frozen.dataclass(frozen=True, slots=True)
+    class Stored(Generic[T]):
+        value: T
+
+    assert replace(Stored(1), value=2) == Stored[int](2)
+
+
+def test_names_are_those_of_the_fields() -> None:
+    for cls in OURS:
+        assert frozen.names(cls) == tuple(it.name for it in fields(cls))
+
+
 def test_what_does_not_count_is_not_compared() -> None:
     _, named, _ = OURS
     one, other = named(name="n", seen=1), named(name="n", seen=2)
@@ -93,6 +140,15 @@ def test_nothing_of_it_can_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
         del made.x
     assert replace(made, x=10).far
+
+
+def test_it_is_replaced_as_the_standard_library_does() -> None:
+    for (point, named, _), change in ((OURS, frozen.replace), (THEIRS, replace)):
+        assert change(point(1, 3), y=4) == point(1, 4)
+        assert change(named(name="n", secret="s"), seen=9).secret == "s"
+        assert named(name="n").name == "n"
+        with pytest.raises(TypeError):
+            change(point(1), z=4)
 
 
 def test_what_is_missing_or_unknown_is_a_type_error() -> None:

@@ -121,6 +121,27 @@ def test_a_stream_is_read_as_it_comes_and_may_be_left_early(http: Http, loopback
         assert stream.status == 200
         assert set(next(stream.chunks)) == {ord("x")}
     assert http.request("GET", loopback.url, headers={}, write=False).body == b"next"
+    assert len({seen.peer for seen in loopback.requests}) == 2, "what was not read to its end is not used again"
+
+
+def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again(http: Http, loopback: Loopback) -> None:
+    loopback.hang_up()
+    loopback.reply(200, b"again")
+    assert http.request("POST", loopback.url, headers={}, write=True).body == b""
+    assert loopback.hung_up.wait(10)
+    assert http.request("POST", loopback.url, headers={}, write=True).body == b"again"
+
+
+def test_a_target_is_sent_as_it_is_spelled(http: Http, loopback: Loopback) -> None:
+    for spelled, sent in [
+        ("/a/../b%2Fc?x=%20#fragment", "/a/../b%2Fc?x=%20"),
+        ("/naïve file", "/na%C3%AFve%20file"),
+        ("", "/"),
+        ("?q", "/?q"),
+    ]:
+        loopback.reply(200)
+        http.request("GET", loopback.url + spelled, headers={}, write=False)
+        assert loopback.requests[-1].path == sent
 
 
 def test_a_stream_that_breaks_off_is_unavailable(http: Http, loopback: Loopback) -> None:
@@ -134,8 +155,7 @@ def test_connections_are_used_again(http: Http, loopback: Loopback) -> None:
     for _ in range(3):
         loopback.reply(200, b"{}")
         http.request("GET", loopback.url, headers={}, write=False)
-    (pool,) = (http.pool_for(loopback.url).connection_from_url(loopback.url),)
-    assert (pool.num_requests, pool.num_connections) == (3, 1)
+    assert (len(loopback.requests), len({seen.peer for seen in loopback.requests})) == (3, 1)
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"", b"[" * 100_000])

@@ -45,6 +45,8 @@ environments:
       served:
         name: "42"
         machine_type: n1-standard-4
+        accelerator_type: NVIDIA_TESLA_T4
+        accelerator_count: 2
         min_replica_count: 1
         max_replica_count: 3
         service_account: a@b
@@ -138,6 +140,8 @@ def test_everything_that_google_can_say(write: Write) -> None:
             "served": Endpoint(
                 name="42",
                 machine_type="n1-standard-4",
+                accelerator_type="NVIDIA_TESLA_T4",
+                accelerator_count=2,
                 min_replica_count=1,
                 max_replica_count=3,
                 service_account="a@b",
@@ -202,6 +206,9 @@ def test_everything_that_azure_can_say(write: Write) -> None:
         (GOOGLE, ("network: projects/12/global/networks/ml, ", ""), "unused_key"),
         (GOOGLE, ("projects/12/global/networks/ml", "ml"), "bad_value"),
         (GOOGLE, ("/cryptoKeys/k", ""), "bad_value"),
+        (GOOGLE, ("        accelerator_count: 2\n", ""), "unused_key"),
+        (GOOGLE, ("max_replica_count: 3", "max_replica_count: 0"), "bad_value"),
+        (GOOGLE, ("min_replica_count: 1", "min_replica_count: 4"), "bad_value"),
         (GOOGLE, ("failure_policy: fast", "failure_policy: soon"), "bad_value"),
     ],
 )

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from retrigger.triggers.authoring.checks import (
     bindings,
     caching,
+    chained,
     choices,
     cron,
+    datasets,
     duplicates,
     event_types,
     expressions,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.spec import Environment
 
 PROJECT_RULES = (
+    chained.check,
     choices.check,
     cron.check,
     duplicates.check,
@@ -59,6 +62,7 @@ PROJECT_RULES = (
 ENVIRONMENT_RULES = (
     bindings.check,
     caching.check,
+    datasets.check,
     expressions.check,
     identities.check,
     launches.check,
