@@ -24,7 +24,7 @@ environments:
     stores: {landing: gs://acme-dev-landing}
     channels: {requests: projects/acme-dev/topics/requests}
     pipelines:
-      train: {template: pipelines/train.json, root: gs://acme-dev-pipelines, service_account: runs@acme-dev.iam.gserviceaccount.com}
+      train: {template: pipelines/train.json, root: gs://acme-dev-pipelines, service_account: default}
 """
 AZURE = """\
 environments:
