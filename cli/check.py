@@ -6,7 +6,6 @@ import gc
 import json
 import sys
 from contextlib import contextmanager
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -72,7 +71,7 @@ def check(
     problems = problems or [problem for file in files for problem in _stale(root, file)]
     if form == "json":
         for problem in _seen_from_here(root, problems):
-            json_line(asdict(problem))
+            json_line(problem._asdict())
     else:
         show(root, problems)
     if problems:
@@ -137,4 +136,4 @@ def _seen_from_here(root: Path, problems: Iterable[Problem]) -> Iterator[Problem
     here = Path.cwd()
     for problem in problems:
         path = root / problem.path
-        yield replace(problem, path=str(path.relative_to(here) if path.is_relative_to(here) else path))
+        yield problem._replace(path=str(path.relative_to(here) if path.is_relative_to(here) else path))
