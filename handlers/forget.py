@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.handlers.journal import subject_of
 from retrigger.handlers.runs_by_member import RunsByMember
 from retrigger.triggers.archive import stand_in
-from retrigger.triggers.frozen import dataclass
+from retrigger.triggers.frozen import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

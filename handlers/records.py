@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from retrigger.triggers import keys
 from retrigger.triggers.archive import kept
-from retrigger.triggers.frozen import dataclass
+from retrigger.triggers.frozen import dataclass, replace
 
 if TYPE_CHECKING:
     from retrigger.triggers.spec import Archive

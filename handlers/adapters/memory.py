@@ -165,7 +165,7 @@ class MemoryEndpoints:
     """Online endpoints where every change is done at once. `answers`: deployment -> what it answers, else 200.
 
     `measured`: deployment -> what the platform measured of it, else nothing. `idle_answer`: whether a deployment
-    without traffic can be asked, as on Azure ML; on Vertex AI it cannot.
+    without traffic can be asked, as on Azure ML; on Vertex AI it cannot. `failing`: models that never come up.
     """
 
     def __init__(self) -> None:
@@ -174,6 +174,7 @@ class MemoryEndpoints:
         self.answers: dict[str, Answer] = {}
         self.measured: dict[str, Health] = {}
         self.idle_answer = True
+        self.failing: set[str] = set()
         self.asked: list[tuple[str, str, Json]] = []
 
     def put(self, endpoint: str, models: Mapping[str, str], split: Split) -> None:
@@ -198,11 +199,13 @@ class MemoryEndpoints:
 
     def deploy(self, job: RolloutJob, since_ms: int) -> None:
         del since_ms
-        made = Deployment(state="ready", model=self.model_of(job))
+        model = self.model_of(job)
+        made = Deployment(state="failed" if model in self.failing else "ready", model=model)
         self._known(job.endpoint).setdefault(self.deployment_of(job), made)
 
     def shift(self, endpoint: str, split: Split, seen: Endpoint) -> bool:
-        del seen
+        if seen.split != self.look(endpoint).split:
+            return False
         gone = set(split) - set(self._known(endpoint))
         if gone:
             raise Refused(f"no deployment {min(gone)} of {endpoint} gets traffic: it is not there", code="not_found")

@@ -197,7 +197,7 @@ def test_our_rollouts_adapter_looks_deploys_shifts_asks_and_removes(plane: Plane
     old, new = (endpoints.deployment_of(job) for job in (first, second))
     for job in (first, second):
         model = put_model(plane, int(job.version), version=job.version)
-        endpoints.deploy(job)
+        endpoints.deploy(job, 0)
         state = endpoints.look("churn").deployments[endpoints.deployment_of(job)].state
         assert state in {"creating", "ready"}
         made = ready(endpoints, endpoints.deployment_of(job)).deployments[endpoints.deployment_of(job)]
@@ -207,8 +207,14 @@ def test_our_rollouts_adapter_looks_deploys_shifts_asks_and_removes(plane: Plane
     assert not endpoints.shift("churn", {new: 100}, seen)
     assert endpoints.shift("churn", {old: 90, new: 10}, endpoints.look("churn"))
     assert endpoints.look("churn").split == {old: 90, new: 10}
-    assert endpoints.invoke("churn", new, second.smoke).status == 200
-    assert endpoints.invoke("churn", new, "nonsense").status == 424
+    answers = [endpoints.invoke("churn", new, body) for body in (second.smoke, "nonsense")]
+    assert [answer.status for answer in answers if answer is not None] == [200, 424]
+    minute = int(plane.now.timestamp()) * 1000
+    health = endpoints.health("churn", new, minute - 60_000, minute + 60_000)
+    assert health is not None
+    assert health.error_rate == 0.5
+    assert health.p95_ms > 0
+    assert endpoints.health("churn", old, minute - 60_000, minute + 60_000) is None
     assert endpoints.shift("churn", {new: 100}, endpoints.look("churn"))
     endpoints.remove("churn", old)
     endpoints.remove("churn", old)
@@ -222,7 +228,7 @@ def test_our_adapter_is_told_that_a_change_is_under_way_and_that_one_failed(plan
     put_model(plane, 2, version="2")
     plane.put_blob("landing", "churn/2/model/code/scale.py", b"raise RuntimeError\n")
     job = rollout("2")
-    endpoints.deploy(job)
+    endpoints.deploy(job, 0)
     with pytest.raises(Unavailable, match="another change"):
         endpoints.remove("churn", endpoints.deployment_of(job))
     assert ready(endpoints, endpoints.deployment_of(job)).deployments[endpoints.deployment_of(job)].state == "failed"
