@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.handlers.outcome import Verdict
 from retrigger.handlers.validate import plain_schema
-from retrigger.triggers import schema_cost
 from retrigger.triggers.errors import Refused
 from retrigger.triggers.event import Message, Object
 
@@ -83,6 +82,8 @@ def _validator(schema: str) -> tuple[Any, int]:
     Patterns run in linear time, and no `$ref` leaves the document.
     """
     import jsonschema_rs
+
+    from retrigger.triggers import schema_cost
 
     loaded = json.loads(schema)
     try:

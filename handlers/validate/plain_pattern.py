@@ -1,8 +1,9 @@
 """Patterns that Python's `re` reads as a JSON Schema's validator does, and in bounded time.
 
-They match a whole text of known characters: letters, digits, escaped signs and classes of these, with counts, groups
+They begin with `^` and hold known characters: letters, digits, escaped signs and classes of these, with counts, groups
 and alternatives. A count stands behind one character or class, never behind a group: so backtracking is bounded by the
-product of the counts, which is the cost. Everything else is for the validator.
+product of the counts. Everything else is for the validator. Where the two may differ, in what a digit or a line is, the
+narrower is taken: what matches here matches there.
 """
 
 from __future__ import annotations
@@ -10,22 +11,24 @@ from __future__ import annotations
 import re
 from typing import Final
 
+_SIGN: Final = r"\\[.\-/+*?()\[\]{}^$|\\rnt]"
+_IN_CLASS: Final = rf"[A-Za-z0-9]-[A-Za-z0-9]|[A-Za-z0-9 _./:@+=,]|{_SIGN}"
 _PART: Final = (
-    r"(?P<one>[A-Za-z0-9 _/:@,;!%&=~#\"'<>-]|\\[.\-/+*?()\[\]{}^$|\\rnt]"
-    r"|\[\^?(?:[A-Za-z0-9]-[A-Za-z0-9]|[A-Za-z0-9 _./:@+=,]|\\[.\-/+*?()\[\]{}^$|\\rnt])+-?\])"
+    rf"(?P<one>[A-Za-z0-9 _/:@,;!%&=~#\"'<>-]|\.|{_SIGN}|\\[dw]|\[(?:{_IN_CLASS}|\\[dw])+-?\]|\[\^(?:{_IN_CLASS})+-?\])"
     r"(?P<count>[?*+]|\{[0-9]{1,4}(?:,[0-9]{0,4})?\})?(?![?*+{])"
-    r"|(?P<open>\((?:\?:)?)|(?P<close>\))(?![?*+{])|(?P<or>\|)"
+    r"|(?P<open>\((?:\?:)?)|(?P<close>\))(?![?*+{])|(?P<or>\|)|(?P<end>\$)\Z"
 )
+_ANY: Final = r"[^\r\n\u2028\u2029]"
 
 
-def cost(pattern: str, longest: int) -> int | None:
-    """In how many ways a text of at most `longest` characters is tried at the most; None: it is not plain."""
-    if not pattern.startswith("^") or not pattern.endswith("$") or pattern.endswith("\\$"):
+def read(pattern: str, longest: int) -> tuple[re.Pattern[str], int] | None:
+    """For `match`: and in how many ways it tries a text of at most `longest` characters; None: it is not plain."""
+    if not pattern.startswith("^"):
         return None
-    inner, at = pattern[1:-1], 0
+    text, at = "", 1
     groups: list[list[int]] = [[0, 1]]  # of each open group: the ways of its finished branches, and of the one it is in
-    while at < len(inner):
-        found = re.compile(_PART).match(inner, at)
+    while at < len(pattern):
+        found = re.compile(_PART).match(pattern, at)
         if found is None:
             return None
         at = found.end()
@@ -38,18 +41,15 @@ def cost(pattern: str, longest: int) -> int | None:
                 groups[-1] = [sum(groups[-1]), 1]
             case "one" | "count":
                 groups[-1][1] *= _ways(found["count"], longest)
+            case "end":
+                pass
             case _:
                 return None
+        text += {".": _ANY, "$": r"\Z"}.get(found[0][0], found[0][0]) + found[0][1:]
     try:
-        re.compile(inner)
+        return (re.compile(text, re.ASCII), sum(groups[0])) if len(groups) == 1 else None
     except re.error:  # [z-a], a{2,1}
         return None
-    return sum(groups[0]) if len(groups) == 1 else None
-
-
-def matches(pattern: str, text: str) -> bool:
-    """Whether a text matches a pattern that has a cost."""
-    return re.fullmatch(pattern[1:-1], text) is not None
 
 
 def _ways(count: str | None, longest: int) -> int:

@@ -90,11 +90,11 @@ class _Reading:
 
     def _pattern(self, pattern: Any, longest: int | None, *, listed: bool) -> Check:
         most = min(_LONGEST if longest is None else longest, _LONGEST)
-        ways = None if listed else plain_pattern.cost(_text(pattern), most)
-        self._ways -= _refuse() if ways is None else ways
+        found, ways = (not listed and plain_pattern.read(_text(pattern), most)) or _refuse()
+        self._ways -= ways
         if self._ways < 0:
             _refuse()
-        return _of(str, lambda text: len(text) <= most and plain_pattern.matches(pattern, text))
+        return _of(str, lambda text: len(text) <= most and found.match(text) is not None)
 
 
 def _type(wanted: Any) -> Check:
