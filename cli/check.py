@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from retrigger.cli.errors import NO
+from retrigger.cli.offline import offline_option, templates_of
 from retrigger.cli.render import Format, count, dim, examples, format_option, json_line, note, say, visible, width
 
 if TYPE_CHECKING:
@@ -47,8 +48,11 @@ _SHOWN: Final = 160
     type=click.Choice(["trigger", "project"]),
     help="Print the JSON Schema of this kind of file, for editors, and check nothing.",
 )
+@offline_option
 @click.pass_context
-def check(ctx: click.Context, folder: Path, files: tuple[Path, ...], form: Format, kind: Kind | None) -> None:
+def check(
+    ctx: click.Context, folder: Path, files: tuple[Path, ...], *, form: Format, kind: Kind | None, offline: bool
+) -> None:
     """Report every mistake of every file of a project: triggers, environments, schemas, templates.
 
     DIR is the project's folder or one inside it. Silence and exit code 0 if all is right; else 1.
@@ -63,7 +67,7 @@ def check(ctx: click.Context, folder: Path, files: tuple[Path, ...], form: Forma
         from retrigger.triggers.authoring.project import find_root
 
         root = find_root(folder)
-        project, problems = checked(root)
+        project, problems = checked(root, templates_of(root, offline=offline))
     problems = problems or [problem for file in files for problem in _stale(root, file)]
     if form == "json":
         for problem in _seen_from_here(root, problems):

@@ -24,7 +24,6 @@ _LAUNCHES: Final = {"launched", "deferred"}
 """Over an empty ledger only the marker of a window is deferred: it closes the window, which then launches."""
 _DERIVED: Final = {"display_name", "fingerprint"}
 _OURS: Final = "retrigger-"
-_REFUSED_LATER: Final = "not_supported_yet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +88,8 @@ def _launches(found: Explanation | None) -> bool:
 
 
 def _asks(found: Explanation | None) -> bool:
-    """Whether a run is described, though it is only observed, or is of a kind that this version cannot launch."""
-    return found is not None and (found.job is not None or _reason(found)["code"] == _REFUSED_LATER)
+    """Whether a run is described, though it may be only observed."""
+    return found is not None and found.job is not None
 
 
 def _told(found: Explanation | None) -> dict[str, Json]:

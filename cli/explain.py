@@ -147,6 +147,9 @@ def _show_listeners(found: Iterable[Reason]) -> None:
 
 
 def _show_request(request: Request, *, full: bool) -> None:
+    """What is sent, after what is sent before it."""
+    for before in request.first:
+        _show_request(before, full=full)
     say(f"  {request.method} {request.url}")
     body = request.body if full else _in_short(request.body)
     for line in json.dumps(body, indent=2, ensure_ascii=False).splitlines():

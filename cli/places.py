@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote, urlencode
 
@@ -12,6 +12,7 @@ import click
 
 from retrigger.cli.errors import No
 from retrigger.triggers.formats import blob_place
+from retrigger.triggers.spec import PUBLIC_BLOB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,22 +21,26 @@ if TYPE_CHECKING:
     from retrigger.cli.local import Remote
 
 _GCS: Final = "gs://"
-_BLOB: Final = re.compile(r"https://([a-z0-9]{3,24})\.blob\.[^/]+/([^/]+)/(.*)", re.DOTALL)
+_BLOB: Final = re.compile(r"https://([a-z0-9]{3,24})\.((?:z[0-9]{1,2}\.)?blob\.[^/]+)/([^/]+)/(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`account` is the storage account of a blob, None for Cloud Storage. The name is exact, never quoted."""
+    """`account` is the storage account of a blob, None for Cloud Storage. The name is exact, never quoted.
+
+    `suffix` is what follows the account's name in its host.
+    """
 
     account: str | None
     bucket: str
     name: str
+    suffix: str = PUBLIC_BLOB
 
     @property
     def uri(self) -> str:
         if self.account is None:
             return f"{_GCS}{self.bucket}/{self.name}"
-        return blob_place.uri(blob_place.Place(self.account, self.bucket, self.name))
+        return blob_place.uri(blob_place.Place(self.account, self.bucket, self.name, self.suffix))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ class Stored:
 def place_of(uri: str) -> Target | None:
     """None for what is no URI of an object."""
     if (found := _BLOB.fullmatch(uri)) is not None:
-        return Target(found[1], found[2], unquote(found[3]))
+        return Target(found[1], found[3], unquote(found[4]), found[2])
     bucket, slash, name = uri.removeprefix(_GCS).partition("/")
     return Target(None, bucket, name) if uri.startswith(_GCS) and bucket and slash else None
 
@@ -78,7 +83,7 @@ def targets(files: Sequence[Path], uri: str) -> Iterator[tuple[Path, Target]]:
     if len(files) > 1 and not is_folder:
         raise click.UsageError(f"{len(files)} files cannot have one name: end the URI with `/`.")
     for file in files:
-        yield file, Target(to.account, to.bucket, to.name + file.name) if is_folder else to
+        yield file, replace(to, name=to.name + file.name) if is_folder else to
 
 
 def upload(emulator: Remote, file: Path, to: Target) -> Mapping[str, Any]:

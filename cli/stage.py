@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from retrigger.handlers.journal import Journal
 from retrigger.handlers.ledger import Ledger
-from retrigger.handlers.wiring import google_api, launcher_of, objects_of, records_of
+from retrigger.handlers.wiring import records_of
+from retrigger.handlers.wiring_google import api_of, launcher_of, objects_of
 from retrigger.local_emulator.claim import Claim
 from retrigger.local_emulator.project import emulator_for
 from retrigger.local_emulator.state import State
@@ -43,7 +44,7 @@ class Stage:
     def __init__(self, emulator: Emulator, state: State) -> None:
         self.emulator = emulator
         self.environment = compiled.load(state.compiled.read_text(encoding="utf-8")).environment
-        self._api = google_api(self.environment, {})
+        self._api = api_of(self.environment, {})
         self._objects = objects_of(self.environment, self._api)
         self._launcher = launcher_of(self.environment, self._api)
         self._killed: set[int] = set()

@@ -46,7 +46,7 @@ def object_event(place: Target, found: Stored) -> Event:
         kind, source = storage.FINALIZED, storage.source(place.bucket)
         subject = f"objects/{place.name}"
     else:
-        kind, source = blob.CREATED, blob_place.endpoint(place.account)
+        kind, source = blob.CREATED, blob_place.account_in(payload.uri)
         subject = blob_place.subject(place.bucket, place.name)
     return Event(id="", source=source, type=kind, time=datetime.now(UTC), subject=subject, payload=payload)
 
@@ -78,5 +78,7 @@ def _listens(source: Source, environment: Environment) -> str:
             return " and ".join(environment.channels[source.channel].addresses)
         case ScheduleSource():
             return f"the schedule `{source.cron}` in {source.timezone}"
+        case LifecycleSource(of=str(of)):
+            return f"runs of {of} that have {' or '.join(source.statuses)}"
         case LifecycleSource():
             return f"{' and '.join(source.types)} of {environment.platform(source.platform).resource}"

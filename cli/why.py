@@ -132,7 +132,8 @@ def _show_chain(chain: Mapping[str, Any], journal: Journal, state: State | None,
 
 
 def _event_node(event: EventView) -> Node:
-    line = f"event {visible(event.id)}  {visible(event.subject)}  {dim(f'seen {time_of(event.seen)}')}"
+    subject = visible(event.subject) if event.parent is None else f"the end of run {event.parent}"
+    line = f"event {visible(event.id)}  {subject}  {dim(f'seen {time_of(event.seen)}')}"
     verdicts = [Node(verdict_line(verdict)) for verdict in event.verdicts]
     return Node(line, [Node(f"{event.trigger}: {paint(event.result)}", verdicts)])
 
@@ -158,9 +159,16 @@ def _run_node(run: RunView, models: Sequence[str]) -> Node:
     if run.error:
         below.append(Node(f"error {visible(run.error)}"))
     below += [Node(f"model {visible(model)}") for model in models]
+    below += [_unchained_node(said) for said in run.chained if said["result"] == "ignored"]
     launched = f"launched {time_of(run.launched)}" if run.launched else "not launched"
     times = launched + (f", ended {time_of(run.ended)}" if run.ended else "")
     return Node(f"run {run.id}  {paint(run.state)}  {dim(times)}", below)
+
+
+def _unchained_node(said: Mapping[str, Any]) -> Node:
+    """Who listens to its end and let it go; what others made of it stands at its event."""
+    verdicts = [Node(verdict_line(verdict)) for verdict in said["verdicts"]]
+    return Node(f"its end: {said['trigger']}: {paint(said['result'])}", verdicts)
 
 
 def _some(nodes: list[Node], what: str) -> list[Node]:

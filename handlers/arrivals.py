@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from retrigger.handlers.outcome import Verdict
 from retrigger.triggers import keys
 from retrigger.triggers.errors import ExpressionError
-from retrigger.triggers.event import FIRED, Schedule
+from retrigger.triggers.event import FIRED, Object, Schedule
 from retrigger.triggers.expressions import load_expression
 from retrigger.triggers.frozen import dataclass
-from retrigger.triggers.spec import MessageSource, ScheduleSource
+from retrigger.triggers.spec import MessageSource, ObjectSource, ScheduleSource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from retrigger.handlers.ports import Catalog
     from retrigger.triggers.event import Event
     from retrigger.triggers.match import Index, Match
-    from retrigger.triggers.spec import Source, Trigger
+    from retrigger.triggers.spec import Environment, Source, Trigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,5 +95,17 @@ def arrivals(event: Event, index: Index, catalog: Catalog) -> list[Arrival]:
 
 def _arrival(event: Event, trigger: Trigger, match: Match, catalog: Catalog) -> Arrival:
     source = None if match.role == "marker" else trigger.sources[match.source]
+    if isinstance(event.payload, Object) and event.payload.store == "blob":
+        event = _where_it_lies(event, event.payload, trigger, catalog.environment)
     scope = {"event": event.scope(), "match": dict(match.captures), "vars": catalog.environment.vars}
     return Arrival(event, trigger, source, match.captures, scope)
+
+
+def _where_it_lies(event: Event, blob: Object, trigger: Trigger, environment: Environment) -> Event:
+    """A blob's address is that of the store which it met: in which cloud an account is, no event is believed."""
+    for source in trigger.sources:
+        store = environment.stores[source.store] if isinstance(source, ObjectSource) else None
+        if store is not None and (store.account, store.bucket) == (blob.account, blob.bucket):
+            uri = store.uri(blob.name)
+            return event if uri == blob.uri else replace(event, payload=replace(blob, uri=uri))
+    return event

@@ -9,13 +9,16 @@ from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.handlers.records import Claim
 from retrigger.triggers import keys
 from retrigger.triggers.archive import kept
+from retrigger.triggers.event import ENDED, Lifecycle
 from retrigger.triggers.frozen import replace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from retrigger.handlers.arrivals import Arrival
     from retrigger.handlers.ledger import Ledger, Stored
     from retrigger.handlers.outcome import Result
-    from retrigger.triggers.event import Json
+    from retrigger.triggers.event import Event, Json
 
 
 class Claims:
@@ -24,12 +27,15 @@ class Claims:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
 
-    def take(self, arrival: Arrival, name: str, **state: Any) -> tuple[Stored[Claim], bool]:
-        """-> (the claim that counts, is it ours). `state`: the fields of a new claim."""
+    def take(
+        self, arrival: Arrival, name: str, *, then: Mapping[str, Mapping[str, Json]] | None = None, **state: Any
+    ) -> tuple[Stored[Claim], bool]:
+        """-> (the claim that counts, is it ours). `state`: the fields of a new claim; `then`: records after it."""
         trigger = arrival.trigger
         rule: dict[str, Any] = {"archive": trigger.archive, "redact": [*trigger.redact]}
-        first = Claim(trigger=trigger.name, event=arrival.event.to_json(), **rule, **state)
-        created = self.ledger.claims.create(name, first.settled())
+        came: dict[str, Any] = {"parent": parent_of(arrival.event), "depth": depth_of(arrival.event)}
+        first = Claim(trigger=trigger.name, event=arrival.event.to_json(), **rule, **came, **state)
+        created = self.ledger.claims.create(name, first.settled(), then)
         return (created, True) if created is not None else (self.reread(name), False)
 
     def name(self, arrival: Arrival) -> str:
@@ -113,6 +119,19 @@ def _kept(arrival: Arrival) -> dict[str, Json]:
 def undecided(claim: Claim) -> bool:
     """Whether the claim still waits for its verdict: nothing was asked of a platform, and nothing of it joins."""
     return claim.state == "open" and claim.job is None and claim.joins is None
+
+
+def parent_of(event: Event) -> str | None:
+    """The run whose end this is."""
+    return event.payload.name if isinstance(event.payload, Lifecycle) and event.type == ENDED else None
+
+
+def depth_of(event: Event) -> int:
+    """How many runs of its chain went before: 1 for the end of a run that no other run brought about, 0 for no end."""
+    if not isinstance(event.payload, Lifecycle) or event.type != ENDED:
+        return 0
+    depth = event.payload.properties.get("depth")
+    return depth if isinstance(depth, int) else 1
 
 
 def outcome(arrival: Arrival, result: Result, *verdicts: Verdict) -> Outcome:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from retrigger.handlers.claims import Claims, recorded, undecided
+from retrigger.handlers.claims import Claims, depth_of, recorded, undecided
 from retrigger.handlers.granting import may_skip
 from retrigger.handlers.ledger import to_ms
 from retrigger.handlers.outcome import Outcome, Verdict
+from retrigger.handlers.records import MAX_DEPTH
 from retrigger.handlers.requests import frozen_job
 from retrigger.handlers.validate.checks import check_message
 from retrigger.handlers.windows import on_grid
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _FIRST_LOOK_MS: Final = 60_000
+_TOO_DEEP: Final = Verdict(
+    "check", "stop", "chain_too_deep", f"{MAX_DEPTH} runs have followed on each other: is there a loop?"
+)
 
 
 class Direct:
@@ -50,6 +54,8 @@ class Direct:
             request = self._request(arrival)
         except (ExpressionError, Refused) as error:
             return self.claims.reject(arrival, Verdict("check", "stop", error.code, str(error)))
+        if depth_of(arrival.event) > MAX_DEPTH:
+            return self.claims.bury(arrival, _TOO_DEEP)
         state = {"state": "gate", "tries": 1} if arrival.trigger.validators else {"state": "open"}
         stored, fresh = self.claims.take(arrival, name, **state, **request)
         if (conflict := self.claims.conflict(arrival, stored)) is not None:

@@ -6,6 +6,7 @@ import json
 import os.path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from retrigger.handlers.datasets import dataset_id, frozen_dataset
 from retrigger.handlers.ledger import from_ms
 from retrigger.handlers.manifests import written
 from retrigger.handlers.outcome import Verdict
@@ -51,9 +52,16 @@ class Freezing:
         verdicts = [Verdict("window", "pass", manifest.cause, counted)]
         try:
             verdicts += self._checked(trigger, manifest, members)
-            scope = {"match": manifest.captures, "window": self._window(trigger, name, manifest, members)}
-            event = keys.digest(run.window)
-            job = frozen_job(self._catalog, trigger, name, event=event, source=_of_sources(trigger), scope=scope)
+            window = self._window(trigger, name, manifest, members)
+            job = frozen_job(
+                self._catalog,
+                trigger,
+                name,
+                event=keys.digest(run.window),
+                source=_of_sources(trigger),
+                scope={"match": manifest.captures, "window": window},
+                dataset=_dataset(trigger, name, window),
+            )
         except Refused as error:
             said = [verdict.to_json() for verdict in (*verdicts, _stopped(error))]
             outcome: RunOutcome = "dead" if error.code in _DEAD else "rejected"
@@ -96,7 +104,7 @@ class Freezing:
         return []
 
     def _window(self, trigger: Trigger, name: str, manifest: Manifest, members: Members) -> dict[str, object]:
-        """The variable `window`. Its manifest is written only for a launch that asks for it."""
+        """The variable `window`. Its manifest is written only for a launch that asks for it, or registers it."""
         uris = sorted(str(entry["uri"]) for entry in members.values())
         rows = [entry["rows"] for entry in members.values()]
         counted = [count for count in rows if count is not None]
@@ -111,7 +119,10 @@ class Freezing:
             window["uri"] = uris[0]
         if len(uris) <= _URIS_AT_MOST:
             window["uris"] = uris
-        if _mentions(_asked(trigger), "window.manifest"):
+        registers = _registers(trigger)
+        if registers:
+            window["dataset"] = dataset_id(self._catalog.environment, name, trigger.window.manifest)
+        if registers or _mentions(_asked(trigger), "window.manifest"):
             window["manifest"] = self._write_manifest(trigger, name, manifest, members)
         return window
 
@@ -135,6 +146,19 @@ def _asked(trigger: Trigger) -> Parameters:
 def _of_sources(trigger: Trigger) -> Parameters:
     """The parameters of the object sources: `check` sees to it that those of one window have the same."""
     return next((source.parameters for source in trigger.sources if isinstance(source, ObjectSource)), {})
+
+
+def _registers(trigger: Trigger) -> bool:
+    return isinstance(trigger.launch, PipelineLaunch) and trigger.launch.register is not None
+
+
+def _dataset(trigger: Trigger, run: str, window: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What is registered before the run is launched; None where its trigger registers nothing."""
+    if not _registers(trigger):
+        return None
+    about = {"trigger": trigger.name, "run": run, "members": window["count"]}
+    about |= {name: window[name] for name in ("since", "until")}
+    return frozen_dataset(window["dataset"], window["manifest"], trigger.window.manifest, about)
 
 
 def _stopped(error: Refused) -> Verdict:

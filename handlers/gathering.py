@@ -13,7 +13,7 @@ from retrigger.handlers.gate import Seen
 from retrigger.handlers.granting import may_skip
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.handlers.validate.checks import check_object
-from retrigger.handlers.windows import WindowId
+from retrigger.handlers.windows import WindowId, member_key
 from retrigger.triggers.errors import ExpressionError, Refused, RetriggerError
 from retrigger.triggers.event import Object
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from retrigger.handlers.gate import Gate
     from retrigger.handlers.ledger import Stored
     from retrigger.handlers.records import Claim, ClaimState
+    from retrigger.triggers.event import Json
     from retrigger.triggers.spec import Trigger
 
 _LOG = logging.getLogger(__name__)
@@ -47,7 +48,10 @@ class Gathering:
             return self.claims.reject(arrival, Verdict("check", "stop", error.code, str(error)))
         trigger = arrival.trigger
         gated = stop is not None or trigger.object_check is not None or bool(trigger.validators)
-        stored, fresh = self.claims.take(arrival, name, state="open" if gated else "member", window=window, tries=1)
+        state = "open" if gated else "member"
+        member = {} if gated else {member_key(window, name): _member(arrival)}
+        stored, fresh = self.claims.take(arrival, name, state=state, window=window, tries=1, then=member)
+        written = bool(member) and fresh
         if (conflict := self.claims.conflict(arrival, stored)) is not None:
             return conflict
         try:
@@ -64,7 +68,7 @@ class Gathering:
             case "rejected" | "dead":
                 return self._turned_away(arrival, stored, fresh=fresh)
             case _:
-                return self._joined(arrival, name, stored)
+                return self._joined(arrival, name, stored, written=written)
 
     def mark(self, arrival: Arrival) -> Outcome:
         """A marker is claimed like a member, but takes effect on the head; a redelivery asserts it again."""
@@ -110,22 +114,11 @@ class Gathering:
 
     # the window
 
-    def _joined(self, arrival: Arrival, name: str, stored: Stored[Claim]) -> Outcome:
-        payload = arrival.event.payload
-        assert isinstance(payload, Object)
-        member = {
-            "uri": payload.uri,
-            "bucket": payload.place,
-            "name": payload.name,
-            "version": payload.version,
-            "sequencer": payload.sequencer,
-            "size": payload.size,
-            "checksum": payload.checksum,
-            "rows": stored.value.rows,
-            "bad": any(verdict["says"] == "stop" for verdict in stored.value.verdicts),
-        }
+    def _joined(self, arrival: Arrival, name: str, stored: Stored[Claim], *, written: bool) -> Outcome:
+        bad = any(verdict["says"] == "stop" for verdict in stored.value.verdicts)
+        member = _member(arrival, stored.value.rows, bad=bad)
         rule = arrival.trigger.window
-        joined = self.admission.windows.join(name, stored, member, rule)
+        joined = self.admission.windows.join(name, stored, member, rule, written=written)
         self.claims.joined(name, stored)
         at_once = joined.opened and not rule.quiet and rule.until is None and rule.until_count is None
         return self._advanced(arrival, stored, joined.window, changed=joined.changed, now=at_once or joined.marked)
@@ -160,6 +153,23 @@ class Gathering:
         except RetriggerError as error:
             _LOG.warning("advance_deferred", extra={"fields": {"window": str(window), "error": str(error)}})
             return []
+
+
+def _member(arrival: Arrival, rows: int | None = None, *, bad: bool = False) -> dict[str, Json]:
+    """What a window keeps of an object. `rows`: as the gate counted them; `bad`: it is let in to spoil its window."""
+    payload = arrival.event.payload
+    assert isinstance(payload, Object)
+    return {
+        "uri": payload.uri,
+        "bucket": payload.place,
+        "name": payload.name,
+        "version": payload.version,
+        "sequencer": payload.sequencer,
+        "size": payload.size,
+        "checksum": payload.checksum,
+        "rows": rows,
+        "bad": bad,
+    }
 
 
 def _marks(seen: Seen) -> ClaimState:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from retrigger.handlers.launch import asked_for, job_id, job_of
 from retrigger.handlers.ledger import from_ms
 from retrigger.handlers.records import ALL_TRIGGERS
+from retrigger.handlers.runs_by_member import RunsByMember
 from retrigger.triggers.errors import RetriggerError
 from retrigger.triggers.event import rfc3339
 from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from retrigger.handlers.ledger import Ledger, Stored
     from retrigger.handlers.ports import Job
@@ -33,7 +34,10 @@ _STATES: Mapping[str | None, RunStateName] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunView:
-    """One run as people and programs see it. `job` is the platform's id; times are RFC 3339 or None."""
+    """One run as people and programs see it. `job` is the platform's id; times are RFC 3339 or None.
+
+    `chained`: what the triggers said that listen to its end: {trigger, result, verdicts}.
+    """
 
     id: str
     state: RunStateName
@@ -48,6 +52,7 @@ class RunView:
     labels: Mapping[str, str]
     metrics: Mapping[str, float]
     tasks: Mapping[str, str]
+    chained: list[dict[str, Json]]
     error: str | None
     verdicts: list[dict[str, Json]]
     created: str | None
@@ -59,7 +64,7 @@ class RunView:
 class EventView:
     """One event for one trigger. `result` is what became of it by now, `subject` its URI, channel or schedule.
 
-    `replayed`: its runs before the present one, oldest first.
+    `replayed`: its runs before the present one, oldest first. `parent`: the run whose end it is.
     """
 
     id: str
@@ -71,6 +76,7 @@ class EventView:
     window: str | None
     run: str | None
     replayed: list[str]
+    parent: str | None
     verdicts: list[dict[str, Json]]
 
 
@@ -113,10 +119,12 @@ class Journal:
         return [self._event(claim, runs) for claim in claims]
 
     def why(self, target: str) -> dict[str, Any] | None:
-        """Events, window and runs that belong to a URI, event id, window id or run id; None: nothing is known of it."""
+        """Events, windows and runs that belong to a URI, event id, window id or run id; None: nothing is known of it.
+
+        With the chain that it stands in: the runs that led to it, and those that followed on its end.
+        """
         every = self.events()
-        names = [{event.id, event.subject, event.window, event.run, *event.replayed} for event in every]
-        events = [event for event, known in zip(every, names, strict=True) if target in known]
+        events = [event for event in every if target in _names_of(event)]
         runs = {event.run for event in events if event.run} | ({target} if self._ledger.runs.get(target) else set())
         runs |= {run for event in events for run in event.replayed}
         windows = {event.window for event in events if event.window}
@@ -130,7 +138,13 @@ class Journal:
             runs |= set(window["runs"])
         if not events:
             events = [event for event in every if event.window in windows or event.run in runs]
-        views = [view for name in sorted(runs) if (view := self.run(name)) is not None]
+        before, earlier = _led_to(every, events)
+        after, later = _followed(every, runs)
+        windows = {it.value.window for name in earlier if (it := self._ledger.runs.get(name)) and it.value.window}
+        found |= {name: self.window(name) for name in sorted(windows)}
+        events = [event for event in every if any(event is it for it in (*events, *before, *after))]
+        views = [view for name in sorted(runs | earlier | later) if (view := self.run(name)) is not None]
+        views.sort(key=lambda view: view.created or "")
         triggers = {event.trigger for event in events} | {view.trigger for view in views}
         return {
             "target": target,
@@ -186,6 +200,7 @@ class Journal:
             labels=job.get("labels", {}),
             metrics=run.metrics,
             tasks=run.tasks,
+            chained=run.chained or [],
             error=run.error,
             verdicts=run.verdicts,
             created=_time(run.created_ms),
@@ -206,6 +221,7 @@ class Journal:
             window=claim.window,
             run=run,
             replayed=[before["run"] for before in claim.replays if before["run"]],
+            parent=claim.parent,
             verdicts=claim.verdicts,
         )
 
@@ -222,30 +238,36 @@ class Journal:
         return "launched" if stored.value.launched_ms else "dead" if stored.value.state == "ended" else "deferred"
 
 
-class RunsByMember:
-    """The latest run that has a member: a failed run's members are carried into a later one. Read once, asked often."""
+def _names_of(event: EventView) -> set[str | None]:
+    """What people may call an event by; that of the end of a run is the run's, which is another thing."""
+    names = {event.id, event.window, event.run, *event.replayed}
+    return names if event.parent else names | {event.subject}
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._members: dict[str, str] = {}
-        self._windows: dict[str, str] = {}
-        for run in sorted(ledger.runs.list(), key=lambda run: run.value.created_ms):
-            if run.value.window is None:
-                continue
-            name = ledger.runs.name(run)
-            self._windows[run.value.window] = name
-            manifest = ledger.manifests.get(run.value.window)
-            if manifest is not None:
-                members = manifest.value.of(run.value) or manifest.value.entries
-                self._members.update(dict.fromkeys(members, name))
 
-    def of(self, claim: Stored[Claim]) -> str | None:
-        if claim.value.state == "marker":
-            return self._windows.get(claim.value.window or "")
-        if (
-            claim.value.state == "joined" and claim.value.joins is not None
-        ):  # a message may have filled several windows: the first that has run
-            return next((self._windows[it] for it in claim.value.joins["windows"] if it in self._windows), None)
-        return self._members.get(claim.record.key.rsplit("/", 1)[1])
+def _led_to(every: Iterable[EventView], events: Iterable[EventView]) -> tuple[list[EventView], set[str]]:
+    """The runs whose ends these events are, and so on back to what began the chain. Of windows no events."""
+    found: list[EventView] = []
+    runs: set[str] = set()
+    new = {event.parent for event in events if event.parent}
+    while new:
+        runs |= new
+        came = [event for event in every if event.window is None and not new.isdisjoint({event.run, *event.replayed})]
+        found += came
+        new = {event.parent for event in came if event.parent} - runs
+    return found, runs
+
+
+def _followed(every: Iterable[EventView], runs: set[str]) -> tuple[list[EventView], set[str]]:
+    """The ends of these runs as events, the runs that they launched, and so on."""
+    found: list[EventView] = []
+    later: set[str] = set()
+    new = runs
+    while new:
+        came = [event for event in every if event.parent in new]
+        found += came
+        new = {run for event in came for run in (event.run, *event.replayed) if run} - later - runs
+        later |= new
+    return found, later
 
 
 def _pause(name: str, pause: Pause) -> PauseView:

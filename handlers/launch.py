@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.handlers.outcome import Verdict
-from retrigger.handlers.ports import BatchJob, PipelineJob, RolloutJob
+from retrigger.handlers.ports import BatchJob, Dataset, PipelineJob, RolloutJob
 from retrigger.triggers.errors import Refused, RetriggerError, Unavailable, Unknown
 from retrigger.triggers.frozen import replace
 
@@ -36,7 +36,10 @@ def job_of(name: str, run: Run) -> Job:
     if kind not in _KINDS:
         message = f"run {name} is to launch a {kind}, which this version does not know: use a newer retrigger"
         raise RetriggerError(message, code="unknown_kind")
-    return _KINDS[kind](id=job_id(name, run), **{field: it for field, it in run.job.items() if field != "kind"})
+    frozen: dict[str, Any] = {field: it for field, it in run.job.items() if field != "kind"}
+    if "dataset" in frozen:
+        frozen["dataset"] = Dataset(**frozen["dataset"])
+    return _KINDS[kind](id=job_id(name, run), **frozen)
 
 
 def asked_for(job: Mapping[str, Json]) -> Mapping[str, Json]:

@@ -73,8 +73,9 @@ class Table(Generic[T]):
     def get(self, name: str) -> Stored[T] | None:
         return self._stored(self._records.get(self._prefix + name))
 
-    def create(self, name: str, value: T) -> Stored[T] | None:
-        return self._stored(self._records.create(self._prefix + name, self._body(value)))
+    def create(self, name: str, value: T, then: Mapping[str, Mapping[str, Json]] | None = None) -> Stored[T] | None:
+        """None if it exists. `then`: records of other keys to create after it if it is new."""
+        return self._stored(self._records.create_all({self._prefix + name: self._body(value), **(then or {})}))
 
     def swap(self, old: Stored[T], value: T) -> Stored[T] | None:
         return self._stored(self._records.swap(old.record, self._body(value)))

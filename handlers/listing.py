@@ -112,7 +112,7 @@ def object_event(store: Store, stat: ObjectStat) -> Event:
         case "blob":
             from retrigger.triggers.formats import blob, blob_place  # functions on Google Cloud do without them
 
-            kind, source = blob.CREATED, blob_place.endpoint(str(store.account))
+            kind, source = blob.CREATED, blob_place.endpoint(str(store.account), store.suffix)
             subject = blob_place.subject(store.bucket, stat.name)
     payload = Object(
         store=store.kind,

@@ -156,7 +156,7 @@ def _announced(message: Event, payload: Object) -> Event:
 
         told = (
             blob.CREATED,
-            blob_place.endpoint(str(payload.account)),
+            blob_place.account_in(payload.uri),
             blob_place.subject(payload.bucket, payload.name),
         )
     type_, source, subject = told

@@ -55,6 +55,12 @@ class Records(Protocol):
     def create(self, key: str, body: Mapping[str, Json]) -> Record | None:
         """Write a new key; None if it exists."""
 
+    def create_all(self, bodies: Mapping[str, Mapping[str, Json]]) -> Record | None:
+        """Create the first key, and where it is new the others after it, unless they exist; the first, or None.
+
+        At once where the store can; elsewhere a crash, or a failure, may leave a beginning of them.
+        """
+
     def swap(self, old: Record, body: Mapping[str, Json]) -> Record | None:
         """Replace exactly the version that was read; None if it changed."""
 
@@ -69,6 +75,16 @@ class Records(Protocol):
 
     def now(self) -> datetime:
         """The store's clock: never ahead of the times that it stamps, and seldom more than a second behind."""
+
+
+def in_turn(records: Records, bodies: Mapping[str, Mapping[str, Json]]) -> Record | None:
+    """`Records.create_all` of a store that writes a key at a time."""
+    first, *others = bodies
+    created = records.create(first, bodies[first])
+    if created is not None:
+        for key in others:
+            records.create(key, bodies[key])
+    return created
 
 
 JobState = Literal["running", "succeeded", "failed", "cancelled", "lost"]
@@ -88,11 +104,27 @@ class AnyJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """The manifest of a run's window, to be registered with the platform before the run is launched.
+
+    `id` is derived from the run whose manifest it is: the id of an artifact (Vertex AI), or `azureml:NAME:VERSION`.
+    `uri`: where the manifest lies; of an `mltable` the folder. `about`: trigger, run, members, since, until.
+    """
+
+    id: str
+    uri: str
+    format: Literal["json", "uris", "mltable"]
+    about: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineJob(AnyJob):
     """A compiled pipeline, once. `template` is the SHA-256 under which the ledger keeps it.
 
-    `artifacts`: input name -> id in the platform's metadata store. `compute` and `experiment` are Azure ML's;
-    `failure_policy` (slow | fast), and what follows it, Vertex AI's.
+    `template_uri`: the address in Artifact Registry that it was fetched from, None if it was not.
+    `artifacts`: input name -> id in the platform's metadata store. `dataset` is registered first, by `submit`.
+    `service_account` is as in Pipeline; `compute` and `experiment` are Azure ML's; `failure_policy` (slow | fast), and
+    what follows it, Vertex AI's.
     """
 
     pipeline: str
@@ -102,12 +134,14 @@ class PipelineJob(AnyJob):
     caching: bool | None
     parameters: Mapping[str, Json]
     artifacts: Mapping[str, str] = field(default_factory=dict)
+    dataset: Dataset | None = None
     compute: str | None = None
     experiment: str | None = None
     failure_policy: str | None = None
     network: str | None = None
     reserved_ip_ranges: Sequence[str] = ()
     kms_key: str | None = None
+    template_uri: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +178,8 @@ class RolloutJob(AnyJob):
 
     `endpoint` and `model` are the platform's names. `steps`: the new deployment's traffic in percent, rising to 100,
     each watched for `bake_ms`. `smoke`: the body of the request that must succeed before any traffic is sent, and that
-    probes while a step is watched; None: nothing is asked. It goes back over `error_rate` (0..1) or `p95_ms`.
+    probes while a step is watched; None: nothing is asked. It goes back over `error_rate` (0..1) or `p95_ms`, judged
+    by what the `platform` measured, or by our own `probes`.
     `options`: how it is deployed, by the environment's names (`instance_type`, `machine_type`, …).
     """
 
@@ -158,6 +193,7 @@ class RolloutJob(AnyJob):
     p95_ms: int | None = None
     approve_before: int | None = None
     approve_within_ms: int = 0
+    health: Literal["probes", "platform"] = "probes"
     options: Mapping[str, Json] = field(default_factory=dict)
 
 
@@ -167,21 +203,28 @@ Job: TypeAlias = PipelineJob | BatchJob | RolloutJob
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatus:
-    """What the platform says of a job. `metrics` is flat; `error` is the platform's own first line."""
+    """What the platform says of a job. `metrics` is flat; `error` is the platform's own first line.
+
+    `tags`: those that it has by now, where a job can tag itself; `models`: the resources of models that it registered,
+    each with its version.
+    """
 
     state: JobState
     error: str | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     tasks: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    models: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """Exactly what would be sent: `explain` prints it."""
+    """Exactly what would be sent: `explain` prints it. `first`: what is sent before it, in this order."""
 
     method: str
     url: str
     body: Mapping[str, Json]
+    first: tuple[Request, ...] = ()
 
 
 class Launcher(Protocol):
@@ -266,20 +309,26 @@ class Endpoints(Protocol):
     def look(self, endpoint: str) -> Endpoint:
         """Raises Refused if there is no such endpoint."""
 
-    def deploy(self, job: RolloutJob) -> None:
-        """Begin to make the new deployment, without traffic."""
+    def deploy(self, job: RolloutJob, since_ms: int) -> None:
+        """Begin to make the new deployment, without traffic.
+
+        Raises Refused too where one that was asked for since `since_ms` has failed, and left nothing to be seen.
+        """
 
     def shift(self, endpoint: str, split: Split, seen: Endpoint) -> bool:
         """Ask for another split. False: the endpoint is not any more what was `seen`; look again."""
 
-    def invoke(self, endpoint: str, deployment: str, body: Json) -> Answer:
-        """One request to this very deployment, whatever the split says."""
+    def invoke(self, endpoint: str, deployment: str, body: Json) -> Answer | None:
+        """One request to this very deployment; None where the platform cannot ask it now, as one without traffic."""
 
     def remove(self, endpoint: str, deployment: str) -> None:
         """Begin to remove a deployment that gets no traffic; one that is not there is as good as removed."""
 
     def health(self, endpoint: str, deployment: str, since_ms: int, until_ms: int) -> Health | None:
-        """Of all requests to a deployment from `since_ms` to `until_ms`; None if the platform does not tell."""
+        """Of all requests to a deployment from `since_ms` to `until_ms`; None if nothing was measured yet.
+
+        Asked only of a rollout that the platform's own figures judge (`RolloutJob.health`).
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

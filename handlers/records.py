@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 FORMAT: Final = 1
 """Of the records below. A higher one says that an older version must not touch them."""
 MAX_CARRIES: Final = 3
+MAX_DEPTH: Final = 8
+"""Runs in a chain after its first: beyond, what would follow is a dead letter."""
 MAX_TRIES: Final = 5
 ALL_TRIGGERS: Final = "_all"
 """The name of the pause that holds every trigger, also those that are deployed later: no trigger can be called so."""
@@ -56,6 +58,8 @@ class Claim(Body):
     became of the others. `replays`: what it said before each replay, oldest first; their number is its epoch.
     `own_gate`: of what launches directly, the trigger's gate that its run passes; None: an older version claimed it.
     `archive`, `redact`: what is to be left of the event once it is settled; `content`: hashes of what is left out then.
+    `parent`: the run whose end the event is; `depth`: how many runs of a chain went before. `shadow`: it does what
+    another environment did, and the end of its run is no event here.
     """
 
     state: ClaimState
@@ -73,6 +77,9 @@ class Claim(Body):
     archive: Archive = "full"
     redact: list[str] = field(default_factory=list)
     content: dict[str, Any] | None = None
+    parent: str | None = None
+    depth: int = 0
+    shadow: bool = False
 
     def archived(self) -> Claim:
         """With no more of its event than its trigger wants kept: of a claim that nobody decides on again."""
@@ -188,7 +195,9 @@ class Run(Body):
     """`r/`: one run and its state. `job` is the frozen request; `gates` are the slots that it holds.
 
     `since_ms`: when the newest of what it answers came. `replaced`: it was stopped for something newer.
-    `told`: its end has left through the outbox.
+    `tags`: what its job has tagged itself with; `models`: those that it registered, resource -> version.
+    `told`: its end has left through the outbox. `chained`: what the triggers said that listen to its end, as
+    {trigger, result, verdicts}; None: they were not told, or there are none.
     `replay_of`: the run that this one does once more; `rest`: without what was carried over from there.
     """
 
@@ -212,12 +221,15 @@ class Run(Body):
     error: str | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     tasks: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     since_ms: int = 0
     created_ms: int = 0
     launched_ms: int = 0
     ended_ms: int = 0
     told: bool = False
+    chained: list[dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +240,8 @@ class Rollout(Body):
     wanted; `past`: those that were wanted before, or that an operator has accepted. `since_ms`: when the phase began.
     `want` is what operators swap. `accept`: an operator has looked at the endpoint: what is there is no surprise.
     `until_ms`: when the time for consent ends; `approved_ms`: when it was given, 0 if it was not. `probes`: of this
-    step, as [status, latency in ms]. `reason`: why it is paused, or goes back; `outcome`: how it ends, or ended.
+    step, as [status, latency in ms]. `tested`: the smoke test was passed. `reason`: why it is paused, or goes back;
+    `outcome`: how it ends, or ended.
     """
 
     phase: RolloutPhase
@@ -250,6 +263,7 @@ class Rollout(Body):
     approved_ms: int = 0
     by: str = ""
     probes: list[list[int]] = field(default_factory=list)
+    tested: bool = False
     reason: str | None = None
     outcome: Literal["succeeded", "failed", "cancelled"] | None = None
 

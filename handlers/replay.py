@@ -6,11 +6,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, assert_never
 
 from retrigger.handlers.forget import is_forgotten
-from retrigger.handlers.journal import RunsByMember, subject_of
+from retrigger.handlers.journal import subject_of
 from retrigger.handlers.launch import given_up
 from retrigger.handlers.ledger import to_ms
 from retrigger.handlers.letters import is_replayed, letters
 from retrigger.handlers.reopening import ask_to_reopen
+from retrigger.handlers.runs_by_member import RunsByMember
 from retrigger.triggers import keys
 from retrigger.triggers.archive import is_whole
 from retrigger.triggers.errors import RetriggerError

@@ -6,6 +6,7 @@ from dataclasses import fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from retrigger.handlers.datasets import of_elsewhere
 from retrigger.triggers import keys
 from retrigger.triggers.errors import ExpressionError, Refused
 from retrigger.triggers.expressions import load_expression
@@ -34,17 +35,19 @@ def frozen_job(
     event: str,
     source: Mapping[str, Json],
     scope: Mapping[str, object],
+    dataset: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What this run will ask of the platform: names, values and hashes.
 
     `event`: the hash of the identity, or the window, that it answers. `source`: the parameters of the source that
-    fired, over the launch's own. Raises Refused: `bad_parameters` when a value cannot be computed or does not fit the
-    pipeline's signature (it never will), or `no_such_choice`.
+    fired, over the launch's own. `dataset`: what is registered first (`datasets.frozen_dataset`). Raises Refused:
+    `bad_parameters` when a value cannot be computed or does not fit the pipeline's signature (it never will), or
+    `no_such_choice`.
     """
     full = {**scope, "vars": catalog.environment.vars}
     match trigger.launch:
         case PipelineLaunch() as launch:
-            return _pipeline_job(catalog, trigger, launch, run, event=event, source=source, scope=full)
+            return _pipeline_job(catalog, trigger, launch, run, event=event, source=source, scope=full, dataset=dataset)
         case BatchPrediction() as launch:
             return _batch_job(catalog.environment, trigger, launch, run, event=event, scope=full)
         case OnlineDeployment() as launch:
@@ -70,7 +73,8 @@ def resolved_again(catalog: Catalog, trigger: Trigger, run: str, job: Mapping[st
         told = f"{trigger.name} launches no pipeline `{name}` in {environment.name}"
         raise Refused(told, code="no_such_pipeline")
     event, given, artifacts = job["labels"]["retrigger-event"], job["parameters"], job["artifacts"]
-    return _resolved(catalog, trigger, name, run, event=event, given=given, artifacts=artifacts)
+    dataset = of_elsewhere(environment, job)
+    return _resolved(catalog, trigger, name, run, event=event, given=given, artifacts=artifacts, dataset=dataset)
 
 
 def chosen_pipeline(launch: PipelineLaunch, scope: Mapping[str, object]) -> str:
@@ -97,13 +101,14 @@ def _pipeline_job(
     event: str,
     source: Mapping[str, Json],
     scope: Mapping[str, object],
+    dataset: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     name = chosen_pipeline(launch, scope)
     given = _rendered(f"the parameters of {name}", {**launch.parameters, **source}, scope)
     artifacts = _rendered(f"the artifacts of {name}", launch.artifacts, scope)
     if not all(isinstance(value, str) and value for value in artifacts.values()):
         raise Refused(f"the artifacts of {name}: an id is no text, or empty", code="bad_parameters")
-    return _resolved(catalog, trigger, name, run, event=event, given=given, artifacts=artifacts)
+    return _resolved(catalog, trigger, name, run, event=event, given=given, artifacts=artifacts, dataset=dataset)
 
 
 def _resolved(
@@ -115,6 +120,7 @@ def _resolved(
     event: str,
     given: Mapping[str, Json],
     artifacts: Mapping[str, Json],
+    dataset: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """The request for a pipeline of this environment, with these values."""
     environment = catalog.environment
@@ -139,6 +145,8 @@ def _resolved(
         "kms_key": pipeline.kms_key,
         "parameters": parameters,
         "artifacts": dict(artifacts),
+        **({} if dataset is None else {"dataset": dict(dataset)}),
+        **({} if pipeline.template_uri is None else {"template_uri": pipeline.template_uri}),
         "labels": {**pipeline.labels, **_labels(environment, trigger, run, event)},
     }
     return job | {"fingerprint": keys.fingerprint(job)}
@@ -197,6 +205,7 @@ def _rollout_job(
         "p95_ms": None if p95 is None else _ms(p95),
         "approve_before": None if approve is None else approve.before,
         "approve_within_ms": 0 if approve is None else _ms(approve.within),
+        "health": options.pop("health"),
         "options": {name: value for name, value in options.items() if name != "name" and value is not None},
         "labels": _labels(environment, trigger, run, event),
     }

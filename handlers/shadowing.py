@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 
 from retrigger.handlers.arrivals import arrivals
 from retrigger.handlers.forget import is_forgotten
-from retrigger.handlers.journal import RunsByMember, subject_of
+from retrigger.handlers.journal import subject_of
 from retrigger.handlers.letters import letters
 from retrigger.handlers.records import Claim
 from retrigger.handlers.replay import Plan, names_of
 from retrigger.handlers.requests import resolved_again
+from retrigger.handlers.runs_by_member import RunsByMember
 from retrigger.handlers.slots import own_gate
 from retrigger.triggers import keys
 from retrigger.triggers.archive import is_whole
@@ -125,6 +126,7 @@ class Shadowing:
             run=run,
             job=again,
             own_gate=gates[0] if gates else own_gate(called, ""),
+            shadow=True,
         )
         return Shadow(plan=replace(left, action="launch", reason=f"as {came} did"), claim=claim)
 
@@ -176,7 +178,7 @@ class Shadowing:
         if (done := self._done(left)) is not None:
             return done
         rule: dict[str, Any] = {"archive": trigger.archive, "redact": [*trigger.redact]}
-        claim = Claim(state="open", trigger=trigger.name, event=arrival.event.to_json(), **rule)
+        claim = Claim(state="open", trigger=trigger.name, event=arrival.event.to_json(), shadow=True, **rule)
         return Shadow(plan=replace(left, action="decide", reason="it launched nothing where it came"), claim=claim)
 
     def _done(self, left: Plan) -> Shadow | None:

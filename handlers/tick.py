@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
+from retrigger.handlers.chaining import Chaining
 from retrigger.handlers.following import FIRST_POLL_MS, LONGEST_POLL_MS
 from retrigger.handlers.ledger import to_ms
 from retrigger.handlers.reopening import reopen
@@ -40,6 +41,7 @@ class Tick:
         self.core = core
         self.ledger = core.ledger
         self.admission = core.admission
+        self._chaining = Chaining(core)
         self._enough = enough
 
     def run(self) -> Report:
@@ -163,11 +165,16 @@ class Tick:
     # any run
 
     def _follow_up(self, name: str) -> int | None:
-        """Bring a run on, and tell of its end. -> when to look again in ms; None: it has ended, and that was told."""
+        """Bring a run on, and tell of its end, here and outside. -> when to look again in ms; None: all that is done.
+
+        Only then may its note go: what the end is an event for is claimed by now.
+        """
         look = self.admission.following.follow_up(name)
         if isinstance(look, int):
             return look
-        return None if self.core.outbox.ended(name, look) else on_grid(self.ledger.now_ms(), FIRST_POLL_MS)
+        chained = self._chaining.ended(name, look)
+        told = chained is not None and self.core.outbox.ended(name, chained)
+        return None if told else on_grid(self.ledger.now_ms(), FIRST_POLL_MS)
 
     # the rest
 

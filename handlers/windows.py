@@ -83,19 +83,23 @@ class Windows:
             raise Unavailable(f"the ledger lost the head of window {name}", code="ledger_inconsistent")
         return head
 
-    def join(self, name: str, claim: Stored[Claim], member: Mapping[str, Any], rule: WindowRule) -> Joined:
+    def join(
+        self, name: str, claim: Stored[Claim], member: Mapping[str, Any], rule: WindowRule, *, written: bool = False
+    ) -> Joined:
         """Make the claim's object a member of a window that is still open.
 
         Ends with the member and its window's note written, or in a manifest already: safe to acknowledge.
+        `written`: the claim is new, and the member was written with it.
         """
-        changed = False
+        changed = written
         while True:
             assert claim.value.window is not None
             window = WindowId.parse(claim.value.window)
             if window.n < self._seen.get(window.head, window).n and flat(name) in self.manifest(window).own:
                 return Joined(window=str(window), changed=changed)  # it ran long ago: its members may be swept
-            created = self.ledger.records.create(f"m/{window}/e.{flat(name)}", member)
-            changed = changed or created is not None
+            if not written:
+                changed = self.ledger.records.create(member_key(window, name), member) is not None or changed
+            written = False
             head = self.head(window.head)
             if head.value.n == window.n:
                 if head.value.live == window.n:
@@ -332,6 +336,11 @@ def is_own(entry: Entry) -> bool:
 def claim_of(entry: Entry) -> str:
     """The flat name of the claim whose member is listed."""
     return entry.key.rsplit("/", 1)[1].removeprefix("e.")
+
+
+def member_key(window: WindowId | str, claim_name: str) -> str:
+    """Where the record of a member is, of its own window."""
+    return f"m/{window}/e.{flat(claim_name)}"
 
 
 def flat(claim_name: str) -> str:

@@ -1,6 +1,7 @@
 """The composition root: settings are read once, and everything is put together here and nowhere else.
 
-What only one cloud or one store needs is imported where it is put together: a cold start pays for nothing else.
+What only one cloud needs is put together in `wiring_google` and `wiring_azure`, which are imported where that cloud is
+asked for: a cold start pays for nothing else.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from typing import TYPE_CHECKING
 from retrigger.handlers.admit import Admission
 from retrigger.handlers.core import Core
 from retrigger.handlers.ledger import Ledger
-from retrigger.handlers.transport.http import Http, HttpSettings
 from retrigger.triggers.compiled import load
 from retrigger.triggers.errors import RetriggerError
 from retrigger.triggers.formats import parse
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from retrigger.handlers.outcome import Outcome
     from retrigger.handlers.ports import Endpoints, Launcher, Objects, Publisher, Records
     from retrigger.handlers.tick import Tick
-    from retrigger.handlers.transport.credentials import KeptToken, Tokens
-    from retrigger.handlers.transport.google import GoogleApi
     from retrigger.triggers.compiled import Compiled
     from retrigger.triggers.event import Event
     from retrigger.triggers.formats import Parsed
@@ -141,21 +139,21 @@ def records_of(address: str, environ: Mapping[str, str], services: Mapping[str, 
 
     Of `services` (see Environment) those of the store and its credentials. Raises RetriggerError for other addresses.
     """
-    kind, _, rest = address.partition(":")
-    if kind == "sqlite":
-        from retrigger.handlers.adapters.sqlite import SqliteRecords
+    match address.partition(":"):
+        case ("sqlite", _, path):
+            from retrigger.handlers.adapters.sqlite import SqliteRecords
 
-        return SqliteRecords(Path(rest))
-    if kind not in {"gs", "https"}:
-        message = f"there can be no ledger at {address}: name it as sqlite:PATH, gs://BUCKET or https://ACCOUNT.blob…"
-        raise RetriggerError(message, code="bad_ledger")
-    from retrigger.handlers.adapters.buckets import blob_records, gcs_records
+            return SqliteRecords(Path(path))
+        case ("gs", _, _):
+            from retrigger.handlers import wiring_google
 
-    settings = HttpSettings.from_environment(environ)
-    if kind == "https":
-        return blob_records(address, settings, services.get("blob"))
-    tokens = google_tokens(Http(settings), environ, services)
-    return gcs_records(address, settings, tokens, services.get("storage"))
+            return wiring_google.records_of(address, environ, services)
+        case ("https", _, _):
+            from retrigger.handlers import wiring_azure
+
+            return wiring_azure.records_of(address, environ, services)
+    message = f"there can be no ledger at {address}: name it as sqlite:PATH, gs://BUCKET or https://ACCOUNT.blob…"
+    raise RetriggerError(message, code="bad_ledger")
 
 
 def cloud_of(environment: Environment, environ: Mapping[str, str]) -> tuple[Launcher, Objects]:
@@ -171,24 +169,29 @@ def cloud_of(environment: Environment, environ: Mapping[str, str]) -> tuple[Laun
 def _built_in(environment: Environment, environ: Mapping[str, str]) -> tuple[Launcher, Objects]:
     match environment.cloud:
         case "gcp":
-            api = google_api(environment, environ)
-            return launcher_of(environment, api), objects_of(environment, api)
+            from retrigger.handlers import wiring_google
+
+            api = wiring_google.api_of(environment, environ)
+            return wiring_google.launcher_of(environment, api), wiring_google.objects_of(environment, api)
         case "azure":
-            return azure_launcher_of(environment, environ), blobs_of(environment, environ)
+            from retrigger.handlers import wiring_azure
+
+            return wiring_azure.launcher_of(environment, environ), wiring_azure.objects_of(environment, environ)
 
 
 def endpoints_of(environment: Environment, environ: Mapping[str, str]) -> Endpoints | None:
-    """Online endpoints that rollouts can change; None where there are none to change, or not by this version."""
-    if environment.cloud != "azure" or not environment.endpoints:
+    """Online endpoints that rollouts can change; None where the environment names none."""
+    if not environment.endpoints:
         return None
-    from retrigger.handlers.adapters.azureml.endpoints import AzureMlEndpoints
-    from retrigger.handlers.transport.azure import AzureApi
-    from retrigger.handlers.transport.managed_identity import audiences_at
+    match environment.cloud:
+        case "gcp":
+            from retrigger.handlers import wiring_google
 
-    http = Http(HttpSettings.from_environment(environ))
-    endpoint = environment.services.get("azureml")
-    manager, azureml = (azure_tokens(environment, environ, http, it) for it in audiences_at(endpoint))
-    return AzureMlEndpoints(AzureApi(http, manager), http, azureml, workspace=environment.workspace, endpoint=endpoint)
+            return wiring_google.endpoints_of(environment, environ)
+        case "azure":
+            from retrigger.handlers import wiring_azure
+
+            return wiring_azure.endpoints_of(environment, environ)
 
 
 def publisher_of(environment: Environment, environ: Mapping[str, str]) -> Publisher | None:
@@ -198,90 +201,17 @@ def publisher_of(environment: Environment, environ: Mapping[str, str]) -> Publis
     channel = environment.channels[environment.outbox]
     match channel.service:
         case "pubsub":
-            from retrigger.handlers.adapters.pubsub import PUBLIC, PubSubPublisher
+            from retrigger.handlers import wiring_google
 
-            endpoint = environment.services.get("pubsub", PUBLIC)
-            return PubSubPublisher(google_api(environment, environ), channel.address, endpoint=endpoint)
+            return wiring_google.publisher_of(environment, environ, channel.address)
         case "servicebus":
-            from retrigger.handlers.adapters.service_bus import ServiceBusPublisher
-            from retrigger.handlers.transport.service_bus import AUDIENCE, ServiceBusApi
+            from retrigger.handlers import wiring_azure
 
-            bus = ServiceBusApi(*entra(environment, environ, AUDIENCE))
-            return ServiceBusPublisher(bus, channel.address, endpoint=environment.services.get("servicebus"))
+            return wiring_azure.service_bus_of(environment, environ, channel.address)
         case "queue":
-            from retrigger.handlers.adapters.storage_queue import StorageQueuePublisher
-            from retrigger.handlers.transport.azure import QUEUE, AzureStorageApi
-            from retrigger.handlers.transport.managed_identity import STORAGE
+            from retrigger.handlers import wiring_azure
 
-            storage = AzureStorageApi(*entra(environment, environ, STORAGE), QUEUE)
-            return StorageQueuePublisher(storage, channel.address, endpoint=environment.services.get("queue"))
+            return wiring_azure.queue_of(environment, environ, channel.address)
         case None:
             message = f"nothing can be sent to the outbox {channel.address}: `retrigger check` says what it can be"
             raise RetriggerError(message, code="bad_outbox")
-
-
-def entra(environment: Environment, environ: Mapping[str, str], resource: str) -> tuple[Http, KeptToken]:
-    """A way to the network, and tokens of Microsoft Entra for a resource."""
-    http = Http(HttpSettings.from_environment(environ))
-    return http, azure_tokens(environment, environ, http, resource)
-
-
-def google_api(environment: Environment, environ: Mapping[str, str]) -> GoogleApi:
-    from retrigger.handlers.transport.google import GoogleApi
-
-    http = Http(HttpSettings.from_environment(environ))
-    return GoogleApi(http, google_tokens(http, environ, environment.services))
-
-
-def google_tokens(http: Http, environ: Mapping[str, str], services: Mapping[str, str]) -> Tokens:
-    from retrigger.handlers.transport.credentials import Tokens, TokenSettings
-
-    return Tokens(http, TokenSettings.from_environment(environ, endpoint=services.get("metadata")))
-
-
-def objects_of(environment: Environment, api: GoogleApi) -> Objects:
-    from retrigger.handlers.adapters.gcs import GcsObjects
-
-    endpoint = environment.services.get("storage")
-    return GcsObjects(api) if endpoint is None else GcsObjects(api, endpoint=endpoint)
-
-
-def blobs_of(environment: Environment, environ: Mapping[str, str]) -> Objects:
-    from retrigger.handlers.adapters.blob import BlobObjects
-    from retrigger.handlers.transport.azure import AzureStorageApi
-    from retrigger.handlers.transport.managed_identity import STORAGE
-
-    api = AzureStorageApi(*entra(environment, environ, STORAGE))
-    return BlobObjects(api, endpoint=environment.services.get("blob"))
-
-
-def azure_launcher_of(environment: Environment, environ: Mapping[str, str]) -> Launcher:
-    """Through the Resource Manager of the cloud that `services` names, with tokens of that cloud."""
-    from retrigger.handlers.adapters.azureml.client import AzureMlLauncher
-    from retrigger.handlers.transport.azure import AzureApi
-    from retrigger.handlers.transport.managed_identity import audiences_at
-
-    http = Http(HttpSettings.from_environment(environ))
-    endpoint = environment.services.get("azureml")
-    manager, azureml = (azure_tokens(environment, environ, http, it) for it in audiences_at(endpoint))
-    return AzureMlLauncher(
-        AzureApi(http, manager), AzureApi(http, azureml), workspace=environment.workspace, endpoint=endpoint
-    )
-
-
-def azure_tokens(environment: Environment, environ: Mapping[str, str], http: Http, resource: str) -> KeptToken:
-    from retrigger.handlers.transport.managed_identity import IdentitySettings, ManagedIdentityTokens
-
-    identity = IdentitySettings.from_environment(environ, endpoint=environment.services.get("metadata"))
-    return ManagedIdentityTokens(http, identity, resource)
-
-
-def launcher_of(environment: Environment, api: GoogleApi) -> Launcher:
-    from retrigger.handlers.adapters.vertex.client import VertexLauncher
-
-    return VertexLauncher(
-        api,
-        project=environment.project,
-        location=environment.location,
-        endpoint=environment.services.get("vertex"),
-    )

@@ -74,6 +74,16 @@ class State:
         return self.root / "azure_jobs"
 
     @property
+    def servers(self) -> Path:
+        """Logs of the servers behind online endpoints."""
+        return self.root / "servers"
+
+    @property
+    def deployments(self) -> Path:
+        """What online deployments of Azure ML serve: their models, code and plans."""
+        return self.root / "deployments"
+
+    @property
     def resources(self) -> Path:
         """What the control planes know: jobs, models, evaluations."""
         return self.root / "resources.sqlite3"

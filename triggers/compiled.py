@@ -1,6 +1,6 @@
 """The one file that a function loads: an environment, the index, and its triggers and templates.
 
-    {"format": 9, "size": …, "head": {"environment": {…}, "index": …, "triggers": [name, …], "templates": [sha256, …],
+    {"format": 10, "size": …, "head": {"environment": {…}, "index": …, "triggers": [name, …], "templates": [sha256, …],
      "ends": [0, …]}, "body": [trigger, …, template, …]}
 
 It is one line of JSON. A function reads the head, and of the body the one trigger that its event meets: part n lies
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.launches import Launch
     from retrigger.triggers.spec import Caller, Source
 
-FORMAT = 9
+FORMAT = 10
 _START = f'{{"format":{FORMAT},"size":'
 _HEAD = ',"head":'
 _BODY = ',"body":'
@@ -279,7 +279,7 @@ _READERS: dict[type, dict[str, Callable[..., object]]] = {
     },
     ObjectSource: {"change": tuple},
     ScheduleSource: {"late_at_most": _seconds},
-    LifecycleSource: {"types": tuple},
+    LifecycleSource: {"types": tuple, "statuses": tuple},
     PipelineLaunch: {"pipeline": _choice},
     OnlineDeployment: {
         "steps": tuple,

@@ -6,7 +6,7 @@ import base64
 import json
 from dataclasses import field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from retrigger.triggers.frozen import dataclass
 
@@ -81,6 +81,8 @@ class Lifecycle:
 
 FIRED = "dev.retrigger.schedule.fired.v1"
 """The type of a schedule event that names one due time; any other schedule event is a wake-up."""
+ENDED: Final = "dev.retrigger.run.ended.v1"
+"""The type of the end of one of our own runs. Only a tick makes such an event: no format reads one."""
 
 Payload: TypeAlias = Object | Message | Schedule | Lifecycle
 _KINDS: dict[type, Kind] = {Object: "object", Message: "message", Schedule: "schedule", Lifecycle: "lifecycle"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from retrigger.triggers.frozen import dataclass
 
@@ -27,11 +27,15 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineLaunch:
-    """A pipeline (a name in the environment, or a choice of names), its parameters and its input artifacts."""
+    """A pipeline (a name in the environment, or a choice of names), its parameters and its input artifacts.
+
+    `register`: as what the window's manifest is registered with the platform before the run is launched.
+    """
 
     pipeline: str | Choice
     parameters: Parameters = field(default_factory=dict)
     artifacts: Parameters = field(default_factory=dict)
+    register: Literal["dataset"] | None = None
 
     @property
     def values(self) -> Parameters:

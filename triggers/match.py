@@ -12,7 +12,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from retrigger.triggers import filing, finding, glob
-from retrigger.triggers.event import Lifecycle, Message, Object, Schedule, folded
+from retrigger.triggers.event import ENDED, Lifecycle, Message, Object, Schedule, folded
 from retrigger.triggers.finding import Match as Match  # noqa: PLC0414  # the explicit re-export
 from retrigger.triggers.spec import LifecycleSource, MessageSource, ObjectSource, ScheduleSource
 
@@ -35,7 +35,8 @@ _Objects: TypeAlias = "dict[str, filing.Filed]"
 _Direct: TypeAlias = "dict[str, list[tuple[str, int]]]"
 """What an event is met by -> trigger and source.
 
-That is a channel's address, a schedule's name, or a platform's kind and resource with the type of the event.
+That is a channel's address, a schedule's name, a platform's kind and resource with the type of the event, or a
+trigger's name with how a run of it ended.
 """
 
 
@@ -96,9 +97,15 @@ class Index:
                 found = self._messages.get(folded(it.channel), [])
             case Schedule() as it:
                 found = self._schedules.get(it.name, [])
+            case Lifecycle() as it if event.type == ENDED:
+                found = self._lifecycles.get(_end(str(event.subject), str(it.status)), [])
             case Lifecycle() as it:
                 found = self._match_lifecycle(event.type, it)
         return [Match(trigger, "source", source, {}) for trigger, source in found]
+
+    def hears_end(self, trigger: str, status: str) -> bool:
+        """Whether some trigger listens to runs of this one that end so."""
+        return _end(trigger, status) in self._lifecycles
 
     def _match_lifecycle(self, event_type: str, it: Lifecycle) -> list[tuple[str, int]]:
         """What happened to a thing happened on the platform that the thing's name begins with, folder by folder."""
@@ -165,6 +172,8 @@ def _direct_keys(trigger: Trigger, source: Source, environment: Environment) -> 
             return [folded(address) for address in environment.channels[source.channel].addresses]
         case ScheduleSource():
             return [trigger.name]
+        case LifecycleSource(of=str(of)):
+            return [_end(of, status) for status in source.statuses]
         case LifecycleSource():
             it = environment.platform(source.platform)
             return [_happening(it.kind, folded(it.resource), event_type) for event_type in source.types]
@@ -174,6 +183,11 @@ def _direct_keys(trigger: Trigger, source: Source, environment: Environment) -> 
 
 def _happening(platform: str, resource: str, event_type: str) -> str:
     return f"{platform}:{resource}:{event_type}"
+
+
+def _end(trigger: str, status: str) -> str:
+    """No platform's kind is `run`."""
+    return f"run:{trigger}:{status}"
 
 
 def _written(place: _Place) -> str:

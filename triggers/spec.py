@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from urllib.parse import quote, unquote
 
 from retrigger.triggers.frozen import dataclass
@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from retrigger.triggers.launches import Launch, Parameters
 
 Archive: TypeAlias = Literal["full", "metadata", "none"]
+RunEnd: TypeAlias = Literal["succeeded", "failed", "cancelled"]
 ManifestFormat: TypeAlias = Literal["json", "uris", "mltable"]
+
+PUBLIC_BLOB: Final = "blob.core.windows.net"
+"""What follows an account's name in the address of its blobs, in the public cloud."""
+DEFAULT_ACCOUNT: Final = "default"
+"""A pipeline's `service_account` that asks for the platform's own default on purpose."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +66,16 @@ class ScheduleSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LifecycleSource:
-    """Events of these types about runs, models, endpoints or tables of a platform.
+    """Events of these types about runs, models, endpoints or tables of a platform; or the ends of a trigger's runs.
 
-    `platform` is a name in the environment's `platforms`; None is the environment's own platform.
+    `platform` is a name in the environment's `platforms`; None is the environment's own platform. `of`: the trigger
+    whose runs they are, which ended as one of `statuses`; there are no `types` then.
     """
 
-    types: tuple[str, ...]
+    types: tuple[str, ...] = ()
     platform: str | None = None
+    of: str | None = None
+    statuses: tuple[RunEnd, ...] = ()
     filter: str | None = None
     key: str | None = None
     parameters: Parameters = field(default_factory=dict)
@@ -120,7 +129,7 @@ class WindowRule:
     """What waits together, and until when. `key` is an expression; `until` a glob of marker objects.
 
     With `until_lists`, markers list the members in their content. `until_count`: so many members complete it.
-    `manifest`: the form in which a run finds its members listed, where it asks for `window.manifest`.
+    `manifest`: the form in which a run finds its members listed, where it asks for `window.manifest` or registers it.
     """
 
     key: str | None = None
@@ -191,25 +200,29 @@ class Trigger:
 class Store:
     """Where the objects of a named store are: a bucket or container, and the prefix within it (`` or ending in `/`).
 
-    `account` is the storage account of a Blob container, None for Cloud Storage.
+    `account` is the storage account of a Blob container, None for Cloud Storage; `suffix` is the rest of its host,
+    which tells the cloud.
     """
 
     kind: Literal["gcs", "blob"]
     bucket: str
     prefix: str = ""
     account: str | None = None
+    suffix: str = PUBLIC_BLOB
 
     @classmethod
     def at(cls, address: str) -> Store:
         """`gs://bucket/folder` or `https://account.blob…/container/folder`, with or without a folder, or a last `/`."""
         scheme, _, rest = address.partition("://")
-        account = None
+        host = ""
         if scheme == "https":
             host, _, rest = rest.partition("/")
-            account = host.partition(".")[0]
         bucket, _, folder = rest.partition("/")
         prefix = folder if not folder or folder.endswith("/") else f"{folder}/"
-        return cls(kind="gcs" if account is None else "blob", account=account, bucket=bucket, prefix=prefix)
+        if not host:
+            return cls(kind="gcs", bucket=bucket, prefix=prefix)
+        account, _, suffix = host.partition(".")
+        return cls(kind="blob", account=account, suffix=suffix, bucket=bucket, prefix=prefix)
 
     @property
     def place(self) -> str:
@@ -220,7 +233,7 @@ class Store:
         """The URI of an object of the bucket, as its events have it; `name` with the prefix in it."""
         if self.kind == "gcs":
             return f"gs://{self.bucket}/{name}"
-        return f"https://{self.account}.blob.core.windows.net/{self.bucket}/{quote(name)}"
+        return f"https://{self.account}.{self.suffix}/{self.bucket}/{quote(name, safe='/=')}"
 
     def name_of(self, uri: str) -> str | None:
         """The name of an object of the bucket whose URI this is, however it is quoted; None: it is elsewhere."""
@@ -277,8 +290,10 @@ class Platform:
 class Pipeline:
     """A compiled pipeline of an environment. `template` is the SHA-256 of its JSON text.
 
+    `template_uri`: the address in Artifact Registry that it was fetched from, by its digest; Vertex AI's.
     `root` is where its runs write; empty if nothing was told. `labels` are Azure ML's tags. `compute` and `experiment`
-    are Azure ML's; `service_account`, and all that follows `experiment`, Vertex AI's. None means the platform's own.
+    are Azure ML's; `service_account`, and all that follows `experiment`, Vertex AI's. None means the platform's own; a
+    pipeline of Vertex AI is not launched as its default service account but by DEFAULT_ACCOUNT.
     """
 
     template: str
@@ -292,6 +307,7 @@ class Pipeline:
     network: str | None = None
     reserved_ip_ranges: tuple[str, ...] = ()
     kms_key: str | None = None
+    template_uri: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,13 +346,24 @@ class Model:
 class Endpoint:
     """A batch or online endpoint: the platform's name of it, and what a model is deployed there on.
 
-    `instance_type` and `instance_count` are Azure ML's, the rest Vertex AI's; None means that the adapter decides.
+    `health`: what judges a rollout, our own probes or what the platform measures of all requests. From `instance_type`
+    to `app_insights` it is Azure ML's, the rest Vertex AI's; None means that the adapter decides.
     """
 
     name: str
+    health: Literal["probes", "platform"] = "probes"
     instance_type: str | None = None
     instance_count: int | None = None
+    environment: str | None = None
+    code: str | None = None
+    scoring_script: str | None = None
+    environment_variables: Mapping[str, str] | None = None
+    request_timeout_ms: int | None = None
+    max_concurrent_requests: int | None = None
+    app_insights: bool | None = None
     machine_type: str | None = None
+    accelerator_type: str | None = None
+    accelerator_count: int | None = None
     min_replica_count: int | None = None
     max_replica_count: int | None = None
     service_account: str | None = None
@@ -386,8 +413,8 @@ class Environment:
     `archive`: what is kept of a request that was no event, so that no trigger says it.
     `outbox` is the channel (its name) on which outcomes and the ends of runs leave; None: they do not.
     `services` replaces a service's public address ("storage", "blob", "queue", "servicebus", "vertex", "azureml",
-    "pubsub", "metadata"): the emulator's way in. "azureml" is Azure's Resource Manager; tokens are for its cloud.
-    The addresses of issuers' public keys are "google_certs" and "entra_certs".
+    "pubsub", "monitoring", "metadata"): the emulator's way in. "azureml" is Azure's Resource Manager; tokens are for
+    its cloud. The addresses of issuers' public keys are "google_certs" and "entra_certs".
     `launcher` stands in for the cloud's own; `formats` are the project's, by the route that each one reads.
     """
 

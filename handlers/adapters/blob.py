@@ -10,9 +10,10 @@ from retrigger.handlers.ports import ObjectStat
 from retrigger.handlers.transport.azure import failure
 from retrigger.triggers.errors import Refused, Unavailable
 from retrigger.triggers.formats import blob_place
+from retrigger.triggers.spec import PUBLIC_BLOB
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from xml.etree.ElementTree import Element
 
     from retrigger.handlers.transport.azure import AzureStorageApi
@@ -28,10 +29,17 @@ _ETAG: Final = re.compile(r"[\x21\x23-\x7e]{1,200}")
 
 
 class BlobObjects:
-    """The port `Objects`; a place is ACCOUNT/CONTAINER. `endpoint` is the emulator's, with the account in its paths."""
+    """The port `Objects`; a place is ACCOUNT/CONTAINER.
 
-    def __init__(self, api: AzureStorageApi, *, endpoint: str | None = None) -> None:
+    `suffixes`: what follows an account's name in its host, where that is not the public cloud's. `endpoint` is the
+    emulator's, with the account in its paths.
+    """
+
+    def __init__(
+        self, api: AzureStorageApi, *, suffixes: Mapping[str, str] | None = None, endpoint: str | None = None
+    ) -> None:
         self._api = api
+        self._suffixes = suffixes or {}
         self._endpoint = None if endpoint is None else endpoint.rstrip("/")
 
     def read(
@@ -114,8 +122,12 @@ class BlobObjects:
 
     def _container(self, place: str) -> str:
         account, _, container = place.partition("/")
-        base = blob_place.endpoint(account) if self._endpoint is None else f"{self._endpoint}/{account}"
-        return f"{base}/{quote(container, safe='')}"
+        return f"{self._account(account)}/{quote(container, safe='')}"
+
+    def _account(self, name: str) -> str:
+        if self._endpoint is not None:
+            return f"{self._endpoint}/{name}"
+        return blob_place.endpoint(name, self._suffixes.get(name, PUBLIC_BLOB))
 
 
 def _gone(place: str, name: str) -> Refused:

@@ -37,7 +37,10 @@ _TOKEN_ASKED_EVERY: Final = timedelta(seconds=30)
 
 
 def gcs_records(address: str, http: HttpSettings, tokens: Tokens, endpoint: str | None = None) -> ObjectRecords:
-    """`gs://BUCKET` or `gs://BUCKET/FOLDER`. `endpoint`: the emulator's, whose clock can be wound at any time."""
+    """`gs://BUCKET` or `gs://BUCKET/FOLDER`.
+
+    `endpoint` replaces the public address. The emulator's is one without TLS, and its clock can be wound at any time.
+    """
     bucket, _, folder = address.removeprefix("gs://").partition("/")
     url = endpoint or _GCS
 
@@ -55,11 +58,11 @@ def gcs_records(address: str, http: HttpSettings, tokens: Tokens, endpoint: str 
         )
         for retries in (READS, WRITES)
     )
-    return ObjectRecords(address, reads, writes, "version", _NEVER if endpoint else _CLOCK_GOOD_FOR)
+    return ObjectRecords(address, reads, writes, "version", _NEVER if url.startswith("http://") else _CLOCK_GOOD_FOR)
 
 
 def blob_records(address: str, http: HttpSettings, endpoint: str | None = None) -> ObjectRecords:
-    """`https://ACCOUNT.blob.core.windows.net/CONTAINER`, or a folder in it.
+    """`https://ACCOUNT.blob.SUFFIX/CONTAINER`, or a folder in it; the suffix tells the cloud.
 
     `endpoint`: the emulator's, with the account as the first segment of paths; it takes any token.
     """

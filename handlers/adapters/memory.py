@@ -17,6 +17,7 @@ from retrigger.handlers.ports import (
     ObjectStat,
     Record,
     Request,
+    in_turn,
 )
 from retrigger.triggers import keys
 from retrigger.triggers.errors import Refused
@@ -53,6 +54,8 @@ class MemoryRecords:
                 return None
             bisect.insort(self._keys, key)
             return self._write(key, body)
+
+    create_all = in_turn
 
     def swap(self, old: Record, body: Mapping[str, Json]) -> Record | None:
         with self._lock:
@@ -159,12 +162,19 @@ class MemoryLauncher:
 
 
 class MemoryEndpoints:
-    """Online endpoints where every change is done at once. `answers`: deployment -> what it answers, else 200."""
+    """Online endpoints where every change is done at once. `answers`: deployment -> what it answers, else 200.
+
+    `measured`: deployment -> what the platform measured of it, else nothing. `idle_answer`: whether a deployment
+    without traffic can be asked, as on Azure ML; on Vertex AI it cannot. `failing`: models that never come up.
+    """
 
     def __init__(self) -> None:
         self.deployments: dict[str, dict[str, Deployment]] = {}
         self.splits: dict[str, dict[str, int]] = {}
         self.answers: dict[str, Answer] = {}
+        self.measured: dict[str, Health] = {}
+        self.idle_answer = True
+        self.failing: set[str] = set()
         self.asked: list[tuple[str, str, Json]] = []
 
     def put(self, endpoint: str, models: Mapping[str, str], split: Split) -> None:
@@ -187,21 +197,26 @@ class MemoryEndpoints:
         split = {name: share for name, share in sorted(self.splits[endpoint].items()) if share}
         return Endpoint(deployments=deployments, split=split)
 
-    def deploy(self, job: RolloutJob) -> None:
-        made = Deployment(state="ready", model=self.model_of(job))
+    def deploy(self, job: RolloutJob, since_ms: int) -> None:
+        del since_ms
+        model = self.model_of(job)
+        made = Deployment(state="failed" if model in self.failing else "ready", model=model)
         self._known(job.endpoint).setdefault(self.deployment_of(job), made)
 
     def shift(self, endpoint: str, split: Split, seen: Endpoint) -> bool:
-        del seen
+        if seen.split != self.look(endpoint).split:
+            return False
         gone = set(split) - set(self._known(endpoint))
         if gone:
             raise Refused(f"no deployment {min(gone)} of {endpoint} gets traffic: it is not there", code="not_found")
         self.splits[endpoint] = dict(split)
         return True
 
-    def invoke(self, endpoint: str, deployment: str, body: Json) -> Answer:
+    def invoke(self, endpoint: str, deployment: str, body: Json) -> Answer | None:
         if deployment not in self._known(endpoint):
             raise Refused(f"{endpoint} has no deployment {deployment}", code="not_found")
+        if not (self.idle_answer or self.splits[endpoint].get(deployment)):
+            return None
         self.asked.append((endpoint, deployment, body))
         return self.answers.get(deployment, Answer(status=200, latency_ms=1))
 
@@ -211,8 +226,8 @@ class MemoryEndpoints:
         self._known(endpoint).pop(deployment, None)
 
     def health(self, endpoint: str, deployment: str, since_ms: int, until_ms: int) -> Health | None:
-        del endpoint, deployment, since_ms, until_ms
-        return None
+        del endpoint, since_ms, until_ms
+        return self.measured.get(deployment)
 
     def _known(self, endpoint: str) -> dict[str, Deployment]:
         if endpoint not in self.deployments:

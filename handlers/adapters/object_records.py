@@ -23,7 +23,7 @@ from obstore.exceptions import (
 )
 
 from retrigger.handlers.adapters.store_clock import StoreClock
-from retrigger.handlers.ports import Entry, Record
+from retrigger.handlers.ports import Entry, Record, in_turn
 from retrigger.triggers.errors import Unavailable, Unknown
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ class ObjectRecords:
 
     def create(self, key: str, body: Mapping[str, Json]) -> Record | None:
         return self._write(key, body, "create")
+
+    create_all = in_turn
 
     def swap(self, old: Record, body: Mapping[str, Json]) -> Record | None:
         return self._write(old.key, body, {self._version_in: old.version})

@@ -28,6 +28,8 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS clock (id INTEGER PRIMARY KEY, ver INTEGER, last INTEGER, wound INTEGER)",
     "INSERT OR IGNORE INTO clock VALUES (0, 0, 0, 0)",
 )
+_INSERT = "INSERT OR IGNORE INTO kv (key, ver, time, body) VALUES (?, ?, ?, ?)"
+_UPDATE = "UPDATE kv SET ver = ?, time = ?, body = ? WHERE key = ? AND ver = ?"
 _BUSY_S = 30.0
 _ASKED_AGAIN_S = 0.0005  # writers take turns of a sync each: milliseconds, with a small gap in between
 _PAGE = 1_000
@@ -54,17 +56,27 @@ class SqliteRecords:
         return (record for key in keys if (record := self.get(key)) is not None)
 
     def create(self, key: str, body: Mapping[str, Json]) -> Record | None:
+        return self.create_all({key: body})
+
+    def create_all(self, bodies: Mapping[str, Mapping[str, Json]]) -> Record | None:
+        """In one transaction: what is synced to the disk is all of them, and once."""
+        (first, text), *others = ((key, json.dumps(body)) for key, body in bodies.items())
         with self._failing_as_unavailable(), self._writing() as cursor:
-            if cursor.execute("SELECT 1 FROM kv WHERE key = ?", (key,)).fetchone():
+            version, now = self._stamp(cursor)
+            if cursor.execute(_INSERT, (first, version, now, text)).rowcount == 0:
                 return None
-            return self._write(cursor, "INSERT INTO kv (ver, time, body, key) VALUES (?, ?, ?, ?)", key, body)
+            cursor.executemany(_INSERT, ((key, version, now, other) for key, other in others))
+            self._stamped(cursor, version, now)
+            return Record(first, str(version), json.loads(text))
 
     def swap(self, old: Record, body: Mapping[str, Json]) -> Record | None:
+        text = json.dumps(body)
         with self._failing_as_unavailable(), self._writing() as cursor:
-            found = cursor.execute("SELECT ver FROM kv WHERE key = ?", (old.key,)).fetchone()
-            if found is None or str(found[0]) != old.version:
+            version, now = self._stamp(cursor)
+            if cursor.execute(_UPDATE, (version, now, text, old.key, int(old.version))).rowcount == 0:
                 return None
-            return self._write(cursor, "UPDATE kv SET ver = ?, time = ?, body = ? WHERE key = ?", old.key, body)
+            self._stamped(cursor, version, now)
+            return Record(old.key, str(version), json.loads(text))
 
     def list(self, prefix: str, limit: int | None = None) -> Iterator[Entry]:
         """Pages of 1,000, so that a backlog of any length is walked in constant memory."""
@@ -95,13 +107,13 @@ class SqliteRecords:
         with self._failing_as_unavailable(), self._writing() as cursor:
             cursor.execute("UPDATE clock SET wound = max(wound, ?)", (offset // timedelta(microseconds=1),))
 
-    def _write(self, cursor: sqlite3.Cursor, statement: str, key: str, body: Mapping[str, Json]) -> Record:
+    def _stamp(self, cursor: sqlite3.Cursor) -> tuple[int, int]:
+        """The version and the time of what this transaction writes."""
         version, last, wound = cursor.execute("SELECT ver + 1, last, wound FROM clock").fetchone()
-        now = max(_host_us() + wound, last)
-        text = json.dumps(body)
+        return version, max(_host_us() + wound, last)
+
+    def _stamped(self, cursor: sqlite3.Cursor, version: int, now: int) -> None:
         cursor.execute("UPDATE clock SET ver = ?, last = ?", (version, now))
-        cursor.execute(statement, (version, now, text, key))
-        return Record(key, str(version), json.loads(text))
 
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)

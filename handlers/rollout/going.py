@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 BACK: Final[frozenset[RolloutPhase]] = frozenset({"restore", "hold", "remove"})
 """The phases on the way back."""
+KNOWN_WITHIN_MS: Final = 900_000
+"""So long after its time a step waits for a first sign of how its deployment does; then somebody must look."""
 _MOST_PROBES: Final = 500
 
 
@@ -53,6 +55,33 @@ def to_step(it: Rollout, job: RolloutJob, step: int, now_ms: int, *, approved: b
     return wanting(shifting, with_share(it.before, it.deployment, percent))
 
 
+def shifted(it: Rollout, job: RolloutJob, now_ms: int) -> Rollout:
+    """The split is there. What could not be tested without traffic is tested now, before the step's time begins."""
+    if it.phase == "restore":
+        return into(it, "hold", now_ms)
+    return into(it, "bake" if it.tested or job.smoke is None else "smoke", now_ms)
+
+
+def tested(it: Rollout, job: RolloutJob, now_ms: int) -> Rollout:
+    """The smoke test is passed: on to the first step, or, if that is where it was taken, its time begins."""
+    passed = replace(it, tested=True, probes=[])
+    return into(passed, "bake", now_ms) if it.deployment in it.split else to_step(passed, job, 0, now_ms)
+
+
+def unasked(it: Rollout, job: RolloutJob, now_ms: int) -> Rollout | None:
+    """The platform cannot ask the deployment now: without traffic it is tested at the first step. None: it waits."""
+    if it.deployment not in it.split:
+        return to_step(it, job, 0, now_ms)
+    if now_ms < due_ms(it, job) + KNOWN_WITHIN_MS:
+        return None
+    return paused(it, f"deployment {it.deployment} could not be asked in {KNOWN_WITHIN_MS // 60_000} minutes")
+
+
+def due_ms(it: Rollout, job: RolloutJob) -> int:
+    """When the time is over for which a step is watched; that of a smoke test is none."""
+    return it.since_ms + (job.bake_ms if it.phase == "bake" else 0)
+
+
 def baked(it: Rollout, job: RolloutJob, now_ms: int) -> Rollout:
     """After a step was watched long enough."""
     if it.step + 1 < len(it.steps):
@@ -85,8 +114,9 @@ def accepted(it: Rollout, seen: Endpoint) -> Rollout:
 
     As long as nothing was shifted, the split that is there now is what a rollback goes back to.
     """
-    phase: RolloutPhase = "shift" if it.phase == "bake" else it.phase  # it is watched anew
-    known = replace(it, accept=False, phase=phase, past=[*it.past, dict(seen.split)])
+    known = replace(it, accept=False, past=[*it.past, dict(seen.split)])
+    if it.phase in {"smoke", "bake"} and it.deployment in it.split:  # it is watched anew
+        known = replace(known, phase="shift", probes=[])
     left = it.before
     if not all(name in seen.deployments for name in it.before):
         left = remaining(it.before, seen.deployments)

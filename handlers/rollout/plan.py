@@ -83,11 +83,11 @@ def plan(
         case "deploy":
             return _deploy(it, job, seen, now_ms)
         case "smoke":
-            return _smoke(it, job, now_ms)
+            return _smoke(it, job, seen, now_ms)
         case "approve":
             return _approve(it, job, now_ms)
         case "shift" | "restore":
-            return _shift(it, seen, now_ms)
+            return _shift(it, job, seen, now_ms)
         case "bake":
             return _bake(it, job, seen, health, now_ms)
         case "settle" | "hold":
@@ -137,12 +137,15 @@ def _deploy(it: Rollout, job: RolloutJob, seen: Endpoint, now_ms: int) -> Intent
             return Become(going.back(it, f"deployment {it.deployment} failed: {reason}", now_ms))
 
 
-def _smoke(it: Rollout, job: RolloutJob, now_ms: int) -> Intent:
+def _smoke(it: Rollout, job: RolloutJob, seen: Endpoint, now_ms: int) -> Intent:
+    """Before the first step, or at it, where the platform asks no deployment without traffic."""
+    if dict(seen.split) != it.split:
+        return Shift(it.split)
     if not it.probes:
         return Probe()
     [[status, _]] = it.probes[-1:]
     if is_well(status):
-        return Become(going.to_step(it, job, 0, now_ms))
+        return Become(going.tested(it, job, now_ms))
     told = f"was answered {status}" if status else "was not answered"
     return Become(going.back(it, f"the smoke test {told}", now_ms))
 
@@ -155,10 +158,10 @@ def _approve(it: Rollout, job: RolloutJob, now_ms: int) -> Intent:
     return Become(going.back(it, f"nobody approved the step to {it.steps[it.step]} % in time", now_ms))
 
 
-def _shift(it: Rollout, seen: Endpoint, now_ms: int) -> Intent:
+def _shift(it: Rollout, job: RolloutJob, seen: Endpoint, now_ms: int) -> Intent:
     if dict(seen.split) != it.split:
         return Shift(it.split)
-    return Become(going.into(it, "bake" if it.phase == "shift" else "hold", now_ms))
+    return Become(going.shifted(it, job, now_ms))
 
 
 def _bake(it: Rollout, job: RolloutJob, seen: Endpoint, health: Health | None, now_ms: int) -> Intent:
@@ -167,10 +170,20 @@ def _bake(it: Rollout, job: RolloutJob, seen: Endpoint, health: Health | None, n
     passed = over(job, health or of_probes(it.probes))
     if passed is not None:
         return Become(going.back(it, f"at {it.split[it.deployment]} % {passed}", now_ms))
-    probing = is_bounded(job) and health is None and job.smoke is not None
-    if now_ms >= it.since_ms + job.bake_ms and (it.probes or not probing):  # one that nobody could ask is not well
+    if now_ms >= going.due_ms(it, job) and _is_known(it, job, health):
         return Become(going.baked(it, job, now_ms))
-    return Probe() if probing else Stay()
+    if job.health == "platform" and health is None and now_ms >= going.due_ms(it, job) + going.KNOWN_WITHIN_MS:
+        return Become(going.paused(it, f"the platform has measured no request to deployment {it.deployment}"))
+    return Probe() if is_bounded(job) and health is None and job.smoke is not None else Stay()
+
+
+def _is_known(it: Rollout, job: RolloutJob, health: Health | None) -> bool:
+    """Whether a step was watched at all by what judges it: one of which nothing is known is not well."""
+    if not is_bounded(job):
+        return True
+    if job.health == "platform":
+        return health is not None
+    return bool(it.probes) or job.smoke is None
 
 
 def _outlive(it: Rollout, seen: Endpoint, now_ms: int) -> Intent:

@@ -14,7 +14,7 @@ from retrigger.handlers.rollout.commands import roll_back
 from retrigger.handlers.rollout.judging import is_bounded
 from retrigger.handlers.rollout.plan import Become, Deploy, Probe, Remove, Shift, Stay, plan
 from retrigger.handlers.rollout.telling import phase
-from retrigger.triggers.errors import Refused
+from retrigger.triggers.errors import Refused, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,9 +77,15 @@ class Rollouts:
         return plan(it, job, self.endpoints.model_of(job), seen, health=health, now_ms=now_ms)
 
     def _health(self, job: RolloutJob, it: Rollout, now_ms: int) -> Health | None:
-        if it.phase != "bake" or not is_bounded(job):
+        """None too if the platform does not answer: the plan bounds how long a step waits to be judged."""
+        if job.health != "platform" or not is_bounded(job) or (it.phase, it.want) != ("bake", "go"):
             return None
-        return self.endpoints.health(it.endpoint, it.deployment, it.since_ms, now_ms)
+        try:
+            return self.endpoints.health(it.endpoint, it.deployment, it.since_ms, now_ms)
+        except Unavailable as error:
+            told = {"rollout": job.id, "endpoint": it.endpoint, "reason": str(error)}
+            _LOG.warning("health_unknown", extra={"fields": told})
+            return None
 
     def _act(self, job: RolloutJob, it: Rollout, seen: Endpoint, intent: Intent) -> Rollout | None:
         """Do it. -> what the record becomes; None: what was done is still to be seen."""
@@ -87,13 +93,14 @@ class Rollouts:
             case Become(rollout):
                 return rollout
             case Deploy():
-                self.endpoints.deploy(job)
+                self.endpoints.deploy(job, it.since_ms)
             case Shift(split):
                 self.endpoints.shift(it.endpoint, split, seen)
             case Remove(name):
                 self.endpoints.remove(it.endpoint, name)
             case Probe():
-                return going.probed(it, self.endpoints.invoke(it.endpoint, it.deployment, job.smoke))
+                answer = self.endpoints.invoke(it.endpoint, it.deployment, job.smoke)
+                return going.unasked(it, job, self.ledger.now_ms()) if answer is None else going.probed(it, answer)
             case Stay():
                 pass
         return None

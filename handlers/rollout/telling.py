@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.ledger import from_ms
 from retrigger.handlers.rollout.going import BACK
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from retrigger.handlers.ports import RolloutJob
     from retrigger.handlers.records import Rollout
 
-_IN_STEP = frozenset({"approve", "shift", "bake"})
+_IN_STEP: Final = frozenset({"approve", "shift", "bake"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,20 +56,22 @@ def in_words(job: RolloutJob) -> Iterator[str]:
     """What will be done, step by step."""
     yield f"deploy model {job.model}, version {job.version}, to {job.endpoint}, without traffic"
     if job.smoke is not None:
-        yield "send the smoke test to the new deployment: any 2xx is good"
+        yield "send the smoke test to the new deployment (on Vertex AI at the first step): any 2xx is good"
     for percent in job.steps:
         if percent == job.approve_before:
             yield f"wait for `retrigger rollout approve`, {_long(job.approve_within_ms)} at the most"
         watched = f", watched for {_long(job.bake_ms)}" if job.bake_ms else ""
         yield f"{percent} % of the traffic{watched}"
     if is_bounded(job):
-        yield "back to the split that was there, as soon as a bound of `rollback_if` is passed"
+        judged = "the platform's figures" if job.health == "platform" else "our own requests"
+        yield f"back to the split that was there, as soon as {judged} pass a bound of `rollback_if`"
     yield "remove the deployments that had the traffic before"
 
 
 def phase(it: Rollout) -> str:
     """How far it is, in words."""
-    return f"{it.phase} {it.steps[it.step]} %" if it.phase in _IN_STEP else it.phase
+    in_step = it.phase in _IN_STEP or (it.phase == "smoke" and it.deployment in it.split)
+    return f"{it.phase} {it.steps[it.step]} %" if in_step else it.phase
 
 
 def _view(name: str, it: Rollout) -> RolloutView:

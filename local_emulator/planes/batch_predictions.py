@@ -14,8 +14,10 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from retrigger.local_emulator.planes import operations
+from retrigger.local_emulator.planes.operations import Operations
 from retrigger.local_emulator.planes.resources import Body, Invalid, Precondition, Resources
-from retrigger.local_emulator.planes.rest import Call, done, page
+from retrigger.local_emulator.planes.rest import Call, page
 from retrigger.local_emulator.runners import prediction
 from retrigger.local_emulator.runners.prediction import PredictionRequest
 from retrigger.local_emulator.runners.record import JobState, timestamp
@@ -44,6 +46,7 @@ class BatchPredictions:
         self._models = models
         self._processes = processes
         self._now = now
+        self._operations = Operations(resources, now)
         self._clock = clock
 
     def recover(self) -> None:
@@ -86,8 +89,7 @@ class BatchPredictions:
             raise Precondition(f"{name} is in state {state}; cancel it, and delete it when it has ended.")
         self._resources.delete(name)
         self._processes.delete(_key(name))
-        operation = done(f"{call.parent}/operations/{secrets.randbits(62)}", "Empty", {})
-        return self._resources.create(operation["name"], operation).body
+        return self._operations.done(call.parent, operations.DELETE, {})
 
     def _asked(self, body: Body, created: str) -> PredictionRequest:
         wanted = str(body.get("model", ""))

@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 import secrets
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeGuard
 
+from retrigger.local_emulator.planes import operations
+from retrigger.local_emulator.planes.operations import Operations
 from retrigger.local_emulator.planes.resources import Body, Invalid, NotFound, Resources
-from retrigger.local_emulator.planes.rest import Call, done, page
+from retrigger.local_emulator.planes.rest import Call, page
 from retrigger.local_emulator.runners.record import timestamp
 
 if TYPE_CHECKING:
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 _ID = re.compile(r"[a-z0-9]([-_a-z0-9]{0,61}[a-z0-9])?")
 _DEFAULT = "default"
+_TEXT = re.compile(r"[^\0\ud800-\udfff]*")
+_TIMEOUT = re.compile(r"[0-9]{1,4}(\.[0-9]{1,9})?s")
+_ROUTE = re.compile(r"/[!-~]{0,1000}")
 
 
 class Models:
@@ -28,6 +33,7 @@ class Models:
     def __init__(self, resources: Resources, now: Callable[[], datetime]) -> None:
         self._resources = resources
         self._now = now
+        self._operations = Operations(resources, now)
         self._uploading = threading.Lock()  # version numbers are given out one after the other
 
     def upload(self, call: Call) -> Body:
@@ -38,6 +44,9 @@ class Models:
         aliases = model.get("versionAliases", [])
         if not isinstance(aliases, list) or not all(isinstance(alias, str) for alias in aliases):
             raise Invalid("model.version_aliases must be a list of strings.")
+        if not _is_text(model.get("artifactUri", "")):
+            raise Invalid("model.artifact_uri must be a string.")
+        _check_container(model.get("containerSpec", {}))
         with self._uploading:
             model_id, versions = self._lineage(call)
             version = str(1 + max((int(item["versionId"]) for item in versions), default=0))
@@ -47,9 +56,8 @@ class Models:
                 self._yield_aliases(older, aliases)
             made = self._version(call, model, model_id, version, sorted(set(aliases)))
             self._resources.create(f"{made['name']}@{version}", made)
-        return self._operation(
-            call, "UploadModelResponse", {"model": f"{made['name']}@{version}", "modelVersionId": version}
-        )
+        response = {"model": f"{made['name']}@{version}", "modelVersionId": version}
+        return self._operations.done(call.parent, operations.UPLOAD_MODEL, response)
 
     def get(self, call: Call) -> Body:
         """Return one version: `M`, `M@2` or `M@champion`."""
@@ -90,9 +98,6 @@ class Models:
         mine = [body["evaluation"] for body in bodies if body["version"] == model["versionId"]]
         found = page(call, mine, "create_time desc")
         return {"modelEvaluations": list(found.items), "nextPageToken": found.next_token}
-
-    def get_operation(self, call: Call) -> Body:
-        return self._resources.get(f"{call.parent}/operations/{call.path['operation']}").body
 
     def _lineage(self, call: Call) -> tuple[str, list[Body]]:
         """Return the id of the model that an upload is of, and its versions so far."""
@@ -145,6 +150,32 @@ class Models:
             "supportedDeploymentResourcesTypes": ["DEDICATED_RESOURCES"],
         }
 
-    def _operation(self, call: Call, kind: str, response: dict[str, Any]) -> Body:
-        operation = done(f"{call.parent}/operations/{secrets.randbits(62)}", kind, response)
-        return self._resources.create(operation["name"], operation).body
+
+def _check_container(spec: object) -> None:
+    """What a server is started with, perhaps long after the upload. Errors: Invalid."""
+    if not isinstance(spec, dict):
+        raise Invalid("model.container_spec must be an object.")
+    for field in ("command", "args"):
+        words = spec.get(field, [])
+        if not isinstance(words, list) or not all(_is_text(word) for word in words):
+            raise Invalid(f"model.container_spec.{field} must be a list of strings.")
+    variables = spec.get("env", [])
+    if not isinstance(variables, list) or not all(_is_variable(one) for one in variables):
+        raise Invalid("model.container_spec.env must be a list of variables, each with a name and a value.")
+    if not _TIMEOUT.fullmatch(str(spec.get("deploymentTimeout", "0s"))):
+        raise Invalid("model.container_spec.deployment_timeout must be seconds, as in 600s.")
+    for field, shown in (("healthRoute", "health_route"), ("predictRoute", "predict_route")):
+        if not _ROUTE.fullmatch(str(spec.get(field) or "/")):
+            raise Invalid(f"model.container_spec.{shown} must be a path that begins with /.")
+
+
+def _is_variable(one: object) -> bool:
+    if not isinstance(one, dict):
+        return False
+    name, value = one.get("name"), one.get("value", "")
+    return _is_text(name) and _is_text(value) and bool(name) and "=" not in name
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    """Text that a process can be given."""
+    return isinstance(value, str) and _TEXT.fullmatch(value) is not None

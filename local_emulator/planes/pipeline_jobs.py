@@ -9,8 +9,10 @@ import re
 import secrets
 from typing import TYPE_CHECKING, Any
 
+from retrigger.local_emulator.planes import operations
+from retrigger.local_emulator.planes.operations import Operations
 from retrigger.local_emulator.planes.resources import Body, Invalid, Precondition, Resources, camel
-from retrigger.local_emulator.planes.rest import Call, done, page
+from retrigger.local_emulator.planes.rest import Call, page
 from retrigger.local_emulator.runners.errors import PipelineError
 from retrigger.local_emulator.runners.record import JobState, timestamp
 from retrigger.local_emulator.runners.request import JobRequest
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from retrigger.local_emulator.planes.artifacts import Artifacts
     from retrigger.local_emulator.runners.process import JobProcesses
 
 _ID = re.compile(r"[a-z][-a-z0-9]{0,126}")
@@ -36,11 +39,20 @@ class PipelineJobs:
     """Create, get, list, cancel, delete. `cache` is the folder of tasks' results, `clock` the file of the clock."""
 
     def __init__(
-        self, resources: Resources, processes: JobProcesses, now: Callable[[], datetime], *, cache: Path, clock: Path
+        self,
+        resources: Resources,
+        processes: JobProcesses,
+        artifacts: Artifacts,
+        now: Callable[[], datetime],
+        *,
+        cache: Path,
+        clock: Path,
     ) -> None:
         self._resources = resources
+        self._artifacts = artifacts
         self._processes = processes
         self._now = now
+        self._operations = Operations(resources, now)
         self._cache = cache
         self._clock = clock
 
@@ -92,8 +104,7 @@ class PipelineJobs:
             raise Precondition(f"{name} is in state {state}; cancel it, and delete it when it has ended.")
         self._resources.delete(name)
         self._processes.delete(_key(name))
-        operation = done(f"{call.parent}/operations/{secrets.randbits(62)}", "Empty", {})
-        return self._resources.create(operation["name"], operation).body
+        return self._operations.done(call.parent, operations.DELETE, {})
 
     def _request(self, name: str, body: Mapping[str, Any]) -> JobRequest:
         spec, config = body.get("pipelineSpec"), body.get("runtimeConfig", {})
@@ -102,15 +113,14 @@ class PipelineJobs:
         root = config.get("gcsOutputDirectory")
         if not isinstance(root, str) or not root.startswith("gs://"):
             raise Invalid("runtime_config.gcs_output_directory is required and must be a gs:// URI.")
-        if config.get("inputArtifacts"):
-            raise Invalid("runtime_config.input_artifacts name artifacts of ML Metadata, which is not emulated.")
         try:
             validate(spec)
             parameters = bind(spec, _given_parameters(config))
         except PipelineError as error:
             raise Invalid(f"{error}.") from error
+        artifacts = self._artifacts.inputs(name.rsplit("/pipelineJobs/", 1)[0], spec, config.get("inputArtifacts"))
         fail_fast = config.get("failurePolicy") in _FAIL_FAST
-        return JobRequest(name, spec, root, parameters, {}, fail_fast, str(self._cache), str(self._clock))
+        return JobRequest(name, spec, root, parameters, artifacts, fail_fast, str(self._cache), str(self._clock))
 
     def _view(self, body: Body) -> Body:
         """Show a job: the request as it was accepted, and what has become of it."""

@@ -29,7 +29,7 @@ _AND = re.compile(r"\s+(?:AND|and)\s+|\s*$")
 
 
 class ResourceError(Exception):
-    """Root of what a caller can do wrong: AlreadyExists, NotFound, Conflict, Precondition, Invalid."""
+    """Root of what a caller can do wrong: AlreadyExists, NotFound, Conflict, Precondition, Invalid, Exhausted."""
 
 
 class AlreadyExists(ResourceError):
@@ -49,6 +49,10 @@ class Precondition(ResourceError):
 
 
 class Invalid(ResourceError):
+    pass
+
+
+class Exhausted(ResourceError):
     pass
 
 
@@ -140,12 +144,11 @@ def paginate(items: Sequence[Body], *, filter_: str, order_by: str, page_size: i
     `filter_` is `field="value"` clauses joined by AND, with `=`, `!=` and `:` (has), fields in snake or camel case,
     labels as `labels.key`. `order_by` is a field, with ` desc` to turn it. Errors: Invalid.
     """
-    clauses = _clauses(filter_)
     field, _, direction = order_by.strip().partition(" ")
     if direction.strip() not in ("", "asc", "desc"):
         raise Invalid(f"Invalid order_by {order_by!r}: write a field, then desc or nothing.")
     down = direction.strip() == "desc"
-    kept = [item for item in items if all(_fits(item, *clause) for clause in clauses)]
+    kept = matching(items, filter_)
     kept.sort(key=lambda item: _position(item, field), reverse=down)
     if page_token:
         last = _read_token(page_token)
@@ -153,6 +156,12 @@ def paginate(items: Sequence[Body], *, filter_: str, order_by: str, page_size: i
     page = kept[:page_size]
     token = _write_token(_position(page[-1], field)) if len(kept) > page_size else ""
     return Page(tuple(page), token)
+
+
+def matching(items: Sequence[Body], filter_: str) -> list[Body]:
+    """Those that a filter lets through; it is described at `paginate`. Errors: Invalid."""
+    clauses = _clauses(filter_)
+    return [item for item in items if all(_fits(item, *clause) for clause in clauses)]
 
 
 def _clauses(filter_: str) -> list[tuple[str, str, str]]:
@@ -209,7 +218,7 @@ def _write_token(position: tuple[str, str]) -> str:
 def _read_token(token: str) -> tuple[str, str]:
     try:
         value, name = json.loads(base64.urlsafe_b64decode(token))
-    except (binascii.Error, ValueError, TypeError) as error:
+    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
         raise Invalid("Invalid page_token: pass the next_page_token of the page before.") from error
     return str(value), str(name)
 

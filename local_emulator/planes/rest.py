@@ -6,6 +6,7 @@ Source: https://google.aip.dev/193 (errors), https://google.aip.dev/127 (HTTP an
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from retrigger.local_emulator.planes.resources import (
     AlreadyExists,
     Body,
     Conflict,
+    Exhausted,
     Invalid,
     NotFound,
     Page,
@@ -34,22 +36,28 @@ MAX_BODY = 16 << 20
 """Bytes of a request; a compiled pipeline of a hundred components has less than one million."""
 
 _MAX_PAGE = 1000
+_PAGE_SIZE = re.compile(r"[0-9]{1,9}", re.ASCII)
 _STATUS: dict[type[ResourceError], tuple[int, str]] = {
     AlreadyExists: (409, "ALREADY_EXISTS"),
     NotFound: (404, "NOT_FOUND"),
     Conflict: (409, "ABORTED"),
     Precondition: (400, "FAILED_PRECONDITION"),
     Invalid: (400, "INVALID_ARGUMENT"),
+    Exhausted: (429, "RESOURCE_EXHAUSTED"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request: the variables of its path, its query, its JSON body ({} if it had none)."""
+    """One request: the variables of its path, its query, its JSON body ({} if it had none).
+
+    `pairs` is the query as it was written, where a name may stand more than once.
+    """
 
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: Body
+    pairs: Sequence[tuple[str, str]] = ()
 
     @property
     def parent(self) -> str:
@@ -62,32 +70,51 @@ def route(method: str, path: str, handler: Callable[[Call], Body]) -> Route:
     async def endpoint(request: Request) -> Response:
         try:
             body = await read_json(request)
-            call = Call(request.path_params, dict(request.query_params), body)
-            return _json(await run_in_threadpool(handler, call), 200)
+            query = request.query_params
+            call = Call(request.path_params, dict(query), body, query.multi_items())
+            return answered(await run_in_threadpool(handler, call))
         except ResourceError as error:
-            status, name = _STATUS[type(error)]
-            return _json({"error": {"code": status, "message": str(error), "status": name}}, status)
+            return refused(error)
 
     return Route(path, endpoint, methods=[method])
 
 
-def _json(body: Body, status: int) -> Response:
+def refused(error: ResourceError) -> Response:
+    """Answer with an error in Google's shape."""
+    return failed(*_STATUS[type(error)], str(error))
+
+
+def failed(status: int, name: str, message: str) -> Response:
+    """Answer with an error of a status that no ResourceError has; `name` is a code of gRPC."""
+    return answered({"error": {"code": status, "message": message, "status": name}}, status)
+
+
+def answered(body: Body, status: int = 200) -> Response:
     # ASCII: a lone surrogate that came in as an escape goes out as one.
     return Response(json.dumps(body), status, media_type="application/json")
 
 
 async def read_json(request: Request) -> Body:
     """The body, an object; {} for an empty one. Errors: Invalid."""
+    raw = await read_body(request, MAX_BODY, Invalid(f"The request is larger than {MAX_BODY} bytes."))
+    return parsed(raw) if raw else {}
+
+
+async def read_body(request: Request, limit: int, too_large: ResourceError) -> bytes:
+    """The body as it came; raises `too_large` at the first byte above the limit."""
     chunks, size = [], 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > MAX_BODY:
-            raise Invalid(f"The request is larger than {MAX_BODY} bytes.")
+        if size > limit:
+            raise too_large
         chunks.append(chunk)
-    if not size:
-        return {}
+    return b"".join(chunks)
+
+
+def parsed(raw: bytes) -> Body:
+    """A JSON object. Errors: Invalid."""
     try:
-        body = json.loads(b"".join(chunks), parse_constant=_not_json)
+        body = json.loads(raw, parse_constant=_not_json)
     except (ValueError, RecursionError) as error:
         raise Invalid("The request is not JSON.") from error
     if not isinstance(body, dict):
@@ -102,8 +129,8 @@ def _not_json(constant: str) -> Any:
 def page(call: Call, items: Sequence[Body], order_by: str) -> Page:
     """Cut a list as the call's `filter`, `orderBy`, `pageSize` and `pageToken` ask. Errors: Invalid."""
     size = call.query.get("pageSize", "")
-    if size and not size.isdecimal():
-        raise Invalid(f"Invalid page_size {size!r}: write a whole number.")
+    if size and not _PAGE_SIZE.fullmatch(size):
+        raise Invalid(f"Invalid page_size {size[:20]!r}: write a whole number.")
     return paginate(
         items,
         filter_=call.query.get("filter", ""),
@@ -111,9 +138,3 @@ def page(call: Call, items: Sequence[Body], order_by: str) -> Page:
         page_size=min(int(size or 0) or 100, _MAX_PAGE),
         page_token=call.query.get("pageToken", ""),
     )
-
-
-def done(name: str, kind: str, response: Mapping[str, Any]) -> Body:
-    """Return a long-running operation that has ended; `kind` is the response's message ("UploadModelResponse")."""
-    package = "google.protobuf" if kind == "Empty" else "google.cloud.aiplatform.v1"
-    return {"name": name, "done": True, "response": {"@type": f"type.googleapis.com/{package}.{kind}", **response}}

@@ -36,11 +36,7 @@ class Graph:
     async def run(self) -> Finished:
         """Run the root graph. Errors: PipelineError if the pipeline itself is wrong."""
         request = self.job.request
-        definitions = request.spec["root"].get("inputDefinitions", {}).get("artifacts", {})
-        artifacts = {
-            name: (Artifact("", name, uri, definitions[name]["artifactType"]),)
-            for name, uri in request.artifacts.items()
-        }
+        artifacts = {name: (Artifact.from_json(shown),) for name, shown in request.artifacts.items()}
         return await self.run_dag(request.spec["root"], _Scope(self, Values(request.parameters, artifacts)))
 
     async def run_dag(self, component: Mapping[str, Any], scope: _Scope) -> Finished:

@@ -19,7 +19,7 @@ GRACE_S = 3.0
 
 # The guard leads the group and reads a pipe that only the job's process holds. When that process dies, even by
 # kill -9, the read ends and the guard takes its whole group along.
-_GUARD = 'trap "" TERM; read -r _; kill -KILL 0'
+GUARD = 'trap "" TERM; read -r _; kill -KILL 0'
 
 
 async def run_in_group(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path) -> int:
@@ -29,7 +29,7 @@ async def run_in_group(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path
     Errors: OSError if the program cannot be started.
     """
     guard = await asyncio.create_subprocess_exec(
-        "/bin/sh", "-c", _GUARD, stdin=PIPE, stdout=DEVNULL, stderr=DEVNULL, process_group=0
+        "/bin/sh", "-c", GUARD, stdin=PIPE, stdout=DEVNULL, stderr=DEVNULL, process_group=0
     )
     program = None
     try:

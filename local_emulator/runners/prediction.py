@@ -3,8 +3,6 @@
 It runs as the one step of a job, in that step's folder and process group. The job's parameter `request` holds a
 PredictionRequest as JSON. The model's own server is started as Vertex AI starts its container, asked for predictions of
 all instances, and stopped; the results lie below the output folder then, and the file STATS counts them.
-
-Source: https://cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements
 """
 
 from __future__ import annotations
@@ -12,11 +10,8 @@ from __future__ import annotations
 import csv
 import json
 import os
-import shutil
-import socket
-import subprocess
 import sys
-import time
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -25,15 +20,15 @@ from typing import TYPE_CHECKING, Any
 
 import urllib3
 
+from retrigger.local_emulator.runners.containers import predict_route, server_of
 from retrigger.local_emulator.runners.errors import PipelineError
 from retrigger.local_emulator.runners.gcs import Mount
 from retrigger.local_emulator.runners.request import JobRequest
+from retrigger.local_emulator.runners.server import Server, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-_READY_WITHIN_S = 60.0
-_LOOK_EVERY_S = 0.05
 _PREDICT_WITHIN_S = 600.0
 _SHOWN = 200
 
@@ -111,46 +106,16 @@ def _instances(path: Path, form: str) -> Iterator[Any]:
 @contextmanager
 def _served(request: PredictionRequest) -> Iterator[Any]:
     """Start the model's server; what is given asks it for the predictions of a list of instances."""
-    container, port = request.container, _free_port()
-    command = [*container.get("command", ()), *container.get("args", ())]
-    if not container.get("command") or shutil.which(command[0]) is None:
-        named = f"no command {command[0]!r} on this machine" if container.get("command") else "no command to run"
-        raise PipelineError(
-            f"model {request.model} cannot predict here: there is {named} for its image {container.get('imageUri')!r}; "
-            "upload the model with a container_spec whose command serves it on this machine"
-        )
-    health, route = container.get("healthRoute") or "/health", container.get("predictRoute") or "/predict"
-    env = {
-        **os.environ,
-        **{item["name"]: item.get("value", "") for item in container.get("env", ())},
-        "AIP_MODE": "PREDICTION",
-        "AIP_HTTP_PORT": str(port),
-        "AIP_HEALTH_ROUTE": health,
-        "AIP_PREDICT_ROUTE": route,
-        "AIP_STORAGE_URI": request.artifacts,
-    }
-    http = urllib3.PoolManager(retries=False)
-    url = f"http://127.0.0.1:{port}"
-    with subprocess.Popen(command, env=env) as server:
-        try:
-            _wait_healthy(http, f"{url}{health}", server, request.model)
-            yield lambda batch: _asked(http, f"{url}{route}", batch, request)
-        finally:
-            server.kill()
-
-
-def _wait_healthy(http: urllib3.PoolManager, url: str, server: subprocess.Popen[bytes], model: str) -> None:
-    until = time.monotonic() + _READY_WITHIN_S
-    while time.monotonic() < until:
-        if server.poll() is not None:
-            raise PipelineError(f"the server of model {model} ended with status {server.returncode}")
-        try:
-            if http.request("GET", url, timeout=1.0).status == 200:
-                return
-        except urllib3.exceptions.HTTPError:
-            pass  # it does not listen yet
-        time.sleep(_LOOK_EVERY_S)
-    raise PipelineError(f"the server of model {model} was not healthy within {_READY_WITHIN_S:.0f} s")
+    spec = server_of(request.model, request.container, request.artifacts)
+    log = Path.cwd() / "server.log"
+    sys.stdout.write(f"what the model's server says goes to {log}\n")
+    server = Server(spec, os.environ, log, free_port())
+    try:
+        server.wait_ready(threading.Event())
+        url, http = server.url + predict_route(request.container), urllib3.PoolManager(retries=False)
+        yield lambda batch: _asked(http, url, batch, request)
+    finally:
+        server.stop()
 
 
 def _asked(http: urllib3.PoolManager, url: str, batch: Sequence[Any], request: PredictionRequest) -> list[Any]:
@@ -165,13 +130,6 @@ def _asked(http: urllib3.PoolManager, url: str, batch: Sequence[Any], request: P
     if not isinstance(predictions, list) or len(predictions) != len(batch):
         raise PipelineError(f"model {request.model} did not give one prediction an instance, of {len(batch)}")
     return predictions
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

@@ -26,16 +26,16 @@ class JobRequest:
     """One run of a compiled Kubeflow pipeline, as Vertex AI is asked for it.
 
     `name` is the resource name (`projects/P/locations/L/pipelineJobs/ID`), `spec` the PipelineSpec, `parameters` hold
-    every value that the pipeline takes (`values.bind`), `artifacts` its input artifacts' URIs, `root` the output
-    directory (`gs://…` or a local path). `cache` and `clock` are paths: of the result cache ("" = off), and of the
-    emulator's clock ("" = the host's time).
+    every value that the pipeline takes (`values.bind`), `artifacts` its input artifacts (`Artifact.as_json`),
+    `root` the output directory (`gs://…` or a local path). `cache` and `clock` are paths: of the result cache ("" =
+    off), and of the emulator's clock ("" = the host's time).
     """
 
     name: str
     spec: Mapping[str, Any]
     root: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    artifacts: Mapping[str, str] = field(default_factory=dict)
+    artifacts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     fail_fast: bool = False
     cache: str = ""
     clock: str = ""

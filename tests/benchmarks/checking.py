@@ -33,6 +33,7 @@ environments:
     cloud: gcp
     project: acme-dev
     location: europe-west4
+    service_account: ml@acme-dev.iam.gserviceaccount.com
     ledger: gs://acme-dev-retrigger
     vars: {table: "gs://acme-dev-landing/full.csv"}
     stores: {landing: gs://landing}

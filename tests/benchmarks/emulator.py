@@ -32,6 +32,7 @@ environments:
     cloud: gcp
     project: acme-dev
     location: europe-west4
+    service_account: ml@acme-dev.iam.gserviceaccount.com
     ledger: gs://acme-retrigger
     stores: {landing: gs://acme-landing}
     pipelines: {train: {template: pipelines/train.json, root: gs://acme-pipelines}}

@@ -74,7 +74,7 @@ def run(sizes: Sequence[int]) -> Report:
         ],
         notes=[
             f"medians of {_ROUNDS} rounds that take turns, {claims} claims each",
-            "an event of two processes is claimed, and recorded as a member: two writes, each synced",
+            "an event of two processes is claimed, and recorded as a member: one transaction, synced",
             *(f"{name.replace('_', ' ')}: {_listed(it, 'operations')}" for name, it in asked.items()),
             *(f"{name.replace('_', ' ')}, in a bucket: {_listed(it, 'trips')}" for name, it in gone_out.items()),
         ],

@@ -8,6 +8,8 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
 
+from retrigger.handlers.ports import in_turn
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
@@ -64,6 +66,8 @@ class CountingRecords:
     def create(self, key: str, body: Mapping[str, Json]) -> Record | None:
         self.counts["create"] += 1
         return self._inner.create(key, body)
+
+    create_all = in_turn
 
     def swap(self, old: Record, body: Mapping[str, Json]) -> Record | None:
         self.counts["swap"] += 1

@@ -27,6 +27,7 @@ TWO = (
     cloud: gcp
     project: acme-prod
     location: europe-west1
+    service_account: ml@acme-prod.iam.gserviceaccount.com
     ledger: gs://acme-prod-retrigger
     stores: {landing: gs://acme-prod-landing}
     channels: {requests: projects/acme-prod/topics/requests}

@@ -90,6 +90,7 @@ def test_a_message_is_explained_down_to_the_request(project: Path, write: Write)
                     "parameterValues": {"data": "gs://acme-dev-landing/x/", "seconds": "5"},
                 },
             },
+            "first": [],
         },
     }
 
@@ -287,6 +288,26 @@ def test_of_many_objects_ten_are_shown_and_of_a_wrong_message_none(tmp_path: Pat
     (told,) = wrong.lines
     assert (wrong.code, told["result"], told["members"], told["not_checked"]) == (1, "rejected", [], [])
     assert [it["code"] for it in told["verdicts"]] == ["bad_members"]
+
+
+REGISTERED = """\
+name: registered
+source: [{object: {in: landing, match: "churn/dt={dt}/*.csv"}}]
+launch: {pipeline: train, register: dataset, parameters: {data: "${{ window.dataset }}"}}
+"""
+
+
+def test_what_registers_a_dataset_is_shown_before_what_launches(tmp_path: Path, write: Write) -> None:
+    project = write_project(tmp_path / "registered", {"triggers/tables.yaml": REGISTERED})
+    event = write("e.json", uploaded("churn/dt=2026-11-20/a.csv"))
+    (told,) = retrigger("explain", event, "--project", project, "--format", "json").lines
+    (first,) = told["request"]["first"]
+    place = f"/metadataStores/default/artifacts?artifactId={told['run']}"
+    assert (told["result"], told["parameters"]) == ("launched", {"data": told["run"]})
+    assert first["url"].endswith(place)
+    assert first["body"]["uri"].endswith(f"/retrigger/{told['run']}/manifest.json")
+    shown = retrigger("explain", event, "--project", project).out
+    assert shown.index(place) < shown.index("/pipelineJobs?pipelineJobId=")
 
 
 SCORE = """\

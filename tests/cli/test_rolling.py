@@ -154,14 +154,36 @@ environments:
     assert told["request"]["body"]["properties"]["instanceType"] == "Standard_F4s_v2"
     assert told["steps"] == [
         "deploy model churn, version 7, to churn-online, without traffic",
-        "send the smoke test to the new deployment: any 2xx is good",
+        "send the smoke test to the new deployment (on Vertex AI at the first step): any 2xx is good",
         "10 % of the traffic, watched for 30m",
         "wait for `retrigger rollout approve`, 3d at the most",
         "100 % of the traffic, watched for 30m",
-        "back to the split that was there, as soon as a bound of `rollback_if` is passed",
+        "back to the split that was there, as soon as our own requests pass a bound of `rollback_if`",
         "remove the deployments that had the traffic before",
     ]
     assert "step 3" in retrigger("explain", event, "--project", project).out
+
+
+def test_explain_tells_what_vertex_ai_is_asked_first(tmp_path: Path) -> None:
+    serving = """\
+    endpoints:
+      churn: {name: "42", accelerator_type: NVIDIA_TESLA_T4, accelerator_count: 1}
+"""
+    files = {"retrigger.yaml": PROJECT + serving, "triggers/requests.yaml": SERVE, "smoke.json": "{}"}
+    project = write_project(tmp_path / "project", files)
+    event = tmp_path / "event.json"
+    event.write_text(PUBLISHED)
+    called = retrigger("explain", event, "--project", project, "--format", "json")
+    assert called.code == 0, called.err
+    (told,) = called.lines
+    assert told["request"]["url"].endswith("/endpoints/42:deployModel")
+    deployed = told["request"]["body"]["deployedModel"]
+    assert deployed["model"].endswith("/models/churn@7")
+    assert deployed["dedicatedResources"]["machineSpec"] == {
+        "machineType": "n1-standard-2",
+        "acceleratorType": "NVIDIA_TESLA_T4",
+        "acceleratorCount": 1,
+    }
 
 
 CREATED = """\
@@ -170,4 +192,10 @@ CREATED = """\
   "eventTime": "2026-03-01T00:00:00Z", "dataVersion": "", "metadataVersion": "1",
   "data": {"api": "PutBlob", "eTag": "0x1", "contentType": "text/csv", "contentLength": 9, "blobType": "BlockBlob",
            "url": "https://acmedev.blob.core.windows.net/landing/a.csv", "sequencer": "01"}}]
+"""
+
+PUBLISHED = """\
+{"specversion": "1.0", "id": "1", "type": "google.cloud.pubsub.topic.v1.messagePublished",
+ "source": "//pubsub.googleapis.com/projects/acme-dev/topics/requests", "time": "2026-03-01T00:00:00Z",
+ "data": {"message": {"messageId": "1", "publishTime": "2026-03-01T00:00:00Z", "data": "eyJpZCI6ICJhIn0="}}}
 """

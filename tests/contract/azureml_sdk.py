@@ -1,4 +1,4 @@
-"""What azure-ai-ml really sends to launch a pipeline job: its own client, against a recorder on loopback.
+"""What azure-ai-ml really sends: its own client, against a recorder on loopback.
 
 The client insists on TLS (azure-core gives no bearer token to plain HTTP), on a token that can be decoded, and on
 `AZUREML_DEV_URL_MFE` for another address than Azure's.
@@ -59,6 +59,9 @@ class Recorder(ThreadingHTTPServer):
     def __init__(self, folder: Path) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.sent: list[Sent] = []
+        self.online: dict[str, Any] = {}
+        """Every online endpoint, as it is answered."""
+        self.deployments: list[str] = []
         self.certificate = certificate(folder)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate)
@@ -86,6 +89,18 @@ class Recorder(ThreadingHTTPServer):
                 return 200, {"value": [{"id": f"{sent.path}/blue", "name": "blue", "location": "w", "properties": {}}]}
             case "POST", ["", "batchEndpoints", _, "jobs"]:
                 return 201, {"name": sent.body["properties"].get("name"), "properties": sent.body["properties"]}
+            case "GET", ["", "onlineEndpoints", _]:
+                return 200, {**named, **self.online, "id": sent.path}
+            case "GET", ["", "onlineEndpoints", _, "deployments"]:
+                return 200, {"value": [_deployment(f"{sent.path}/{name}", name) for name in self.deployments]}
+            case "POST", ["", "onlineEndpoints", _, "listKeys" | "token"]:
+                return 200, {"primaryKey": "the-key", "secondaryKey": "another", "accessToken": "the-token"}
+            case "PUT", ["", "onlineEndpoints", _] | ["", "onlineEndpoints", _, "deployments", _]:
+                return 200, {**named, **sent.body}
+            case "DELETE", ["", "onlineEndpoints", _, "deployments", _]:
+                return 200, {}
+            case "POST", ["", "score"]:
+                return 200, {"churn": [0.5]}
             case "PUT", ["", "jobs", _]:
                 told = {**sent.body["properties"], "status": "NotStarted", "services": {}}
                 return 201, {**named, "properties": told}
@@ -115,10 +130,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_GET = do_POST = do_PUT = handle_any  # noqa: N815  # http.server looks them up by these names
+    do_GET = do_POST = do_PUT = do_DELETE = handle_any  # noqa: N815  # http.server looks them up by these names
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+def _deployment(path: str, name: str) -> dict[str, Any]:
+    scale = {"scaleType": "Default"}
+    properties = {"endpointComputeType": "Managed", "provisioningState": "Succeeded", "scaleSettings": scale}
+    sku = {"name": "Default", "capacity": 1}
+    return {"id": path, "name": name, "location": "westeurope", "properties": properties, "sku": sku}
 
 
 def certificate(folder: Path) -> Path:

@@ -7,17 +7,13 @@ name: those are registered by their addresses.
 
 from __future__ import annotations
 
-import socket
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import uvicorn
-from starlette.applications import Starlette
 
 from retrigger.local_emulator.state import State
-from tests.contract.azureml_sdk import Credential, certificate
+from tests.contract.azureml_tls import served_over_tls
 from tests.local_emulator.planes.azureml_plane import ACCOUNT, Plane
 
 if TYPE_CHECKING:
@@ -92,23 +88,9 @@ def plane(tmp_path: Path) -> Iterator[Plane]:
 
 
 @pytest.fixture
-def client(plane: Plane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    pem = certificate(tmp_path)
-    listening = socket.create_server(("127.0.0.1", 0))
-    app = Starlette(routes=plane.azureml.routes())
-    # Each answer ends its connection: the client would keep it, and the server's end of TLS wait half a minute for it.
-    close = [("Connection", "close")]
-    server = uvicorn.Server(uvicorn.Config(app, ssl_certfile=pem, log_level="warning", lifespan="off", headers=close))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    monkeypatch.setenv("AZUREML_DEV_URL_MFE", f"https://localhost:{listening.getsockname()[1]}")
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(pem))
-    from azure.ai.ml import MLClient
-
-    yield MLClient(Credential(), "s", "rg", "ml")
-    server.should_exit = True
-    thread.join()
-    listening.close()
+def client(plane: Plane, tmp_path: Path) -> Iterator[Any]:
+    with served_over_tls(plane, tmp_path) as client:
+        yield client
 
 
 @pytest.fixture

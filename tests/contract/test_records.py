@@ -75,6 +75,32 @@ def test_creating_what_exists_changes_nothing(records: Records) -> None:
     assert read(records, "c/1") == first
 
 
+def test_several_are_created_together(records: Records) -> None:
+    created = records.create_all({"c/1": {"n": 1}, "m/1": {"n": 2}, "m/0": {"n": 3}})
+    assert created == read(records, "c/1")
+    assert [read(records, key).body for key in ("c/1", "m/1", "m/0")] == [{"n": 1}, {"n": 2}, {"n": 3}]
+
+
+def test_where_the_first_exists_none_of_the_others_is_created(records: Records) -> None:
+    first = records.create("c/1", {"n": 1})
+    assert records.create_all({"c/1": {"n": 9}, "m/1": {"n": 9}}) is None
+    assert (read(records, "c/1"), records.get("m/1")) == (first, None)
+
+
+def test_another_that_exists_is_left_as_it_is(records: Records) -> None:
+    other = records.create("m/1", {"n": 1})
+    created = records.create_all({"c/1": {"n": 2}, "m/1": {"n": 9}})
+    assert created is not None
+    assert (read(records, "c/1").body, read(records, "m/1")) == ({"n": 2}, other)
+
+
+def test_of_many_who_create_the_same_first_one_also_creates_the_others(records: Records) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda n: records.create_all({"c/1": {"n": n}, f"m/{n}": {}}), range(16)))
+    [winner] = [created for created in made if created is not None]
+    assert [entry.key for entry in records.list("m/")] == [f"m/{winner.body['n']}"]
+
+
 def test_a_swap_needs_the_version_that_was_read(records: Records) -> None:
     first = records.create("c/1", {"n": 1})
     assert first is not None

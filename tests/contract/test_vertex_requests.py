@@ -92,7 +92,10 @@ CASES: Mapping[str, tuple[dict[str, Any], PipelineJob]] = {
             a_job(caching=caching, labels=labels, service_account=account, artifacts=artifacts),
         )
         for caching, labels, account, artifacts in itertools.product(
-            (None, True, False), ({}, {"team": "growth"}), (None, SERVICE_ACCOUNT), ({}, {"base": "123", "other": "4"})
+            (None, True, False),
+            ({}, {"team": "growth"}),
+            ("default", SERVICE_ACCOUNT),
+            ({}, {"base": "123", "other": "4"}),
         )
     },
     **{
@@ -164,7 +167,7 @@ class Sdk:
             labels={**job.labels, "retrigger-fingerprint": job.fingerprint},
         )
         made.submit(
-            service_account=job.service_account,
+            service_account=None if job.service_account == "default" else job.service_account,
             network=job.network,
             reserved_ip_ranges=list(job.reserved_ip_ranges) or None,
         )

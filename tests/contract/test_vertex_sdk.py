@@ -9,13 +9,14 @@ annotations` here: kfp reads annotations as objects.
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from google.api_core.exceptions import AlreadyExists, Conflict, NotFound
+from google.api_core.exceptions import Aborted, AlreadyExists, BadRequest, Conflict, FailedPrecondition, NotFound
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import aiplatform
 from kfp import compiler, dsl
@@ -25,13 +26,13 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from retrigger.local_emulator.http import Server
-from retrigger.local_emulator.planes import vertex
-from retrigger.local_emulator.planes.batch_predictions import BatchPredictions
-from retrigger.local_emulator.planes.models import Models
-from retrigger.local_emulator.planes.pipeline_jobs import PipelineJobs
 from retrigger.local_emulator.planes.resources import Resources
+from retrigger.local_emulator.planes.vertex import Vertex
 from retrigger.local_emulator.runners.process import JobProcesses
+from retrigger.local_emulator.runners.routing import Traffic
+from retrigger.local_emulator.runners.serving import Servers
 from retrigger.local_emulator.state import State
+from tests.local_emulator.planes.online import container
 
 PARENT = "projects/p/locations/europe-west4"
 
@@ -79,15 +80,22 @@ def plane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
     resources = Resources(state.root / "resources.sqlite3")
     processes = JobProcesses(state.jobs, env=os.environ, now=now)
-    jobs = PipelineJobs(resources, processes, now, cache=state.root / "cache", clock=state.clock)
+    servers = Servers(state.servers)
+    vertex = Vertex(
+        resources,
+        processes,
+        now,
+        servers=servers,
+        traffic=Traffic(),
+        cache=state.root / "cache",
+        clock=state.clock,
+    )
     storage = [
         Route("/storage/v1/b", create_bucket, methods=["POST"]),
         Route("/storage/v1/b/{bucket}/iam", policy, methods=["GET", "PUT"]),
         Route("/storage/v1/b/{bucket}", bucket),
     ]
-    models = Models(resources, now)
-    batches = BatchPredictions(resources, models, processes, now, clock=state.clock)
-    server = Server([*vertex.routes(jobs, batches, models), *storage])
+    server = Server([*vertex.routes(), *storage])
     server.start()
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
     aiplatform.init(
@@ -100,6 +108,7 @@ def plane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     yield server
     server.stop()
     processes.close()
+    servers.close()
     resources.close()
     aiplatform.initializer.global_config.__init__()
 
@@ -204,3 +213,91 @@ def test_models_are_registered_in_versions_with_their_metrics(plane: Server) -> 
     models.import_model_evaluation(parent=f"{PARENT}/models/churn@2", model_evaluation=metrics)
     [evaluation] = second.list_model_evaluations()
     assert dict(evaluation.metrics) == {"auc": 0.9}
+
+
+def served_model(name: str, **more: Any) -> aiplatform.Model:
+    spec = container(name)
+    return aiplatform.Model.upload(
+        display_name="churn",
+        serving_container_image_uri=spec["imageUri"],
+        serving_container_command=spec["command"],
+        serving_container_args=spec["args"],
+        serving_container_environment_variables={item["name"]: item["value"] for item in spec["env"]},
+        serving_container_health_route=spec["healthRoute"],
+        serving_container_predict_route=spec["predictRoute"],
+        **more,
+    )
+
+
+@pytest.mark.usefixtures("plane")
+def test_two_versions_of_a_model_share_an_endpoint_and_one_takes_it_over() -> None:
+    blue = served_model("blue", model_id="churn")
+    green = served_model("green", parent_model=blue.resource_name)
+    endpoint = aiplatform.Endpoint.create(display_name="churn", endpoint_id="churn", labels={"team": "ml"})
+    machine: dict[str, Any] = {"machine_type": "n1-standard-2", "min_replica_count": 1, "max_replica_count": 1}
+    endpoint.deploy(blue, deployed_model_display_name="blue", traffic_percentage=100, **machine)
+    endpoint.deploy(
+        aiplatform.Model(f"{green.resource_name}@2"),
+        deployed_model_display_name="green",
+        traffic_percentage=10,
+        service_account="sa@p.iam.gserviceaccount.com",
+        **machine,
+    )
+    ids = {model.display_name: model.id for model in endpoint.list_models()}
+    assert endpoint.traffic_split == {ids["blue"]: 90, ids["green"]: 10}
+    found = [endpoint.predict(instances=[[1.0]], parameters={"k": 1}) for _ in range(100)]
+    assert Counter((it.predictions[0]["by"], it.deployed_model_id, it.model_version_id) for it in found) == {
+        ("blue", ids["blue"], "1"): 90,
+        ("green", ids["green"], "2"): 10,
+    }
+    assert endpoint.update(traffic_split={ids["blue"]: 0, ids["green"]: 100}).traffic_split[ids["green"]] == 100
+    endpoint.undeploy(ids["blue"])
+    [again] = aiplatform.Endpoint.list(filter='labels.team="ml"')
+    assert [(model.id, model.model_version_id) for model in again.list_models()] == [(ids["green"], "2")]
+    with pytest.raises(BadRequest, match="undeploy them first"):
+        endpoint.delete()
+    endpoint.delete(force=True)
+    with pytest.raises(NotFound):
+        aiplatform.Endpoint(f"{PARENT}/endpoints/churn").predict(instances=[1])
+
+
+def test_a_deployment_with_no_traffic_and_our_id_is_followed_by_its_operations(plane: Server) -> None:
+    model = served_model("blue", model_id="churn")
+    broken = aiplatform.Model.upload(
+        display_name="broken",
+        model_id="broken",
+        serving_container_image_uri="image",
+        serving_container_command=["false"],
+    )
+    endpoint = aiplatform.Endpoint.create(display_name="churn", endpoint_id="churn")
+    client = aiplatform.gapic.EndpointServiceClient(
+        client_options={"api_endpoint": plane.url}, transport="rest", credentials=AnonymousCredentials()
+    )
+
+    def deploy(number: str, resource: str) -> Any:
+        deployed = aiplatform.gapic.DeployedModel(
+            id=number,
+            model=f"{resource}@1",
+            dedicated_resources={"machine_spec": {"machine_type": "n1-standard-2"}, "min_replica_count": 1},
+        )
+        return client.deploy_model(endpoint=endpoint.resource_name, deployed_model=deployed)
+
+    assert deploy("1234567890", model.resource_name).result(timeout=30).deployed_model.id == "1234567890"
+    with pytest.raises((AlreadyExists, Conflict)):
+        deploy("1234567890", model.resource_name)
+    with pytest.raises(FailedPrecondition, match="never became ready: the server ended with status 1"):
+        deploy("5", broken.resource_name).result(timeout=30)
+    with pytest.raises(BadRequest, match="doesn't have traffic_split"):
+        endpoint.predict(instances=[1])
+    stale = client.get_endpoint(name=endpoint.resource_name)
+    stale.traffic_split = {"1234567890": 100}
+    client.update_endpoint(endpoint=stale, update_mask={"paths": ["traffic_split"]})
+    with pytest.raises((Aborted, Conflict)):
+        client.update_endpoint(endpoint=stale, update_mask={"paths": ["traffic_split"]})
+    assert endpoint.predict(instances=[1]).predictions[0]["by"] == "blue"
+    operations = client.list_operations({"name": endpoint.resource_name}).operations
+    assert Counter((it.done, it.metadata.type_url.rpartition(".")[2], it.HasField("error")) for it in operations) == {
+        (True, "CreateEndpointOperationMetadata", False): 1,
+        (True, "DeployModelOperationMetadata", False): 1,
+        (True, "DeployModelOperationMetadata", True): 1,
+    }

@@ -9,6 +9,7 @@ import pytest
 
 from retrigger.handlers.adapters.memory import MemoryRecords
 from retrigger.handlers.ledger import Ledger
+from retrigger.handlers.ports import in_turn
 from retrigger.triggers.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class NoRecords:
 
     def create(self, key: str, body: Mapping[str, Json]) -> Record | None:
         raise self._gone(key, body)
+
+    create_all = in_turn
 
     def swap(self, old: Record, body: Mapping[str, Json]) -> Record | None:
         raise self._gone(old.key, body)

@@ -80,7 +80,7 @@ class Loopback:
                 self.connection.close()
                 loopback.hung_up.set()
 
-            do_GET = do_POST = do_PUT = do_DELETE = do_CONNECT = handle_any  # noqa: N815  # http.server looks them up by these names
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_CONNECT = handle_any  # noqa: N815  # http.server looks them up by these names
 
             def log_message(self, *_: object) -> None:
                 pass

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from retrigger.handlers.ports import BatchJob
+from retrigger.handlers.ports import BatchJob, Dataset, PipelineJob
 from retrigger.manifest import Member, read
 from retrigger.testing import Sandbox
 
@@ -26,6 +26,7 @@ environments:
     cloud: gcp
     project: acme-dev
     location: europe-west4
+    service_account: ml@acme-dev.iam.gserviceaccount.com
     ledger: gs://acme-dev-retrigger
     stores: {landing: gs://landing}
     channels: {requests: {topic: projects/acme-dev/topics/requests, subscription: projects/acme-dev/subscriptions/all}}
@@ -252,3 +253,49 @@ launch: {pipeline: train, parameters: {data: "${{ window.folder }}"}}
     [run] = sandbox.runs()
     assert run.parameters == {"data": "gs://landing/"}
     assert [verdict["reason"] for verdict in run.verdicts] == ["1 member", "gs://landing/ also holds other.txt"]
+
+
+REGISTERED = """\
+name: churn
+source: [{object: {in: landing, match: "{day}/*.csv"}}]
+admit:
+  window: {key: match.day, until: {object: "{day}/_SUCCESS"}, manifest: {format: FORM}}
+launch:
+  pipeline: train
+  register: dataset
+  artifacts: {table: "${{ window.dataset }}"}
+  parameters: {data: "${{ window.dataset }} of ${{ window.manifest }}"}
+"""
+TABLE: Json = {"table": {"artifactType": {"schemaTitle": "system.Dataset"}}}
+
+
+@pytest.mark.parametrize(("form", "file"), [("json", "manifest.json"), ("mltable", "manifest")])
+def test_the_manifest_is_frozen_as_a_dataset_whose_id_the_launch_may_use(make: Make, form: str, file: str) -> None:
+    sandbox = make(REGISTERED.replace("FORM", form), parameters=DATA, artifacts=TABLE)
+    for name in ("a.csv", "b.csv", "_SUCCESS"):
+        sandbox.drop(f"gs://landing/1/{name}", b"abc")
+    [run] = sandbox.runs()
+    job = sandbox.platform.jobs[run.job]
+    assert isinstance(job, PipelineJob)
+    assert job.dataset is not None
+    since, until = job.dataset.about["since"], job.dataset.about["until"]
+    uri = f"gs://runs/train/retrigger/{run.id}/{file}"
+    assert job.dataset == Dataset(
+        id=run.id,
+        uri=uri,
+        format="json" if form == "json" else "mltable",
+        about={"trigger": "churn", "run": run.id, "members": 2, "since": since, "until": until},
+    )
+    assert (job.artifacts, job.parameters) == ({"table": run.id}, {"data": f"{run.id} of {uri}"})
+    assert [stat.name for stat in sandbox.objects.list("runs", f"train/retrigger/{run.id}/{file}")]
+
+
+def test_a_retry_brings_the_dataset_of_the_first_run(make: Make) -> None:
+    sandbox = make(REGISTERED.replace("FORM", "json") + "on_failure: {retry: 1}\n", parameters=DATA, artifacts=TABLE)
+    for name in ("a.csv", "_SUCCESS"):
+        sandbox.drop(f"gs://landing/1/{name}", b"abc")
+    [run] = sandbox.runs()
+    sandbox.finish(run.id, "failed")
+    jobs = list(sandbox.platform.jobs.values())
+    assert [job.id for job in jobs] == [run.id, f"{run.id}-1"]
+    assert [isinstance(job, PipelineJob) and job.dataset and job.dataset.id for job in jobs] == [run.id, run.id]

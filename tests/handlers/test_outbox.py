@@ -21,6 +21,7 @@ environments:
     cloud: gcp
     project: acme-dev
     location: europe-west4
+    service_account: ml@acme-dev.iam.gserviceaccount.com
     ledger: gs://acme-dev-retrigger
     stores: {landing: gs://landing}
     channels: {requests: projects/acme-dev/topics/requests, told: projects/acme-dev/topics/told}

@@ -10,9 +10,11 @@ import pytest
 from retrigger.handlers.control import pause
 from retrigger.handlers.forget import forget
 from retrigger.handlers.letters import letters
+from retrigger.handlers.ports import PipelineJob
 from retrigger.handlers.replay import Replay
+from retrigger.handlers.requests import resolved_again
 from retrigger.handlers.shadowing import Shadowing
-from retrigger.triggers.errors import Unavailable
+from retrigger.triggers.errors import Refused, Unavailable
 from retrigger.triggers.event import FIRED, Event, Schedule
 from retrigger.triggers.launches import PipelineLaunch
 from retrigger.triggers.match import Index
@@ -99,6 +101,26 @@ def test_a_windows_run_is_done_with_the_uris_that_it_had() -> None:
     [run] = both.prod.runs()
     assert (run.state, list(both.prod.records.list("m/"))) == ("succeeded", [])
     assert both.prod.slots() == {}
+
+
+def test_the_dataset_of_a_windows_run_is_registered_here_too_unless_the_clouds_differ() -> None:
+    launch = PipelineLaunch(pipeline="train", register="dataset", parameters={"what": "${{ window.dataset }}"})
+    made = replace(trigger(AT_ONCE), launch=launch)
+    both = Both(made)
+    both.dev.drop("a/1.csv")
+    [ran] = both.dev.platform.jobs.values()
+    assert isinstance(ran, PipelineJob)
+    both.shadow(ran.id)
+    [job] = both.prod.platform.jobs.values()
+    assert isinstance(job, PipelineJob)
+    assert job.dataset is not None
+    assert (job.dataset, job.dataset.id, job.parameters) == (ran.dataset, ran.id, {"what": ran.id})
+    stored = both.dev.ledger.runs.get(ran.id)
+    assert stored is not None
+    assert stored.value.job is not None
+    azure = replace(PROD, cloud="azure")
+    with pytest.raises(Refused, match="the other cloud"):
+        resolved_again(OneTrigger(azure, made), made, "r-0", stored.value.job)
 
 
 def test_it_is_found_there_by_the_run_that_it_is_a_shadow_of() -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from retrigger.functions.gcp.main import main
-from retrigger.handlers import wiring
+from retrigger.handlers import wiring, wiring_google
+from retrigger.handlers.ports import in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -53,6 +54,8 @@ class MortalRecords:
         created = self._records.create(key, body)
         die_if_ordered("after", "create", key)
         return created
+
+    create_all = in_turn
 
     def swap(self, old: Record, body: Mapping[str, Json]) -> Record | None:
         # a seal is the swap of a head that fills `prev`
@@ -103,6 +106,6 @@ def _mortal_launcher(make: Callable[[Environment, GoogleApi], Launcher]) -> Call
 
 
 wiring.records_of = _mortal_records(wiring.records_of)
-wiring.launcher_of = _mortal_launcher(wiring.launcher_of)
+wiring_google.launcher_of = _mortal_launcher(wiring_google.launcher_of)
 
 __all__ = ["main"]

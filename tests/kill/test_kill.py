@@ -53,6 +53,7 @@ environments:
     cloud: gcp
     project: acme-dev
     location: europe-west4
+    service_account: ml@acme-dev.iam.gserviceaccount.com
     ledger: gs://acme-ledger
     stores: {landing: gs://acme-landing}
     channels: {requests: projects/acme-dev/topics/requests}

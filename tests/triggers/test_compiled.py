@@ -87,7 +87,13 @@ lifecycle_sources = st.builds(
 )
 choices = st.builds(Choice, by=text, among=st.dictionaries(text, text, max_size=2))
 launches = (
-    st.builds(PipelineLaunch, pipeline=text | choices, parameters=parameters, artifacts=parameters)
+    st.builds(
+        PipelineLaunch,
+        pipeline=text | choices,
+        parameters=parameters,
+        artifacts=parameters,
+        register=st.sampled_from([None, "dataset"]),
+    )
     | st.builds(BatchPrediction, endpoint=st.none() | text, model=st.none() | text, input=jsons, output=jsons)
     | st.builds(
         OnlineDeployment,
@@ -154,6 +160,7 @@ pipelines = st.builds(
     labels=st.dictionaries(text, text, max_size=2),
     compute=st.none() | text,
     experiment=st.none() | text,
+    template_uri=st.none() | text,
 )
 platforms = st.builds(Platform, kind=st.sampled_from(["vertex", "bigquery", "azureml"]), resource=text)
 names = st.lists(text, max_size=2).map(tuple)

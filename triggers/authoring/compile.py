@@ -13,11 +13,13 @@ from retrigger.triggers.authoring.wording import closest
 from retrigger.triggers.errors import Problem, ProjectError
 from retrigger.triggers.launches import pipelines_of
 from retrigger.triggers.match import Index
+from retrigger.triggers.spec import DEFAULT_ACCOUNT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from retrigger.triggers.authoring.kept import Templates
     from retrigger.triggers.authoring.project import Project
     from retrigger.triggers.spec import Environment
 
@@ -27,12 +29,12 @@ def check(root: Path) -> list[Problem]:
     return checked(root)[1]
 
 
-def checked(root: Path) -> tuple[Project, list[Problem]]:
-    """What could be read of a project, and what `check` says of it.
+def checked(root: Path, elsewhere: Templates | None = None) -> tuple[Project, list[Problem]]:
+    """What could be read of a project, and what `check` says of it. `elsewhere`: as of `load_project`.
 
     A trigger file whose shape is wrong is told as that; the rules judge what is right of it, if that is enough.
     """
-    project, problems = read_project(root)
+    project, problems = read_project(root, elsewhere)
     misshapen = {(problem.path, problem.line, problem.column) for problem in problems}
     found = checks.problems(project, project.environments.values())
     found.update(problem for rule in checks.TIDY_RULES for problem in rule(project))
@@ -60,13 +62,23 @@ def local_environment(project: Project, *, like: str | None, ledger: str, servic
 
     If `like` is None it is the first Google one, or else the first.
 
-    Identities and labels stay: they are harmless there. `callers` do not: nobody signs tokens on a laptop, and only
-    programs of the same machine may call. Nor does a `launcher`: it would launch for real.
+    Identities and labels stay: they are harmless there, and so is a pipeline that has none. `callers` do not: nobody
+    signs tokens on a laptop, and only programs of the same machine may call. Nor does a `launcher`: it would launch for
+    real.
     """
     names = list(project.environments)
     google = [name for name in names if project.environments[name].cloud == "gcp"]
     chosen = named(project, like or next(iter(google or names)))
-    return replace(chosen, name="local", ledger=ledger, callers=(), launcher=None, services=dict(services))
+    local = replace(chosen, name="local", ledger=ledger, callers=(), launcher=None, services=dict(services))
+    return _with_identities(local) if local.cloud == "gcp" else local
+
+
+def _with_identities(environment: Environment) -> Environment:
+    named = {
+        name: replace(pipeline, service_account=pipeline.service_account or DEFAULT_ACCOUNT)
+        for name, pipeline in environment.pipelines.items()
+    }
+    return replace(environment, pipelines=named)
 
 
 def named(project: Project, name: str) -> Environment:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
+from retrigger.triggers.authoring.addresses import PATTERN
 from retrigger.triggers.authoring.callers import CALLERS, Callers
 from retrigger.triggers.authoring.fields import (
     AtLeastOne,
@@ -17,7 +18,7 @@ from retrigger.triggers.authoring.fields import (
     LabelValue,
     ModelName,
     Name,
-    ServiceAccount,
+    RunAs,
     TagKey,
     TagValue,
     Text,
@@ -26,6 +27,7 @@ from retrigger.triggers.authoring.fields import (
 from retrigger.triggers.authoring.model import Model, form
 from retrigger.triggers.authoring.models import ARCHIVE, Concurrency, Deduplicate
 from retrigger.triggers.authoring.predicting import AzureModel, VertexModel
+from retrigger.triggers.authoring.services import AzureServices, GoogleServices
 from retrigger.triggers.authoring.serving import AzureServing, VertexEndpoint, VertexServing
 from retrigger.triggers.spec import Archive
 
@@ -58,7 +60,7 @@ Location = Annotated[str, Text(r"[a-z]{2,30}-[a-z]{2,30}[0-9]{1,3}", "a region s
 BlobAddress = Annotated[
     str,
     Text(
-        r"https://[a-z0-9]{3,24}\.blob\.[a-z0-9.-]{1,100}/[$a-z0-9][-a-z0-9]{2,62}(/[^\r\n]{0,900})?",
+        r"https://[a-z0-9]{3,24}\.(z[0-9]{1,2}\.)?blob\.[a-z0-9.-]{1,100}/[$a-z0-9][-a-z0-9]{2,62}(/[^\r\n]{0,900})?",
         "`https://ACCOUNT.blob.core.windows.net/CONTAINER`, or a folder in it",
         "container",
     ),
@@ -88,6 +90,15 @@ PlatformAddress = Annotated[
     ),
 ]
 
+TemplateAddress = Annotated[
+    str,
+    Text(
+        PATTERN,
+        "a path from the project's root, `gs://BUCKET/NAME`, or "
+        "`https://LOCATION-kfp.pkg.dev/PROJECT/REPOSITORY/NAME/TAG` (or `…/sha256:DIGEST`)",
+        "template",
+    ),
+]
 Network = Annotated[
     str,
     Text(
@@ -118,9 +129,12 @@ class Defaults(Model):
 class Pipeline(Model):
     """A compiled pipeline, and how Vertex AI runs it."""
 
-    template: FilePath = Field(description="The compiled pipeline (KFP, as JSON or YAML).")
+    template: TemplateAddress = Field(description="The compiled pipeline (KFP, as JSON or YAML).")
     root: GcsAddress = Field(description="Where runs write their outputs.")
-    service_account: ServiceAccount | None = Field(default=None, description="The identity of the runs.")
+    service_account: RunAs | None = Field(
+        default=None,
+        description="The identity of the runs; default: the environment's. `default` is Compute Engine's own.",
+    )
     caching: bool | None = Field(
         default=None, description="Overrides the template's own caching options; default: as they are."
     )
@@ -150,7 +164,8 @@ class AzurePipeline(Model):
 
     template: FilePath = Field(description="The pipeline (an Azure ML pipeline job, as YAML or JSON).")
     root: BlobAddress | None = Field(
-        default=None, description="Where manifests are written; needed where the trigger passes `window.manifest`."
+        default=None,
+        description="Where manifests are written; needed where a trigger passes `window.manifest` or has `register`.",
     )
     compute: AzureName | None = Field(default=None, description="The compute that runs what names none of its own.")
     experiment: AzureName | None = Field(default=None, description="The experiment that the runs belong to.")
@@ -216,6 +231,9 @@ class Gcp(Shared):
     project: ProjectId = Field(description="The project's id.")
     location: Location = Field(description="The region of the pipelines and endpoints.")
     ledger: GcsAddress = Field(description="Where the durable record is kept.")
+    service_account: RunAs | None = Field(
+        default=None, description="The identity of the runs of every pipeline that names none of its own."
+    )
     stores: dict[Name, GcsAddress] = Field(default={}, description="`gs://bucket`, or a folder in it.")
     channels: dict[Name, _PubSub] = Field(
         default={}, description="`projects/P/topics/T`, a subscription, or `{topic, subscription}`."
@@ -227,6 +245,7 @@ class Gcp(Shared):
     models: dict[ModelName, VertexModel] = Field(
         default={}, description="Registered models whose batch predictions need more than their name."
     )
+    services: GoogleServices = Field(default=GoogleServices(), description="Where Google's APIs are asked.")
 
 
 class Azure(Shared):
@@ -246,6 +265,7 @@ class Azure(Shared):
     models: dict[ModelName, AzureModel] = Field(
         default={}, description="Registered models, and the batch endpoints that they stand behind."
     )
+    services: AzureServices = Field(default=AzureServices(), description="Where Azure ML is asked.")
 
 
 def _cloud(value: object) -> str | None:

@@ -206,11 +206,16 @@ Glob = Annotated[
     StringConstraints(min_length=1, max_length=1024),
     AfterValidator(_glob),
 ]
-FilePath = Annotated[str, Text(r"[^\x00-\x1f]{1,1024}", "a path from the project's root", "path")]
+FilePath = Annotated[str, Text(r"(?!gs://|https?://)[^\x00-\x1f]{1,1024}", "a path from the project's root", "path")]
 """Relative to the project's root, and inside it."""
 ServiceAccount = Annotated[
     str, Text(r"[^@\s]{1,100}@[^@\s]{1,200}", "a service account's e-mail address", "service account")
 ]
+RunAs = Annotated[
+    str,
+    Text(r"default|[^@\s]{1,100}@[^@\s]{1,200}", "a service account's e-mail address, or `default`", "identity"),
+]
+"""Of a pipeline's runs."""
 Pointer = Annotated[
     str,
     Text(r"(/([^/~]|~[01]){1,200}){2,20}", "a JSON pointer into the event, such as `/message/json/email`", "pointer"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
@@ -105,6 +105,12 @@ class Launch(Model):
     artifacts: dict[Name, Value] = Field(
         default={}, description="The pipeline's input artifacts: ids in the platform's metadata store."
     )
+    register_as: Literal["dataset"] | None = Field(
+        default=None,
+        alias="register",
+        description="`dataset` registers the window's manifest with the platform before the run is launched; "
+        "`window.dataset` is its id.",
+    )
     batch_prediction: BatchPrediction | None = Field(default=None, description="Predictions for a batch of data.")
     online_deployment: OnlineDeployment | None = Field(default=None, description="The update of an online endpoint.")
 
@@ -113,6 +119,7 @@ class Launch(Model):
         if sum(it is not None for it in (self.pipeline, self.batch_prediction, self.online_deployment)) != 1:
             told = "takes exactly one of `pipeline`, `batch_prediction`, `online_deployment`"
             raise PydanticCustomError("one_of_keys", told)
-        if self.pipeline is None and (self.parameters or self.artifacts):
-            raise PydanticCustomError("unused_key", "has `parameters` or `artifacts`, which are for a pipeline alone")
+        if self.pipeline is None and (self.parameters or self.artifacts or self.register_as):
+            told = "has `parameters`, `artifacts` or `register`, which are for a pipeline alone"
+            raise PydanticCustomError("unused_key", told)
         return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from retrigger.triggers.authoring.fields import (
@@ -25,7 +25,7 @@ from retrigger.triggers.authoring.fields import (
 )
 from retrigger.triggers.authoring.launching import Launch
 from retrigger.triggers.authoring.model import Model, Parameters, form
-from retrigger.triggers.spec import Archive
+from retrigger.triggers.spec import Archive, RunEnd
 
 ARCHIVE = (
     "What the ledger keeps of an event that is settled: `full`, `metadata` (nothing that its sender wrote in it), "
@@ -99,8 +99,18 @@ def _listed(value: object) -> object:
 
 
 class LifecycleSource(Model):
-    """What happens to runs, models, endpoints and tables."""
+    """What happens to runs, models, endpoints and tables; with `of`, the ends of another trigger's runs."""
 
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["type"]}, {"required": ["of"]}]})
+
+    of: TriggerName | None = Field(
+        default=None, description="A trigger of this project: each end of a run of it is an event. No `type` then."
+    )
+    status: Annotated[
+        list[RunEnd],
+        Field(min_length=1),
+        BeforeValidator(_listed, json_schema_input_type=RunEnd | list[RunEnd]),
+    ] = Field(default=["succeeded"], description="With `of`: how a run must have ended, or a list of such.")
     platform: Name | None = Field(
         default=None,
         alias="from",
@@ -110,12 +120,23 @@ class LifecycleSource(Model):
         list[EventType],
         Field(min_length=1, max_length=50),
         BeforeValidator(_listed, json_schema_input_type=EventType | list[EventType]),
-    ] = Field(alias="type", description="The event's type, or a list of types.")
+    ] = Field(default=[], alias="type", description="The event's type, or a list of types; needed without `of`.")
     filter: Expression | None = Field(default=None, description="Only events for which this is true.")
     key: Expression | None = Field(
         default=None, description="What makes two deliveries the same occurrence; default: the event's own identity."
     )
     parameters: Parameters = Field(default={}, description="Override the launch's parameters.")
+
+    @model_validator(mode="after")
+    def _one(self) -> LifecycleSource:
+        told = self.model_fields_set
+        if self.of is None and "types" not in told:
+            raise PydanticCustomError("missing_key", "has neither `type` nor `of`: say which events, or whose runs")
+        if self.of is None and "status" in told:
+            raise PydanticCustomError("unused_key", "has `status` without `of`: put it into the `filter`")
+        if self.of is not None and told & {"types", "platform"}:
+            raise PydanticCustomError("unused_key", "has `of`, which names our own runs: leave `type` and `from` out")
+        return self
 
 
 class Source(Model):

@@ -20,6 +20,7 @@ WINDOW_VARIABLES = {
     "window.folder": "string",
     "window.uris": "list",
     "window.manifest": "string",
+    "window.dataset": "string",
     "window.since": "timestamp",
     "window.until": "timestamp",
     "window.rows": "int",

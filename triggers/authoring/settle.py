@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from retrigger.triggers.authoring import callers, launching, models, predicting, serving
+    from retrigger.triggers.authoring.files import Template
     from retrigger.triggers.event import Json
 
 
@@ -49,11 +50,11 @@ def environment(
     file: environments.Gcp | environments.Azure,
     defaults: environments.Defaults,
     *,
-    templates: Mapping[str, str],
+    templates: Mapping[str, Template | None],
     launcher: spec.PlugIn | None,
     formats: Mapping[str, spec.PlugIn],
 ) -> spec.Environment:
-    """`templates`: SHA-256 of each pipeline's template, by the pipeline's name; `formats`: the project's, by route."""
+    """`templates`: by the pipeline's name, None: it cannot be read; `formats`: the project's, by route."""
     shared = spec.Environment(
         name=name,
         cloud=file.cloud,
@@ -69,9 +70,10 @@ def environment(
         launcher=launcher,
         formats=formats,
         outbox=file.outbox,
+        services=file.services.model_dump(exclude_none=True),
     )
     if isinstance(file, environments.Gcp):
-        pipelines = {key: _vertex_pipeline(one, templates[key]) for key, one in file.pipelines.items()}
+        pipelines = {key: _vertex_pipeline(one, templates[key], file) for key, one in file.pipelines.items()}
         models = {key: _vertex_model(one) for key, one in file.models.items()}
         return replace(shared, project=file.project, location=file.location, pipelines=pipelines, models=models)
     pipelines = {key: _azure_pipeline(one, templates[key]) for key, one in file.pipelines.items()}
@@ -100,12 +102,13 @@ def _endpoint(entry: str | serving.Serving) -> spec.Endpoint:
     return spec.Endpoint(name=entry) if isinstance(entry, str) else spec.Endpoint(**entry.model_dump())
 
 
-def _vertex_pipeline(file: environments.Pipeline, template: str) -> spec.Pipeline:
+def _vertex_pipeline(file: environments.Pipeline, template: Template | None, home: environments.Gcp) -> spec.Pipeline:
     return spec.Pipeline(
-        template=template,
+        template=template.sha if template else "",
+        template_uri=template.uri if template else None,
         root=file.root,
         labels=dict(file.labels),
-        service_account=file.service_account,
+        service_account=file.service_account or home.service_account,
         caching=file.caching,
         failure_policy=file.failure_policy,
         network=file.network,
@@ -114,9 +117,9 @@ def _vertex_pipeline(file: environments.Pipeline, template: str) -> spec.Pipelin
     )
 
 
-def _azure_pipeline(file: environments.AzurePipeline, template: str) -> spec.Pipeline:
+def _azure_pipeline(file: environments.AzurePipeline, template: Template | None) -> spec.Pipeline:
     return spec.Pipeline(
-        template=template,
+        template=template.sha if template else "",
         root=file.root or "",
         labels=dict(file.tags),
         caching=file.caching,
@@ -183,6 +186,8 @@ def _source(entry: models.Source, documents: Mapping[str, Json]) -> spec.Source:
         return spec.LifecycleSource(
             types=tuple(dict.fromkeys(entry.lifecycle.types)),
             platform=entry.lifecycle.platform,
+            of=entry.lifecycle.of,
+            statuses=tuple(dict.fromkeys(entry.lifecycle.status)) if entry.lifecycle.of else (),
             filter=entry.lifecycle.filter,
             key=entry.lifecycle.key,
             parameters=_parameters(entry.lifecycle.parameters),
@@ -250,6 +255,7 @@ def _launch(file: launching.Launch, documents: Mapping[str, Json]) -> launches.L
         pipeline=named if isinstance(named, str) else launches.Choice(by=named.by, among=dict(named.among)),
         parameters=_parameters(file.parameters),
         artifacts=_parameters(file.artifacts),
+        register=file.register_as,
     )
 
 

@@ -115,7 +115,7 @@ def blob_found(request: Request) -> Event:
     )
     return Event(
         id=f"{place.container}/{place.name}@{payload.version}",
-        source=blob_place.endpoint(place.account),
+        source=blob_place.endpoint(place.account, place.suffix),
         type=blob.CREATED,
         time=occurred(modified, request.now),
         subject=blob_place.subject(place.container, place.name),

@@ -12,7 +12,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from retrigger.triggers.errors import Malformed
-from retrigger.triggers.event import Event, Lifecycle, Message, Object, Schedule
+from retrigger.triggers.event import ENDED, Event, Lifecycle, Message, Object, Schedule
 from retrigger.triggers.formats.cloudevents import MAX_BATCH
 from retrigger.triggers.formats.wire import json_value, mapping
 from retrigger.triggers.plugins import load
@@ -87,6 +87,8 @@ def _sound(plugin: PlugIn, found: Any) -> Event:
         _fail(plugin, f"gave a {type(found).__name__} where an event was expected")
     if type(found.payload) not in _PAYLOADS:
         _fail(plugin, f"gave an event whose payload is a {type(found.payload).__name__}")
+    if found.type == ENDED:
+        _fail(plugin, "gave the end of a run of ours, which no sender may announce")
     _check_types(plugin, found, _ENVELOPE)
     _check_types(plugin, found.payload, _PAYLOADS[type(found.payload)])
     try:

@@ -9,7 +9,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from retrigger.handlers.adapters.azureml import serving
+from retrigger.handlers.adapters.azureml import metrics, serving
 from retrigger.handlers.ports import Answer, Endpoint
 from retrigger.triggers.errors import Refused, Unavailable
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _GONE: Final = frozenset({404})
 _BUSY: Final = frozenset({409})
+_FORBIDDEN: Final = frozenset({403})
 _PAGES: Final = 20
 _PATIENCE: Final = 30.0
 
@@ -62,7 +63,9 @@ class AzureMlEndpoints:
             changing=serving.is_changing(found),
         )
 
-    def deploy(self, job: RolloutJob) -> None:
+    def deploy(self, job: RolloutJob, since_ms: int) -> None:
+        """One that failed stays to be seen by `look`: since when it was asked for makes no difference."""
+        del since_ms
         location = str(self._found(job.endpoint)["location"])
         request = serving.deployment_request(job, workspace=self._workspace, endpoint=self._endpoint, location=location)
         self._write(request.method, request.url, dict(request.body))
@@ -95,9 +98,22 @@ class AzureMlEndpoints:
         self._write("DELETE", url, None, _GONE)
 
     def health(self, endpoint: str, deployment: str, since_ms: int, until_ms: int) -> Health | None:
-        """Resource Manager does not tell: our own probes judge."""
-        del endpoint, deployment, since_ms, until_ms
-        return None
+        """As Azure Monitor has it by now: it is some minutes behind."""
+        between = metrics.timespan(since_ms, until_ms)
+        if between is None:
+            return None
+        requests = metrics.served(self._measured(endpoint, metrics.REQUESTS, deployment, between))
+        if not requests:
+            return None
+        return metrics.health(requests, self._measured(endpoint, metrics.LATENCY, deployment, between))
+
+    def _measured(self, endpoint: str, metric: str, deployment: str, between: str) -> object:
+        base = serving.endpoint_url(self._workspace, endpoint, self._endpoint)
+        answer = self._api.call("GET", metrics.url(base, metric, deployment, between), accept=_FORBIDDEN)
+        if answer.status in _FORBIDDEN:
+            told = "the figures of Azure Monitor may not be read: grant the function's identity the role"
+            raise Refused(f"{told} Monitoring Reader on the workspace", code="forbidden")
+        return answer.json()
 
     def _found(self, endpoint: str) -> dict[str, Any]:
         return self._api.call("GET", self._url(endpoint)).json()

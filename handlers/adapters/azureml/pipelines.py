@@ -1,12 +1,14 @@
 """Pipeline jobs of Azure ML, through Azure's Resource Manager.
 
 A job's name is ours, and what it runs cannot be changed: putting the same job again changes nothing. It is answered 200
-instead of 201, or 400 if anything but its tags differs.
+instead of 201, or 400 if anything but its tags differs. The dataset of a job is registered first.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from retrigger.handlers.adapters.azureml.jobs import PERHAPS_THERE, tags_of
@@ -16,6 +18,7 @@ from retrigger.triggers.errors import Unavailable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from retrigger.handlers.adapters.azureml.assets import Assets
     from retrigger.handlers.adapters.azureml.jobs import Jobs
     from retrigger.handlers.ports import PipelineJob, Request
     from retrigger.handlers.transport.azure import AzureApi
@@ -35,11 +38,16 @@ class Pipelines:
         self._endpoint = endpoint
 
     def request(self, job: PipelineJob, template: Mapping[str, Json]) -> Request:
-        return job_request(job, template, workspace=self._workspace, endpoint=self._endpoint)
+        request = job_request(job, template, workspace=self._workspace, endpoint=self._endpoint)
+        if job.dataset is None:
+            return request
+        return replace(request, first=(self._assets.request(job, job.dataset),))
 
     def submit(self, job: PipelineJob, template: Mapping[str, Json]) -> Literal["created", "adopted", "conflict"]:
         """One PUT. Only if it is refused, one GET that tells our own earlier launch from somebody else's job."""
         request = self.request(job, template)
+        if job.dataset is not None:
+            self._assets.register(job, job.dataset)
         answer = self._api.call(
             request.method,
             request.url,
@@ -59,3 +67,9 @@ class Pipelines:
             told = f"job {job.id} is being made and cannot be read yet; it is looked at again later"
             raise Unavailable(told, code="job_not_readable")
         raise self._api.refusal(answer, request.url)
+
+    @cached_property
+    def _assets(self) -> Assets:
+        from retrigger.handlers.adapters.azureml.assets import Assets  # a process that registers none does without
+
+        return Assets(self._api, workspace=self._workspace, endpoint=self._endpoint)

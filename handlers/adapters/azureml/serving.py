@@ -1,7 +1,7 @@
 """Online endpoints of Azure ML: what would be sent, and how what comes back is read. Pure.
 
 The resources: https://learn.microsoft.com/rest/api/azureml/online-endpoints and …/online-deployments. What is sent is
-what azure-ai-ml sends for a model that brings its own environment (MLflow); the tests compare with recordings of it.
+what azure-ai-ml sends; the tests compare with what its client writes.
 """
 
 from __future__ import annotations
@@ -79,15 +79,41 @@ def deployment_request(
             "properties": {
                 "model": model_id(job, workspace),
                 "properties": {},
-                "environmentVariables": {},
-                "appInsightsEnabled": False,
+                "environmentVariables": job.options.get("environment_variables", {}),
+                "appInsightsEnabled": job.options.get("app_insights", False),
                 "instanceType": job.options.get("instance_type", _INSTANCE_TYPE),
                 "endpointComputeType": "Managed",
+                **_surroundings(job.options, workspace),
             },
             "tags": {**job.labels, FINGERPRINT: job.fingerprint},
             "sku": {"name": "Default", "capacity": job.options.get("instance_count", 1)},
         },
     )
+
+
+def _surroundings(options: Mapping[str, Any], workspace: str) -> Document:
+    """What a model runs in that does not bring its own environment, and how it is asked."""
+    found: Document = {}
+    if (environment := options.get("environment")) is not None:
+        found["environmentId"] = asset_id(workspace, "environments", environment)
+    if (code := options.get("code")) is not None:
+        code_id = asset_id(workspace, "codes", code)
+        found["codeConfiguration"] = {"codeId": code_id, "scoringScript": options["scoring_script"]}
+    settings = {
+        "requestTimeout": _iso(options.get("request_timeout_ms")),
+        "maxConcurrentRequestsPerInstance": options.get("max_concurrent_requests"),
+    }
+    asked = {name: value for name, value in settings.items() if value is not None}
+    return found | ({"requestSettings": asked} if asked else {})
+
+
+def _iso(milliseconds: int | None) -> str | None:
+    """A duration of at most an hour, as ISO 8601 has it and azure-ai-ml writes it: `PT1M30S`, `PT0.5S`."""
+    if milliseconds is None:
+        return None
+    minutes, rest = divmod(milliseconds, 60_000)
+    seconds = f"{rest / 1000:.3f}".rstrip("0").rstrip(".")
+    return f"PT{minutes}M{seconds}S" if minutes and rest else f"PT{minutes}M" if minutes else f"PT{seconds}S"
 
 
 def with_split(found: Document, split: Split) -> Document:

@@ -76,8 +76,8 @@ class VertexLauncher:
 
 
 def _not_here(job: RolloutJob) -> Refused:
-    told = f"a rollout of model {job.model}, version {job.version}, to endpoint {job.endpoint}"
-    return Refused(f"{told}: not launchable yet on Vertex AI by this version", code="not_supported_yet")
+    """Rollouts are no jobs of the platform; without `endpoints` in the environment there is nowhere to roll out to."""
+    return Refused(f"{job.endpoint} is no endpoint of this environment any more", code="no_endpoint")
 
 
 def _of_pipeline(template: Mapping[str, Json] | None) -> Mapping[str, Json]:

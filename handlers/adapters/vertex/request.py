@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from retrigger.handlers.adapters.vertex.resources import FINGERPRINT, collection_url, fitting_labels
 from retrigger.handlers.ports import Request
 from retrigger.triggers.errors import Refused
+from retrigger.triggers.spec import DEFAULT_ACCOUNT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from retrigger.handlers.ports import PipelineJob
     from retrigger.triggers.event import Json
 
+NO_ACCOUNT: Final = "default_service_account"
 _JOB_ID: Final = r"[a-z][-a-z0-9]{0,126}"
 # The schema of the first KFP 2 compilers; its parameters carry their type in the name of the field.
 _TYPED_FIELDS: Final = {"INT": "intValue", "DOUBLE": "doubleValue", "STRING": "stringValue"}
@@ -46,7 +48,13 @@ def job_request(
         "labels": fitting_labels({**job.labels, FINGERPRINT: job.fingerprint}),
         "runtimeConfig": _runtime_config(job, spec, defaults),
     }
-    if job.service_account is not None:
+    if job.service_account is None:  # the platform would take the default one, which often may do anything
+        raise Refused(
+            f"pipeline {job.pipeline} would run as the default service account; name its `service_account` in "
+            "retrigger.yaml (`default` if that is meant), compile and deploy: what is launched from then on has it",
+            code=NO_ACCOUNT,
+        )
+    if job.service_account != DEFAULT_ACCOUNT:
         body["serviceAccount"] = job.service_account
     if job.network is not None:
         body["network"] = job.network
@@ -54,6 +62,8 @@ def job_request(
         body["reservedIpRanges"] = list(job.reserved_ip_ranges)
     if job.kms_key is not None:
         body["encryptionSpec"] = {"kmsKeyName": job.kms_key}
+    if job.template_uri is not None:
+        body["templateUri"] = job.template_uri
     url = f"{collection_url('pipelineJobs', project, location, endpoint)}?pipelineJobId={job.id}"
     return Request(method="POST", url=url, body=body)
 

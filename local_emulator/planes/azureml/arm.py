@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -81,7 +81,10 @@ def parted(path: str) -> tuple[Workspace, tuple[str, ...]] | None:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request: the workspace, the path below it, its query, its JSON body ({} if it had none). `url` is its own."""
+    """One request: the workspace, the path below it, its query, its JSON body ({} if it had none). `url` is its own.
+
+    `headers` have names in lower case.
+    """
 
     method: str
     workspace: Workspace
@@ -89,6 +92,7 @@ class Call:
     query: Mapping[str, str]
     body: Body
     url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def origin(self) -> str:
@@ -118,6 +122,7 @@ class Answer:
 
     body: Body | None
     status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def key(workspace: Workspace, *path: str) -> str:
@@ -133,7 +138,8 @@ def route(path: str, handler: Callable[[Call], Answer]) -> Route:
             if found is None:
                 raise NotFound(f"{request.url.path[:500]} is not served here: only workspaces of Azure ML are.")
             body, query = await read_json(request), dict(request.query_params)
-            answer = await run_in_threadpool(handler, Call(request.method, *found, query, body, str(request.url)))
+            call = Call(request.method, *found, query, body, str(request.url), request.headers)
+            answer = await run_in_threadpool(handler, call)
         except UnicodeEncodeError:
             told = "The request holds half a character: \\uD800 to \\uDFFF come in pairs."
             answer = Answer({"error": {"code": "UserError", "message": told, "details": []}}, 400)
@@ -141,8 +147,8 @@ def route(path: str, handler: Callable[[Call], Answer]) -> Route:
             status, code = _STATUS[type(error)]
             answer = Answer({"error": {"code": code, "message": str(error), "details": []}}, status)
         if answer.body is None:
-            return Response(status_code=answer.status)
-        return Response(json.dumps(answer.body), answer.status, media_type="application/json")
+            return Response(status_code=answer.status, headers=answer.headers)
+        return Response(json.dumps(answer.body), answer.status, answer.headers, media_type="application/json")
 
     return Route(path, endpoint, methods=_METHODS)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from retrigger.local_emulator.planes.azureml.arm import Answer, key, page, shown, stored
 from retrigger.local_emulator.planes.resources import AlreadyExists, Body, Invalid, NotFound, Precondition
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from retrigger.local_emulator.planes.azureml.arm import Call, Workspace
     from retrigger.local_emulator.planes.azureml.resolving import Resolver
     from retrigger.local_emulator.planes.resources import Resource, Resources
+    from retrigger.local_emulator.runners.azureml.pipelines import Given, Kept, Pipeline
     from retrigger.local_emulator.runners.process import JobProcesses
 
 STATES: Final[Mapping[str, str]] = {
@@ -37,6 +38,10 @@ STATES: Final[Mapping[str, str]] = {
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")
 _CHANGEABLE = frozenset({"tags", "properties", "displayName", "description", "isArchived"})
 _EXPERIMENT = "Default"
+
+
+Work: TypeAlias = "tuple[Pipeline, Mapping[str, Given], Mapping[str, Kept]]"
+"""A pipeline, and what it is given and gives."""
 
 
 class Jobs:
@@ -75,11 +80,7 @@ class Jobs:
 
     def put(self, call: Call) -> Answer:
         """The same job again is the same job; another one under its name is refused."""
-        name = call.path[1]
-        if not _NAME.fullmatch(name):
-            raise Invalid(
-                f"The job name {name[:80]!r} is not one: a letter or digit, then up to 254 of A-Z a-z 0-9 _ -."
-            )
+        name = _checked(call.path[1])
         given = call.properties
         if given.get("jobType") != "Pipeline":
             raise Invalid(f"A job of the type {str(given.get('jobType'))[:40]!r} is not emulated: pipelines are.")
@@ -95,8 +96,22 @@ class Jobs:
         self._submit(body)
         return Answer(self._view(call, body), 201)
 
+    def add(self, call: Call, name: str, properties: Body, work: Work, **more: str) -> Body:
+        """Run what was not submitted as a pipeline; `more` is kept with it. Errors: Invalid, AlreadyExists."""
+        place = key(call.workspace, "jobs", _checked(name))
+        body = stored(name, properties, self._now(), key=_key(place), workspace=call.workspace.id, **more)
+        body["request"] = self._made(call.workspace, body, work)
+        self._resources.create(place, body)
+        self._submit(body)
+        return self._view(call, body)
+
+    def find(self, call: Call, name: str) -> tuple[Body, Body]:
+        """What is kept of a job, and how it is shown. Errors: NotFound."""
+        body = self._named(call.workspace, name).body
+        return body, self._view(call, body)
+
     def get(self, call: Call) -> Answer:
-        return Answer(self._view(call, self._found(call).body))
+        return Answer(self.find(call, call.path[1])[1])
 
     def list_all(self, call: Call) -> Answer:
         """Those with the tag `tag` (`NAME` or `NAME=VALUE`), archived or not as `listViewType` asks."""
@@ -159,13 +174,19 @@ class Jobs:
     def _request(self, workspace: Workspace, body: Body) -> Body:
         """Everything that the job refers to, as it is registered now. Errors: Invalid."""
         properties, resolver = body["properties"], self._resolver(workspace)
+        pipeline = resolver.pipeline(body["name"], properties)
+        work = pipeline, resolver.given(properties.get("inputs")), resolver.kept(properties.get("outputs"))
+        return self._made(workspace, body, work)
+
+    def _made(self, workspace: Workspace, body: Body, work: Work) -> Body:
+        pipeline, inputs, outputs = work
         request = PipelineRequest(
             name=f"{workspace.id}/jobs/{body['name']}",
-            experiment=str(properties.get("experimentName") or _EXPERIMENT),
-            pipeline=resolver.pipeline(body["name"], properties),
-            inputs=resolver.given(properties.get("inputs")),
-            outputs=resolver.kept(properties.get("outputs")),
-            store=resolver.addresses.store,
+            experiment=str(body["properties"].get("experimentName") or _EXPERIMENT),
+            pipeline=pipeline,
+            inputs=inputs,
+            outputs=outputs,
+            store=self._resolver(workspace).addresses.store,
             clock=str(self._clock),
         )
         return request.as_json()
@@ -207,6 +228,12 @@ class Jobs:
             },
         }
         return shown(call, ("jobs", body["name"]), body, properties)
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise Invalid(f"The job name {name[:80]!r} is not one: a letter or digit, then up to 254 of A-Z a-z 0-9 _ -.")
+    return name
 
 
 def _name(request: PipelineRequest) -> str:

@@ -1,6 +1,6 @@
 """The local Azure ML: what a workspace's paths of Resource Manager answer, and a page for each job.
 
-Every workspace is there, and so is every compute; of registries and endpoints there are none.
+Every workspace is there, and so is every compute; of registries there are none.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from starlette.routing import Route
 from retrigger.local_emulator.planes.azureml.addresses import Addresses
 from retrigger.local_emulator.planes.azureml.arm import Answer, Workspace, parted, route
 from retrigger.local_emulator.planes.azureml.assets import KINDS, Assets
+from retrigger.local_emulator.planes.azureml.endpoints import Endpoints
 from retrigger.local_emulator.planes.azureml.jobs import Jobs
 from retrigger.local_emulator.planes.azureml.lifecycle import Endings, model_registered
 from retrigger.local_emulator.planes.azureml.places import Places
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from retrigger.local_emulator.planes.azureml.arm import Call
     from retrigger.local_emulator.planes.resources import Resources
     from retrigger.local_emulator.runners.process import JobProcesses
+    from retrigger.local_emulator.runners.routing import Traffic
+    from retrigger.local_emulator.runners.serving import Servers
     from retrigger.local_emulator.stores.objects import Objects
     from retrigger.triggers.event import Json
 
@@ -56,13 +59,15 @@ class Asset:
 class Furniture:
     """What a project's workspace is furnished with.
 
-    `datastores` are accounts and containers by name; `components` are those that its pipelines refer to.
+    `datastores` are accounts and containers by name; `components` are those that its pipelines refer to; `endpoints`
+    are the online endpoints that its rollouts change.
     """
 
     workspace: Workspace
     assets: tuple[Asset, ...] = ()
     components: tuple[str, ...] = ()
     datastores: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    endpoints: tuple[str, ...] = ()
 
 
 class AzureMl:
@@ -70,6 +75,7 @@ class AzureMl:
 
     `blobs` are served at `blob_url`; `account` is the storage account where outputs lie by default, and uploads go.
     `tell` gives an event of Event Grid to whoever listens. `clock` is the file of the clock.
+    Online endpoints are served by `servers`, from files below `deployments`, and their requests counted in `traffic`.
     """
 
     def __init__(
@@ -83,6 +89,9 @@ class AzureMl:
         account: str,
         tell: Callable[[Mapping[str, Json]], None],
         clock: Path,
+        servers: Servers,
+        traffic: Traffic,
+        deployments: Path,
     ) -> None:
         self._blobs = blobs
         self._blob_url = blob_url
@@ -105,11 +114,24 @@ class AzureMl:
             ended=Endings(self.assets, tell).ended,
             clock=clock,
         )
+        self.endpoints = Endpoints(
+            resources,
+            self.jobs,
+            now,
+            resolver=self._resolver,
+            servers=servers,
+            traffic=traffic,
+            folder=deployments,
+        )
 
     def recover(self) -> None:
         """After a start of the emulator."""
         self._container(_CONTAINER)
         self.jobs.recover()
+        self.endpoints.recover()
+
+    def close(self) -> None:
+        self.endpoints.close()
 
     def furnish(self, furniture: Furniture) -> None:
         """Register what a project brings along."""
@@ -119,6 +141,8 @@ class AzureMl:
             self.places.register(workspace, name, properties)
         for one in furniture.assets:
             self.assets.register(workspace, one.kind, one.name, one.version, one.properties)
+        for name in furniture.endpoints:
+            self.endpoints.ensure(workspace, name)
 
     def missing(self, furniture: Furniture) -> list[str]:
         """Those of a project's components that nobody has registered."""
@@ -129,6 +153,7 @@ class AzureMl:
         return [
             route("/subscriptions/{rest:path}", self.answer),
             Route("/retrigger/azureml/subscriptions/{rest:path}", self._page),
+            self.endpoints.scoring(),
         ]
 
     def answer(self, call: Call) -> Answer:
@@ -144,6 +169,8 @@ class AzureMl:
                 return self.places.compute(call)
             case _, (kind, *_) if kind in KINDS:
                 return self._asset(call)
+            case _ if (answer := self.endpoints.answer(call)) is not None:
+                return answer
             case _:
                 raise _not_served(call)
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _REFERENCE = re.compile(r"(?:azureml:)?([^:@/]+)(?::([^:@/]+)|@latest)")
 _REGISTRY = re.compile(
-    r"azureml://registries/[^/]+/(?:components|environments)/([^/]+)/(?:versions/([^/]+)|labels/latest)"
+    r"azureml://registries/[^/]+/(?:components|environments|models|codes)/([^/]+)/(?:versions/([^/]+)|labels/latest)"
 )
 _BINDING = re.compile(r"\$\{\{\s*(parent\.outputs\.[^{}]+?)\s*\}\}")
 _DURATION = re.compile(r"PT(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,9})S)?")
@@ -66,7 +66,7 @@ class Resolver:
 
     def has_component(self, reference: str) -> bool:
         """Tell whether a component is registered."""
-        return self._registered("components", reference) is not None
+        return self.registered("components", reference) is not None
 
     def given(self, inputs: Any) -> dict[str, Given]:
         return {name: self._given(name, item) for name, item in _by_name(inputs, "inputs").items()}
@@ -92,15 +92,15 @@ class Resolver:
         if isinstance(component, OnlyInAzure):
             return Step(component)
         if isinstance(component, Command):
-            variables = _variables(told.get("environment_variables"))
-            component = replace(component, variables={**component.variables, **variables})
+            given = variables(told.get("environment_variables"))
+            component = replace(component, variables={**component.variables, **given})
         inputs, outputs = self.given(told.get("inputs")), self.kept(told.get("outputs"))
         return Step(component, inputs, outputs, _timeout(told.get("limits")))
 
     def _component(self, reference: str, depth: int) -> Component:
         if depth > _DEPTH:
             raise Invalid(f"Pipelines are nested more than {_DEPTH} deep; does one hold itself?")
-        body = self._registered("components", reference)
+        body = self.registered("components", reference)
         if body is None:
             raise Invalid(
                 f"{reference} is not registered: put the component's YAML into components/ of the project, with this "
@@ -123,7 +123,7 @@ class Resolver:
         command = spec.get("command")
         if not isinstance(command, str):
             raise Invalid(f"The component {name} has no command.")
-        environment, conda = self._environment(spec.get("environment"))
+        environment, conda = self.environment(spec.get("environment"))
         code = spec.get("code")
         return Command(
             name=name,
@@ -133,21 +133,21 @@ class Resolver:
             code=self.addresses.read(self.workspace, str(code)) if code else "",
             environment=environment,
             conda=conda,
-            variables=_variables(spec.get("environment_variables")),
+            variables=variables(spec.get("environment_variables")),
         )
 
-    def _environment(self, told: Any) -> tuple[str, str]:
+    def environment(self, told: Any) -> tuple[str, str]:
         """Its name, and its conda file as text, "" if it has none or nobody registered it here."""
         if isinstance(told, dict):
             conda = told.get("conda_file") or told.get("condaFile") or ""
             return str(told.get("name") or "of its own"), conda if isinstance(conda, str) else yaml.safe_dump(conda)
         if not told:
             return "", ""
-        body = self._registered("environments", str(told))
+        body = self.registered("environments", str(told))
         conda = body["properties"].get("condaFile") if body else None
         return str(told), str(conda or "")
 
-    def _registered(self, kind: str, reference: str) -> Body | None:
+    def registered(self, kind: str, reference: str) -> Body | None:
         """A version of an asset. Those of registries are looked for in the workspace: it stands in for them."""
         if (found := parted(reference.removeprefix("azureml:"))) is not None:
             workspace, path = found
@@ -189,7 +189,7 @@ class Resolver:
             raise Invalid(f"{name}: {error}") from error
 
 
-def _variables(told: Any) -> dict[str, str]:
+def variables(told: Any) -> dict[str, str]:
     return {name: _text(value) for name, value in _mapping(told, "environment_variables").items()}
 
 

@@ -37,12 +37,12 @@ def _pip(item: Any) -> list[str]:
         case str():
             return _of_conda(item)
         case {"pip": list() as words} if all(isinstance(word, str) for word in words):
-            return [part for word in words for part in _options(word)]
+            return [part for word in words for part in options(word)]
         case _:
             raise PipelineError(f"the conda file has a dependency that cannot be read: {str(item)[:80]!r}")
 
 
-def _options(word: str) -> list[str]:
+def options(word: str) -> list[str]:
     """`--extra-index-url https://…` is one line of a conda file and two arguments of pip."""
     return word.split(None, 1) if word.startswith("-") else [word]
 

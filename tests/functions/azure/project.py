@@ -30,6 +30,7 @@ environments:
     cloud: gcp
     project: acme-dev
     location: europe-west4
+    service_account: ml@acme-dev.iam.gserviceaccount.com
     ledger: gs://acme-retrigger
     stores: {landing: gs://landing}
     channels: {asks: projects/p/topics/asks, retrain: projects/p/topics/ret, news: projects/p/topics/new}

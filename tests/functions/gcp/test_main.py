@@ -36,6 +36,7 @@ environments:
     cloud: gcp
     project: acme-dev
     location: europe-west4
+    service_account: ml@acme-dev.iam.gserviceaccount.com
     ledger: gs://acme-retrigger
     stores: {landing: gs://acme-landing}
     channels: {retrain: projects/acme-dev/topics/retrain}

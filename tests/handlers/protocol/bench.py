@@ -14,7 +14,7 @@ from retrigger.handlers.admit import Admission
 from retrigger.handlers.core import Core
 from retrigger.handlers.journal import Journal, RunView
 from retrigger.handlers.ledger import Ledger
-from retrigger.handlers.ports import JobStatus
+from retrigger.handlers.ports import JobStatus, in_turn
 from retrigger.handlers.records import Pause
 from retrigger.handlers.rollout.rollouts import ByKind, Rollouts
 from retrigger.handlers.tick import Report, Tick
@@ -61,6 +61,8 @@ class SteppedRecords:
     def create(self, key: str, body: Mapping[str, Json]) -> Record | None:
         self._step("create", key)
         return self._records.create(key, body)
+
+    create_all = in_turn
 
     def swap(self, old: Record, body: Mapping[str, Json]) -> Record | None:
         self._step("swap", old.key)

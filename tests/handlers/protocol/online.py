@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from retrigger.handlers.ledger import to_ms
-from retrigger.handlers.ports import Answer, Deployment, Endpoint
+from retrigger.handlers.ports import Answer, Deployment, Endpoint, Health
 from retrigger.handlers.rollout import commands
 from retrigger.handlers.rollout.plan import LONGEST_LIFE_MS
 from retrigger.triggers import keys
@@ -19,7 +19,7 @@ from tests.handlers.protocol.violation import require
 
 if TYPE_CHECKING:
     from retrigger.handlers.ledger import Ledger, Stored
-    from retrigger.handlers.ports import Health, Request, RolloutJob, Split
+    from retrigger.handlers.ports import Request, RolloutJob, Split
     from retrigger.handlers.records import Rollout
     from retrigger.triggers.event import Json
     from retrigger.triggers.launches import OnlineDeployment
@@ -30,18 +30,24 @@ _ON_ITS_WAY_MS = 5_000  # between the decision that it is in time and the answer
 
 
 class Online:
-    """The truth about one endpoint. In every other world a write needs the etag that was seen."""
+    """The truth about one endpoint. In every other world a write needs the etag that was seen.
 
-    def __init__(self, world: World, launch: OnlineDeployment, *, tagged: bool) -> None:
+    `idle_answer`: whether a deployment without traffic can be asked.
+    """
+
+    def __init__(self, world: World, launch: OnlineDeployment, *, tagged: bool, idle_answer: bool) -> None:
         self._world = world
         self._launch = launch
         self._tagged = tagged
+        self._idle_answer = idle_answer
         self.deployments = {OLD: Deployment(state="ready", model="churn:6")}
         self.split: dict[str, int] = {OLD: 100}
         self.version = 0
         self.jobs: dict[str, RolloutJob] = {}
         self.bad: set[str] = set()
-        self.tested: set[str] = set()
+        self.tested_ms: dict[str, int] = {}
+        self.known_ms: dict[str, int] = {}
+        """When each deployment was last seen to answer, or measured."""
         self.reached_ms: dict[tuple[str, int], int] = {}
         self.gone_back: set[str] = set()
         self.foreign: dict[str, int] | None = None
@@ -122,13 +128,24 @@ class Online:
                 require(watched_ms >= enough_ms, "AN OLD DEPLOYMENT WAS REMOVED TOO SOON")
         self.deployments.pop(name, None)
 
-    def answer(self, name: str) -> Answer:
+    def answer(self, name: str) -> Answer | None:
         if name not in self.deployments:
             raise Refused(f"there is no deployment {name}", code="not_found")
-        status = 500 if name in self.bad and self._world.random.random() < 0.5 else 200
+        chance = self._world.random
+        if not self._idle_answer and (not self.split.get(name) or chance.random() < 0.4):
+            return None
+        status = 500 if name in self.bad and chance.random() < 0.5 else 200
         if status == 200:
-            self.tested.add(name)
-        return Answer(status=status, latency_ms=self._world.random.randint(1, 50))
+            self.tested_ms.setdefault(name, self._world.ms)
+            self.known_ms[name] = self._world.ms
+        return Answer(status=status, latency_ms=chance.randint(1, 50))
+
+    def measured(self, name: str) -> Health | None:
+        """What is measured comes late, and of some nothing for long."""
+        if self._world.random.random() < 0.5:
+            return None
+        self.known_ms[name] = self._world.ms
+        return Health(error_rate=0.5 if name in self.bad else 0.0, p95_ms=20)
 
     # what must be true of it
 
@@ -155,13 +172,15 @@ class Online:
                 require(not (share > before and name in self.gone_back), "IT ROSE AGAIN AFTER IT WENT BACK")
                 continue
             require(name not in self.gone_back, "IT ROSE AGAIN AFTER IT WENT BACK")
-            require(name in self.tested, "TRAFFIC WITHOUT A SMOKE TEST")
             at = steps.index(share)
+            require(name in self.tested_ms or not (at or self._idle_answer), "TRAFFIC WITHOUT A SMOKE TEST")
             for earlier in steps[:at]:
                 require((name, earlier) in self.reached_ms, "A STEP WAS SKIPPED")
             if at:
-                watched_ms = self._world.ms - self.reached_ms[name, steps[at - 1]]
+                began_ms = self.reached_ms[name, steps[at - 1]]
+                watched_ms = self._world.ms - max(began_ms, self.tested_ms[name])
                 require(watched_ms >= self._bake_ms(), "A STEP WAS NOT WATCHED LONG ENOUGH")
+                require(self.known_ms.get(name, 0) >= began_ms, "A STEP WAS NOT WATCHED AT ALL")
             approve = self._launch.approve
             if approve is not None and share >= approve.before:
                 require(bool(stored.value.approved_ms), "TRAFFIC WITHOUT CONSENT")
@@ -208,7 +227,8 @@ class HostileEndpoints:
         it = self._online
         return Endpoint(deployments=dict(it.deployments), split=dict(sorted(it.split.items())), etag=str(it.version))
 
-    def deploy(self, job: RolloutJob) -> None:
+    def deploy(self, job: RolloutJob, since_ms: int) -> None:
+        del since_ms
         self._edge()
         self._online.deploy(job, self.deployment_of(job))
         self._lost()
@@ -220,7 +240,7 @@ class HostileEndpoints:
         self._lost()
         return done
 
-    def invoke(self, endpoint: str, deployment: str, body: Json) -> Answer:
+    def invoke(self, endpoint: str, deployment: str, body: Json) -> Answer | None:
         self._edge()
         assert (endpoint, body) == ("churn-online", {"instances": [1]})
         return self._online.answer(deployment)
@@ -232,8 +252,10 @@ class HostileEndpoints:
         self._lost()
 
     def health(self, endpoint: str, deployment: str, since_ms: int, until_ms: int) -> Health | None:
-        del endpoint, deployment, since_ms, until_ms
-        return None
+        self._edge()
+        assert endpoint == "churn-online"
+        assert since_ms <= until_ms
+        return self._online.measured(deployment)
 
     def _edge(self) -> None:
         self._world.edge()

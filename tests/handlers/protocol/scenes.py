@@ -15,6 +15,7 @@ from retrigger.triggers.spec import (
     Concurrency,
     Endpoint,
     Environment,
+    LifecycleSource,
     Limits,
     MessageSource,
     ObjectCheck,
@@ -36,6 +37,11 @@ if TYPE_CHECKING:
 
 PREDICTION = BatchPrediction(model="churn", input="gs://landing/all.jsonl", output="gs://out")
 JUDGE = PlugIn(name="judge", target="tests.handlers.protocol.judge:judge", package="tests==1")
+FOLLOWER = Trigger(
+    name="after",
+    sources=(LifecycleSource(of="t", statuses=("succeeded", "failed", "cancelled")),),
+    launch=PipelineLaunch(pipeline="train", parameters={"what": "${{ event.lifecycle.name }}"}),
+)
 Style = Literal[
     "mixed",
     "honest",
@@ -54,10 +60,11 @@ Style = Literal[
     "archived",
     "once",
     "rollout",
+    "chained",
 ]
 
 
-def environment(*, running: int | None = None) -> Environment:
+def environment(*, running: int | None = None, health: Literal["probes", "platform"] = "probes") -> Environment:
     return Environment(
         name="sim",
         cloud="gcp",
@@ -70,7 +77,7 @@ def environment(*, running: int | None = None) -> Environment:
             "announcements": Channel(address="topics/announcements"),
         },
         pipelines={"train": Pipeline(template="sha", root="gs://root")},
-        endpoints={"churn": Endpoint(name="churn-online")},
+        endpoints={"churn": Endpoint(name="churn-online", health=health)},
         limits=Limits(running=running),
     )
 
@@ -114,7 +121,8 @@ def scene(seed: int, style: Style) -> Scene:
     and keeps little of events; operators replay what they can. `once`: batch predictions, which the platform does not
     know by our ids; an operator settles what is unsure.
     `rollout`: models go to an endpoint that is slow, that somebody else changes, and whose deployments fail; operators
-    approve, pause, resume and turn back.
+    approve, pause, resume and turn back. In some of them no deployment can be asked that gets no traffic; in some the
+    platform's figures judge, and come late. `chained`: another trigger listens to every end of a run.
     """
     chance = random.Random(f"scene {seed}")
     rule = _rule(chance, style)
@@ -154,11 +162,14 @@ def scene(seed: int, style: Style) -> Scene:
         made = replace(made, launch=_rollout(chance))
     return Scene(
         trigger=made,
-        environment=environment(running=2 if chance.random() < 0.2 else None),
+        environment=environment(
+            running=2 if chance.random() < 0.2 else None, health="platform" if seed // 4 % 2 else "probes"
+        ),
         deliveries=_at_least_once(chance, events, slowest_ms=500 if style in {"late", "stormy"} else 40_000),
         objects=objects,
         pauses=_pauses(chance) if style in {"mixed", "operated"} and chance.random() < 0.3 else [],
         operators=_operators(chance) if style == "operated" or (style == "archived" and seed % 2) else [],
+        follower=FOLLOWER if style == "chained" else None,
     )
 
 
@@ -171,7 +182,7 @@ def _rollout(chance: random.Random) -> OnlineDeployment:
         version="7",
         smoke={"instances": [1]},
         steps=steps,
-        bake=timedelta(minutes=chance.choice([0, 3])),
+        bake=timedelta(minutes=chance.choice([0, 10])),
         rollback_if=Rollback(error_rate=0.01),
         approve=asked if chance.random() < 0.5 else None,
     )

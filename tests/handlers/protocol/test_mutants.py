@@ -14,6 +14,7 @@ import pytest
 
 from retrigger.handlers.admit import Admission
 from retrigger.handlers.carrying import Carrying
+from retrigger.handlers.chaining import Chaining
 from retrigger.handlers.claims import Claims, outcome, recorded
 from retrigger.handlers.core import Core
 from retrigger.handlers.following import Following
@@ -25,9 +26,10 @@ from retrigger.handlers.judging import Judging
 from retrigger.handlers.launch import job_of
 from retrigger.handlers.records import Claim
 from retrigger.handlers.rollout import going
-from retrigger.handlers.rollout.plan import Become, Shift, Stay
+from retrigger.handlers.rollout.plan import Become, Probe, Shift, Stay
 from retrigger.handlers.rollout.rollouts import Rollouts
 from retrigger.handlers.slots import Slots, Standing
+from retrigger.handlers.tick import Tick
 from retrigger.handlers.windows import Joined, WindowId, Windows, first_look
 from retrigger.triggers.errors import RetriggerError
 from tests.handlers.protocol.test_simulation import play
@@ -61,8 +63,9 @@ class CheckThenAct(Claims):
         found = self.ledger.claims.get(name)
         if found is not None:
             return found, False
+        then = state.pop("then", None)
         mine = Claim(trigger=arrival.trigger.name, event=arrival.event.to_json(), **state)
-        stored = self.ledger.claims.create(name, mine)
+        stored = self.ledger.claims.create(name, mine, then)
         while stored is None:
             stored = self.ledger.claims.swap(self.reread(name), mine)
         return stored, True
@@ -140,8 +143,10 @@ class AcknowledgesUnnoted(AnyOrder):
 class LiveBeforeNote(Windows):
     """Say that the window has its note, then write the note."""
 
-    def join(self, name: str, claim: Stored[Claim], member: Mapping[str, Any], rule: WindowRule) -> Joined:
-        joined = super().join(name, claim, member, rule)
+    def join(
+        self, name: str, claim: Stored[Claim], member: Mapping[str, Any], rule: WindowRule, *, written: bool = False
+    ) -> Joined:
+        joined = super().join(name, claim, member, rule, written=written)
         if joined.opened:
             super()._note(WindowId.parse(joined.window), claim.value.trigger, first_look(rule, self.ledger.now_ms()))
         return joined
@@ -546,6 +551,33 @@ class GoesBackUnrecorded(Rollouts):
         return super()._act(job, it, seen, intent)
 
 
+class BakesUntested(Rollouts):
+    """What could not be tested without traffic is as good as tested."""
+
+    def _next(self, job: RolloutJob, it: Rollout, seen: Endpoint, now_ms: int) -> Intent:
+        return super()._next(job, replace(it, tested=True), seen, now_ms)
+
+
+class BakesWhileItTests(Rollouts):
+    """The time of the first step begins with its traffic, whether it was tested by then or not."""
+
+    def _next(self, job: RolloutJob, it: Rollout, seen: Endpoint, now_ms: int) -> Intent:
+        intent = super()._next(job, it, seen, now_ms)
+        if isinstance(intent, Become) and (it.phase, intent.rollout.phase) == ("smoke", "bake"):
+            return Become(replace(intent.rollout, since_ms=it.since_ms))
+        return intent
+
+
+class NothingKnownIsWell(Rollouts):
+    """A step of which nothing is known when its time is over was a good one."""
+
+    def _next(self, job: RolloutJob, it: Rollout, seen: Endpoint, now_ms: int) -> Intent:
+        intent = super()._next(job, it, seen, now_ms)
+        if it.phase == "bake" and isinstance(intent, Probe | Stay) and now_ms >= going.due_ms(it, job):
+            return Become(going.baked(it, job, now_ms))
+        return intent
+
+
 class NoTurns(Slots):
     """Nobody asks whether another rollout is under way at the endpoint."""
 
@@ -557,6 +589,45 @@ def approves_late(ledger: Ledger, name: str, *, by: str) -> str:
     """Whether a tick has seen that the time has passed decides, and not the time."""
     given = lambda it: replace(it, approved_ms=it.until_ms, by=by) if it.phase == "approve" else None  # noqa: E731
     return "unchanged" if ledger.rollouts.update(name, given) is None else "done"
+
+
+# chains
+
+
+class LetsGoOfItsNoteFirst(Tick):
+    """Finish the note of a run that has ended, then tell who listens to its end."""
+
+    def __init__(self, core: Core) -> None:
+        super().__init__(core)
+        self._ended: list[tuple[str, Stored[Run]]] = []
+
+    def _follow_up(self, name: str) -> int | None:
+        look = self.admission.following.follow_up(name)
+        if isinstance(look, int):
+            return look
+        self._ended.append((name, look))
+        return None
+
+    def _work(self, note: Note) -> None:
+        super()._work(note)
+        while self._ended:
+            self._chaining.ended(*self._ended.pop())
+
+
+class SaysSoFirst(Chaining):
+    """Record that it was told, then tell it: whoever finds the record takes it for done."""
+
+    def ended(self, name: str, run: Stored[Run]) -> Stored[Run] | None:
+        if run.value.chained is not None:
+            return run
+        said = self._ledger.runs.swap(run, replace(run.value, chained=[]))
+        return said and super().ended(name, replace(said, value=replace(said.value, chained=None)))
+
+
+class SaysSo(Tick):
+    def __init__(self, core: Core) -> None:
+        super().__init__(core)
+        self._chaining = SaysSoFirst(core)
 
 
 @dataclass(frozen=True)
@@ -628,9 +699,22 @@ NAIVE = {
     "any split is ours": Naive(Parts(rollouts=WritesOverAnySplit), "WRITTEN OVER", "rollout", range(20, 60, 2)),
     "look once": Naive(Parts(rollouts=WritesWhatItSawLast), "STUCK", "rollout", range(4)),
     "remove at once": Naive(Parts(rollouts=RemovesAtOnce), "REMOVED TOO SOON", "rollout", range(20)),
-    "go back, then say so": Naive(Parts(rollouts=GoesBackUnrecorded), "ROSE AGAIN", "rollout", range(400, 440, 2)),
+    "go back, then say so": Naive(Parts(rollouts=GoesBackUnrecorded), "ROSE AGAIN", "rollout", range(1984, 2084, 8)),
+    "what cannot be tested is tested": Naive(
+        Parts(rollouts=BakesUntested), "WITHOUT A SMOKE TEST|NOT WATCHED", "rollout", range(20)
+    ),
+    "watched from its traffic on": Naive(
+        Parts(rollouts=BakesWhileItTests), "NOT WATCHED LONG ENOUGH", "rollout", range(2, 152, 4)
+    ),
+    "what nothing is known of is well": Naive(
+        Parts(rollouts=NothingKnownIsWell), "NOT WATCHED AT ALL", "rollout", range(20)
+    ),
     "several at once": Naive(Parts(slots=NoTurns), "TWO ROLLOUTS AT ONCE", "rollout", range(20)),
     "consent after its time": Naive(Parts(approve=approves_late), "APPROVED TOO LATE", "rollout", range(20)),
+    "let go of the note, then chain": Naive(
+        Parts(tick=LetsGoOfItsNoteFirst), "NOT FOLLOWED ON", "chained", range(40, 60)
+    ),
+    "say so, then chain": Naive(Parts(tick=SaysSo), "NOT FOLLOWED ON", "chained", range(10, 30)),
     "notes off the grid": Naive(Parts(ledger=NotesBreed), "NOTES BREED", "mixed", range(60)),
 }
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
+
 from retrigger.handlers.ports import Deployment, Endpoint, Health
-from retrigger.handlers.rollout.going import begun, prepared
+from retrigger.handlers.rollout.going import KNOWN_WITHIN_MS, begun, paused, prepared, unasked
 from retrigger.handlers.rollout.plan import (
     LONGEST_LIFE_MS,
     Become,
@@ -21,7 +23,8 @@ from retrigger.handlers.rollout.plan import (
 from tests.handlers.adapters.azureml.test_endpoints import a_rollout
 
 if TYPE_CHECKING:
-    from retrigger.handlers.records import Rollout
+    from retrigger.handlers.ports import RolloutJob
+    from retrigger.handlers.records import Rollout, RolloutPhase
 
 JOB = a_rollout(bake_ms=60_000, error_rate=0.01)
 BLUE = Endpoint(deployments={"blue": Deployment(state="ready", model="churn:6")}, split={"blue": 100})
@@ -32,13 +35,17 @@ def green(split: dict[str, int]) -> Endpoint:
     return Endpoint(deployments={**BLUE.deployments, "green": READY}, split=split)
 
 
-def planned(it: Rollout, seen: Endpoint, now_ms: int = 0, health: Health | None = None) -> Intent:
-    return plan(it, JOB, "churn:7", seen, health=health, now_ms=now_ms)
+def planned(
+    it: Rollout, seen: Endpoint, now_ms: int = 0, health: Health | None = None, job: RolloutJob = JOB
+) -> Intent:
+    return plan(it, job, "churn:7", seen, health=health, now_ms=now_ms)
 
 
 FIRST = begun(JOB, "green", 0)
 DEPLOYING = prepared(FIRST, BLUE, 0)
-AT_10 = replace(DEPLOYING, phase="bake", split={"blue": 90, "green": 10}, past=[{"blue": 100}], probes=[[200, 1]])
+AT_10 = replace(
+    DEPLOYING, phase="bake", split={"blue": 90, "green": 10}, past=[{"blue": 100}], probes=[[200, 1]], tested=True
+)
 
 
 def test_the_split_that_is_found_is_what_a_rollback_goes_back_to() -> None:
@@ -81,6 +88,98 @@ def test_what_the_platform_measured_goes_before_our_own_probes() -> None:
 
 def test_a_step_that_nobody_could_probe_is_not_over() -> None:
     assert planned(replace(AT_10, probes=[]), green(AT_10.split), now_ms=10**9) == Probe()
+
+
+# what the platform cannot ask without traffic
+
+TESTING = replace(DEPLOYING, phase="smoke", tested=False)
+UNTESTED_AT_10 = replace(AT_10, phase="smoke", probes=[], tested=False)
+
+
+def test_a_smoke_test_is_passed_before_there_is_traffic_where_that_is_possible() -> None:
+    seen = green({"blue": 100})
+    assert planned(TESTING, seen) == Probe()
+    passed = planned(replace(TESTING, probes=[[200, 5]]), seen, now_ms=7)
+    shifting = replace(AT_10, phase="shift", probes=[], since_ms=7)
+    assert passed == Become(shifting)
+    assert planned(shifting, green(AT_10.split), now_ms=8) == Become(replace(shifting, phase="bake", since_ms=8))
+
+
+def test_what_cannot_be_asked_without_traffic_goes_to_the_first_step_and_is_tested_there() -> None:
+    shifting = unasked(TESTING, JOB, 7)
+    assert shifting == replace(UNTESTED_AT_10, phase="shift", since_ms=7)
+    assert planned(shifting, green(AT_10.split), now_ms=8) == Become(replace(UNTESTED_AT_10, since_ms=8))
+
+
+def test_the_first_probe_at_that_step_must_be_well_and_only_then_its_time_begins() -> None:
+    seen = green(AT_10.split)
+    assert planned(UNTESTED_AT_10, seen, now_ms=10**6) == Probe()
+    well = planned(replace(UNTESTED_AT_10, probes=[[200, 1]]), seen, now_ms=10**6)
+    assert well == Become(replace(AT_10, probes=[], since_ms=10**6))
+    ill = planned(replace(UNTESTED_AT_10, probes=[[503, 1]]), seen)
+    assert isinstance(ill, Become)
+    told = (ill.rollout.phase, ill.rollout.split, ill.rollout.reason)
+    assert told == ("restore", {"blue": 100}, "the smoke test was answered 503")
+
+
+def test_a_late_write_is_put_right_while_it_is_tested_at_the_first_step() -> None:
+    assert planned(UNTESTED_AT_10, green({"blue": 100})) == Shift(AT_10.split)
+
+
+@pytest.mark.parametrize("phase", ["smoke", "bake"])
+def test_what_cannot_be_asked_with_traffic_is_waited_for_and_then_somebody_must_look(phase: RolloutPhase) -> None:
+    it = replace(AT_10, phase=phase, probes=[])
+    last_ms = KNOWN_WITHIN_MS + (JOB.bake_ms if phase == "bake" else 0)
+    assert unasked(it, JOB, last_ms - 1) is None
+    assert unasked(it, JOB, last_ms) == paused(it, "deployment green could not be asked in 15 minutes")
+
+
+@pytest.mark.parametrize("phase", ["smoke", "bake"])
+def test_whoever_resumes_begins_that_wait_anew(phase: RolloutPhase) -> None:
+    seen = green(AT_10.split)
+    resumed = planned(replace(AT_10, phase=phase, accept=True), seen, now_ms=10**9)
+    assert isinstance(resumed, Become)
+    assert (resumed.rollout.phase, resumed.rollout.probes) == ("shift", [])
+    shifted = planned(resumed.rollout, seen, now_ms=10**9)
+    assert isinstance(shifted, Become)
+    assert (shifted.rollout.phase, shifted.rollout.since_ms) == ("bake", 10**9)
+
+
+# what the platform measures
+
+JUDGED = replace(JOB, health="platform")
+WELL = Health(error_rate=0.0, p95_ms=1)
+
+
+def test_a_step_is_over_when_the_platform_has_measured_that_it_is_well() -> None:
+    seen, at_10 = green(AT_10.split), replace(AT_10, probes=[])
+    assert planned(at_10, seen, JUDGED.bake_ms - 1, WELL, JUDGED) == Stay()
+    over = planned(at_10, seen, JUDGED.bake_ms, WELL, JUDGED)
+    assert isinstance(over, Become)
+    assert over.rollout.split == {"green": 100}
+
+
+def test_as_long_as_nothing_is_measured_probes_may_turn_it_back_but_end_no_step() -> None:
+    seen = green(AT_10.split)
+    assert planned(AT_10, seen, JUDGED.bake_ms + 1, None, JUDGED) == Probe()
+    assert planned(AT_10, seen, JUDGED.bake_ms + 1, None, replace(JUDGED, smoke=None)) == Stay()
+    ill = planned(replace(AT_10, probes=[[500, 1]]), seen, 0, None, JUDGED)
+    assert isinstance(ill, Become)
+    assert ill.rollout.phase == "restore"
+
+
+def test_a_step_of_which_nothing_is_measured_pauses_a_while_after_its_time() -> None:
+    seen, last_ms = green(AT_10.split), JUDGED.bake_ms + KNOWN_WITHIN_MS
+    assert planned(AT_10, seen, last_ms - 1, None, JUDGED) == Probe()
+    told = planned(AT_10, seen, last_ms, None, JUDGED)
+    assert told == Become(paused(AT_10, "the platform has measured no request to deployment green"))
+
+
+def test_without_bounds_nothing_is_waited_for() -> None:
+    unbounded = replace(JUDGED, error_rate=None)
+    over = planned(replace(AT_10, probes=[]), green(AT_10.split), JUDGED.bake_ms, None, unbounded)
+    assert isinstance(over, Become)
+    assert over.rollout.phase == "shift"
 
 
 def test_the_old_deployment_outlives_whoever_may_still_send_traffic_there() -> None:

@@ -10,9 +10,10 @@ import pytest
 
 from retrigger.handlers.adapters.memory import MemoryEndpoints
 from retrigger.handlers.control import cancel
-from retrigger.handlers.ports import Answer, Deployment
+from retrigger.handlers.ports import Answer, Deployment, Health
 from retrigger.handlers.rollout import commands
-from retrigger.triggers.errors import Refused, Unknown
+from retrigger.handlers.rollout.telling import phase
+from retrigger.triggers.errors import Refused, Unavailable, Unknown
 from retrigger.triggers.launches import Approval, OnlineDeployment, Rollback
 from retrigger.triggers.spec import Concurrency, Endpoint, OnFailure, WindowRule
 from tests.handlers.protocol.bench import MINUTE, Bench
@@ -21,6 +22,7 @@ from tests.handlers.protocol.scenes import environment, trigger
 if TYPE_CHECKING:
     from retrigger.handlers.ports import RolloutJob
     from retrigger.handlers.records import Rollout
+    from retrigger.triggers.errors import RetriggerError
 
 LAUNCH = OnlineDeployment(
     endpoint="churn",
@@ -142,6 +144,135 @@ def test_an_endpoint_that_is_not_there_is_a_dead_letter(bench: Bench) -> None:
     bench.publish("a")
     bench.advance(3 * MINUTE)
     assert ends(bench) == [("failed", "the run failed: there is no endpoint churn-online")]
+
+
+# what it is judged by
+
+
+def bench_judged_by_the_platform(launch: OnlineDeployment = LAUNCH) -> Bench:
+    where = replace(environment(), endpoints={"churn": Endpoint(name="churn-online", health="platform")})
+    bench = Bench(replace(trigger(WindowRule(key="match.k")), launch=launch), where)
+    bench.endpoints.put("churn-online", {"blue": "churn:6"}, {"blue": 100})
+    return bench
+
+
+WELL = Health(error_rate=0.0, p95_ms=20)
+ILL = Health(error_rate=0.25, p95_ms=20)
+
+
+def test_the_platforms_figures_bring_it_to_all_traffic_without_a_request_of_our_own() -> None:
+    bench = bench_judged_by_the_platform(replace(LAUNCH, smoke=None))
+    bench.publish("a")
+    bench.advance(2 * MINUTE)
+    bench.endpoints.measured[rollout(bench).deployment] = WELL
+    assert splits(bench, 60)[-1] == {"green": 100}
+    assert (ends(bench), bench.endpoints.asked) == ([("succeeded", None)], [])
+
+
+def test_the_platforms_figures_turn_it_back() -> None:
+    bench = bench_judged_by_the_platform()
+    bench.publish("a")
+    bench.advance(6 * MINUTE)
+    bench.endpoints.measured[rollout(bench).deployment] = ILL
+    assert splits(bench, 40)[-1] == {"blue": 100}
+    assert ends(bench) == [("failed", "the run failed: at 10 % 25.0% of its requests failed, and 1.0% may")]
+
+
+def test_a_step_of_which_the_platform_measures_nothing_pauses_and_can_be_resumed() -> None:
+    bench = bench_judged_by_the_platform()
+    bench.publish("a")
+    bench.advance(20 * MINUTE)
+    assert (rollout(bench).phase, rollout(bench).want) == ("bake", "go")
+    bench.advance(10 * MINUTE)
+    told = f"the platform has measured no request to deployment {rollout(bench).deployment}"
+    assert (rollout(bench).want, rollout(bench).reason) == ("pause", told)
+    bench.endpoints.measured[rollout(bench).deployment] = WELL
+    commands.resume(bench.ledger, run_of(bench), by="ada")
+    assert splits(bench, 60)[-1] == {"green": 100}
+    assert ends(bench) == [("succeeded", None)]
+
+
+class SilentEndpoints(MemoryEndpoints):
+    """The platform does not say how its deployments are, and why."""
+
+    def __init__(self, error: RetriggerError) -> None:
+        super().__init__()
+        self.error = error
+        self.put("churn-online", {"blue": "churn:6"}, {"blue": 100})
+
+    def health(self, endpoint: str, deployment: str, since_ms: int, until_ms: int) -> Health | None:
+        del endpoint, deployment, since_ms, until_ms
+        raise self.error
+
+
+def silent(error: RetriggerError) -> Bench:
+    bench = bench_judged_by_the_platform()
+    bench.endpoints = SilentEndpoints(error)
+    bench.deploy(replace(trigger(WindowRule(key="match.k")), launch=LAUNCH))
+    bench.publish("a")
+    bench.advance(6 * MINUTE)
+    return bench
+
+
+def test_figures_that_are_not_to_be_had_are_none_and_an_operator_is_heard() -> None:
+    bench = silent(Unavailable("the metrics are away", code="unavailable"))
+    assert commands.roll_back(bench.ledger, run_of(bench), by="ada", reason="no") == "done"
+    assert splits(bench, 40)[-1] == {"blue": 100}
+    bench = silent(Unavailable("the metrics are away", code="unavailable"))
+    bench.advance(30 * MINUTE)
+    assert rollout(bench).want == "pause"
+
+
+def test_figures_that_may_not_be_read_turn_it_back() -> None:
+    bench = silent(Refused("grant the role Monitoring Reader", code="forbidden"))
+    bench.advance(30 * MINUTE)
+    assert ends(bench) == [("failed", "the run failed: grant the role Monitoring Reader")]
+
+
+# a platform that asks no deployment without traffic
+
+
+@pytest.fixture
+def idle(bench: Bench) -> Bench:
+    bench.endpoints.idle_answer = False
+    bench.publish("a")
+    return bench
+
+
+def test_it_is_tested_at_the_first_step(idle: Bench) -> None:
+    phases = list[str]()
+    while not phases or phases[-1] != "ended":
+        idle.advance()
+        phases.append(phase(rollout(idle)))
+    names = list(dict.fromkeys(phases))
+    assert names[names.index("smoke") :] == [
+        "smoke",
+        "shift 10 %",
+        "smoke 10 %",
+        "bake 10 %",
+        "shift 100 %",
+        "bake 100 %",
+        "settle",
+        "retire",
+        "ended",
+    ]
+    assert ends(idle) == [("succeeded", None)]
+
+
+def test_one_that_fails_its_test_at_the_first_step_goes_back(idle: Bench) -> None:
+    idle.advance(2 * MINUTE)
+    idle.endpoints.answers[rollout(idle).deployment] = Answer(status=500, latency_ms=1)
+    assert splits(idle, 40) == [{"blue": 100}, {"blue": 90, "green": 10}, {"blue": 100}]
+    assert ends(idle) == [("failed", "the run failed: the smoke test was answered 500")]
+
+
+def test_the_first_step_still_waits_for_consent() -> None:
+    asking = bench_of(replace(LAUNCH, approve=Approval(before=10, within=60 * MINUTE)))
+    asking.endpoints.idle_answer = False
+    asking.publish("a")
+    assert splits(asking, 20) == [{"blue": 100}]
+    commands.approve(asking.ledger, run_of(asking), by="ada")
+    assert splits(asking, 60)[-1] == {"green": 100}
 
 
 # one at a time
@@ -275,7 +406,7 @@ def test_a_deployment_that_somebody_else_removed_pauses_it_and_is_not_missed_aft
     bench.endpoints.put("churn-online", {"red": "churn:5"}, {"red": 100})
     bench.advance(3 * MINUTE)
     assert rollout(bench).want == "pause"
-    bench.endpoints.deploy(bench.journal.job(bench.runs()[0].id))  # type: ignore[arg-type]
+    bench.endpoints.deploy(bench.journal.job(bench.runs()[0].id), 0)  # type: ignore[arg-type]
     commands.resume(bench.ledger, run_of(bench), by="ada")
     bench.advance(60 * MINUTE)
     assert ends(bench) == [("succeeded", None)]
@@ -293,7 +424,8 @@ class SlowEndpoints(MemoryEndpoints):
         self.ready = Deployment(state="creating", model="churn:7")
         self.after: list[Exception] = []
 
-    def deploy(self, job: RolloutJob) -> None:
+    def deploy(self, job: RolloutJob, since_ms: int) -> None:
+        del since_ms
         self._known(job.endpoint).setdefault(self.deployment_of(job), self.ready)
         if self.after:
             raise self.after.pop(0)

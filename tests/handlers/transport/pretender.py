@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     Answers = Callable[[str, Mapping[str, str]], tuple[int, Any]]
@@ -22,10 +22,15 @@ HOSTS = ("login.microsoftonline.com", "oauth2.googleapis.com")
 
 
 class Pretender:
-    """`answers(url, form)` gives a status and JSON; it is also told of GETs, with an empty form."""
+    """`answers(url, form)` gives a status and JSON, or bytes; it is also told of GETs, with an empty form.
 
-    def __init__(self, folder: Path, answers: Answers) -> None:
-        self.authority = _certificate(folder / "pretender.pem")
+    `seen`: what was asked, method, URL, headers (names in lower case) and body.
+    """
+
+    def __init__(self, folder: Path, answers: Answers, hosts: Sequence[str] = HOSTS) -> None:
+        self.seen: list[tuple[str, str, Mapping[str, str], bytes]] = []
+        self.authority = _certificate(folder / "pretender.pem", hosts)
+        seen = self.seen
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.authority)
 
@@ -46,8 +51,10 @@ class Pretender:
 
             def handle_any(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                status, value = answers(f"https://{self.host}{self.path}", dict(parse_qsl(body.decode())))
-                data = json.dumps(value).encode()
+                url = f"https://{self.host}{self.path}"
+                seen.append((self.command, url, {name.lower(): it for name, it in self.headers.items()}, body))
+                status, value = answers(url, dict(parse_qsl(body.decode())))
+                data = value if isinstance(value, bytes) else json.dumps(value).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(data)))
@@ -55,7 +62,7 @@ class Pretender:
                 self.wfile.write(data)
                 self.wfile.flush()
 
-            do_GET = do_POST = handle_any  # noqa: N815  # http.server looks them up by these names
+            do_GET = do_POST = do_PUT = handle_any  # noqa: N815  # http.server looks them up by these names
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -79,8 +86,8 @@ class Pretender:
         self._thread.join()
 
 
-def _certificate(path: Path) -> Path:
-    """For HOSTS, and its key, in one PEM file."""
+def _certificate(path: Path, hosts: Sequence[str]) -> Path:
+    """For these hosts, and its key, in one PEM file."""
     x509 = pytest.importorskip("cryptography.x509")
     forms = pytest.importorskip("cryptography.hazmat.primitives.serialization")
     curves = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.ec")
@@ -92,7 +99,7 @@ def _certificate(path: Path) -> Path:
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
         .not_valid_after(datetime(2100, 1, 1, tzinfo=UTC))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in HOSTS]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(identity, critical=False)
         .sign(key, hashes.SHA256())

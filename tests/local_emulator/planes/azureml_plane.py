@@ -16,6 +16,8 @@ from retrigger.local_emulator.http import Server
 from retrigger.local_emulator.planes.azureml.plane import RUNNER, AzureMl
 from retrigger.local_emulator.planes.resources import Resources
 from retrigger.local_emulator.runners.process import JobProcesses
+from retrigger.local_emulator.runners.routing import Traffic
+from retrigger.local_emulator.runners.serving import Servers
 from retrigger.local_emulator.stores import blob_http
 from retrigger.local_emulator.stores.errors import Conflict
 from retrigger.local_emulator.stores.names import BLOB
@@ -47,6 +49,7 @@ class Plane:
             self.blobs.insert_bucket(f"{ACCOUNT}/landing", {})
         environment = {**os.environ, "RETRIGGER_BLOB_ENDPOINT": self.blob_server.url}
         self.processes = JobProcesses(state.azure_jobs, env=environment, now=lambda: self.now, runner=RUNNER)
+        self.servers, self.traffic = Servers(state.servers, environment), Traffic()
         self.azureml = AzureMl(
             self.resources,
             self.processes,
@@ -56,6 +59,9 @@ class Plane:
             account=ACCOUNT,
             tell=self.told.append,
             clock=state.clock,
+            servers=self.servers,
+            traffic=self.traffic,
+            deployments=state.deployments,
         )
         self.azureml.recover()
         self.server = Server(self.azureml.routes())
@@ -65,6 +71,8 @@ class Plane:
     def stop(self) -> None:
         self.server.stop()
         self.processes.close()
+        self.servers.close()
+        self.azureml.close()
         self.blob_server.stop()
         self.blobs.close()
         self.resources.close()

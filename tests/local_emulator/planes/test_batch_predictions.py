@@ -150,7 +150,7 @@ def test_it_takes_no_id_of_the_caller_s_and_is_found_by_its_label(plane: Plane, 
         (SERVED, {}, "the input gs://bucket/in.jsonl is not there"),
         (SERVED, {"in.jsonl": b"[1]\n{"}, "in.jsonl is no jsonl"),
         (SERVED, {"in.jsonl": b'["refuse"]'}, 'answered 400: b\'{"error": "a row is too long"}\''),
-        ({"command": [sys.executable, "-c", "exit(3)"]}, {"in.jsonl": b"[1]"}, "churn ended with status 3"),
+        ({"command": [sys.executable, "-c", "exit(3)"]}, {"in.jsonl": b"[1]"}, "the server ended with status 3"),
     ],
 )
 def test_what_cannot_be_predicted_fails_and_says_why(

@@ -13,12 +13,11 @@ import pytest
 import urllib3
 
 from retrigger.local_emulator.http import Server
-from retrigger.local_emulator.planes import vertex
-from retrigger.local_emulator.planes.batch_predictions import BatchPredictions
-from retrigger.local_emulator.planes.models import Models
-from retrigger.local_emulator.planes.pipeline_jobs import PipelineJobs
 from retrigger.local_emulator.planes.resources import Resources
+from retrigger.local_emulator.planes.vertex import Vertex
 from retrigger.local_emulator.runners.process import JobProcesses
+from retrigger.local_emulator.runners.routing import Traffic
+from retrigger.local_emulator.runners.serving import Servers
 from retrigger.local_emulator.state import State
 
 if TYPE_CHECKING:
@@ -98,20 +97,26 @@ class Plane:
         self.now = datetime(2026, 1, 2, tzinfo=UTC)
         self.resources = Resources(state.root / "resources.sqlite3")
         self.processes = JobProcesses(state.jobs, env=os.environ, now=lambda: self.now)
-        self.jobs = PipelineJobs(
-            self.resources, self.processes, lambda: self.now, cache=state.root / "cache", clock=state.clock
+        self.servers = Servers(state.servers)
+        self.traffic = Traffic()
+        self.vertex = Vertex(
+            self.resources,
+            self.processes,
+            lambda: self.now,
+            servers=self.servers,
+            traffic=self.traffic,
+            cache=state.root / "cache",
+            clock=state.clock,
         )
-        models = Models(self.resources, lambda: self.now)
-        self.batches = BatchPredictions(self.resources, models, self.processes, lambda: self.now, clock=state.clock)
-        self.jobs.recover()
-        self.batches.recover()
-        self.server = Server(vertex.routes(self.jobs, self.batches, models))
+        self.vertex.recover()
+        self.server = Server(self.vertex.routes())
         self.server.start()
         self._http = urllib3.PoolManager(maxsize=8)
 
     def stop(self) -> None:
         self.server.stop()
         self.processes.close()
+        self.servers.close()
         self.resources.close()
 
     def __call__(self, method: str, path: str, body: Any = None, **query: str) -> tuple[int, Any]:
@@ -357,3 +362,80 @@ def test_models_have_versions_aliases_and_evaluations(plane: Plane) -> None:
     assert plane("GET", f"{PARENT}/models/none") == error(404, "NOT_FOUND", f"{PARENT}/models/none is not found.")
     for bad in ({}, {"model": {"displayName": "x"}, "modelId": "Not Valid"}, {"model": {"displayName": ""}}):
         assert plane("POST", f"{PARENT}/models:upload", bad)[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ([], "model.container_spec must be an object."),
+        ({"command": "serve"}, "model.container_spec.command must be a list of strings."),
+        ({"args": [1]}, "model.container_spec.args must be a list of strings."),
+        ({"command": ["a\0b"]}, "model.container_spec.command must be a list of strings."),
+        ({"command": ["\ud800"]}, "model.container_spec.command must be a list of strings."),
+        ({"deploymentTimeout": 600}, "model.container_spec.deployment_timeout must be seconds, as in 600s."),
+        ({"env": {}}, "model.container_spec.env must be a list of variables, each with a name and a value."),
+        ({"env": [{}]}, "model.container_spec.env must be a list of variables, each with a name and a value."),
+        (
+            {"env": [{"name": "A=B"}]},
+            "model.container_spec.env must be a list of variables, each with a name and a value.",
+        ),
+        ({"healthRoute": "health"}, "model.container_spec.health_route must be a path that begins with /."),
+        ({"predictRoute": "/a b"}, "model.container_spec.predict_route must be a path that begins with /."),
+        ({"predictRoute": {"a": 1}}, "model.container_spec.predict_route must be a path that begins with /."),
+    ],
+)
+def test_a_container_that_no_server_can_be_started_of_is_refused(plane: Plane, spec: Any, said: str) -> None:
+    model = {"displayName": "churn", "containerSpec": spec}
+    refused = plane("POST", f"{PARENT}/models:upload", {"model": model})
+    assert refused == error(400, "INVALID_ARGUMENT", said)
+
+
+STORE = f"{PARENT}/metadataStores/default"
+
+
+def test_an_artifact_is_created_once_under_its_id(plane: Plane) -> None:
+    body = {"displayName": "churn", "uri": "gs://b/m.json", "schemaTitle": "system.Dataset", "state": 2}
+    status, made = plane("POST", f"{STORE}/artifacts?artifactId=churn-0a1b", body)
+    moment = "2026-01-02T00:00:00.000000Z"
+    expected = {**body, "state": "LIVE", "name": f"{STORE}/artifacts/churn-0a1b"}
+    assert (status, made) == (200, {**expected, "createTime": moment, "updateTime": moment})
+    again = plane("POST", f"{STORE}/artifacts?artifactId=churn-0a1b", body)
+    assert again == error(409, "ALREADY_EXISTS", f"{STORE}/artifacts/churn-0a1b already exists.")
+    assert plane("GET", f"{STORE}/artifacts/churn-0a1b") == (200, made)
+    assert plane("GET", f"{STORE}/artifacts") == (200, {"artifacts": [made], "nextPageToken": ""})
+    assert plane("GET", STORE)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("metadataStores/other/artifacts?artifactId=abcd", {}, 404),
+        ("metadataStores/default/artifacts?artifactId=a/b", {}, 400),
+        ("metadataStores/default/artifacts?artifactId=abc", {}, 400),
+        ("metadataStores/default/artifacts?artifactId=abcd", {"uri": 3}, 400),
+        ("metadataStores/default/artifacts?artifactId=abcd", {"metadata": []}, 400),
+    ],
+)
+def test_an_artifact_that_is_none_is_refused(plane: Plane, path: str, body: dict[str, Any], status: int) -> None:
+    assert plane("POST", f"{PARENT}/{path}", body)[0] == status
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"data": {"artifactId": "nobody"}}, "Artifact 'nobody', given as 'data', is not in the metadata store."),
+        ({"other": {"artifactId": "1"}}, "Artifact 'other' is not in the pipeline's signature; it takes: data."),
+        ({}, "Artifact 'data' is required and was not given."),
+        (
+            {"data": {"artifactId": f"{STORE}/artifacts/abcd"}},
+            "runtime_config.input_artifacts.data must hold an artifact_id, the last part of its name.",
+        ),
+        ({"data": 3}, "runtime_config.input_artifacts.data must hold an artifact_id, the last part of its name."),
+        (3, "runtime_config.input_artifacts must be an object."),
+    ],
+)
+def test_a_run_is_refused_unless_its_artifacts_are_there_and_wanted(plane: Plane, given: Any, told: str) -> None:
+    body = job()
+    body["pipelineSpec"]["root"]["inputDefinitions"]["artifacts"] = {"data": {"artifactType": {}}}
+    body["runtimeConfig"]["inputArtifacts"] = given
+    assert plane.create("churn-0a1b", body) == error(400, "INVALID_ARGUMENT", told)

@@ -18,7 +18,7 @@ environments:
     vars: {table: "gs://acme-dev-landing/full.csv", rows: 100}
     stores: {landing: gs://acme-dev-landing}
     channels: {requests: projects/acme-dev/topics/requests}
-    pipelines: {train: {template: pipelines/train.json, root: gs://acme-dev-pipelines}}
+    pipelines: {train: {template: pipelines/train.json, root: gs://acme-dev-pipelines, service_account: default}}
 """
 TEMPLATE = """\
 {"deploymentSpec": {"executors": {}}, "pipelineInfo": {"name": "train"}, "schemaVersion": "2.1.0",

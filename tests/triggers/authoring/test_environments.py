@@ -25,6 +25,7 @@ environments:
     project: acme-dev
     location: europe-west4
     ledger: gs://acme-retrigger/ledger
+    service_account: all@b
     vars: {table: a}
     stores: {landing: gs://acme-landing/in, raw: gs://acme-raw}
     channels:
@@ -36,12 +37,16 @@ environments:
         {template: pipelines/train.json, root: gs://acme-runs, service_account: a@b, caching: false, labels: {a: b},
          failure_policy: fast, network: projects/12/global/networks/ml, reserved_ip_ranges: [one, two],
          kms_key: projects/p/locations/l/keyRings/r/cryptoKeys/k}
+      lite: {template: pipelines/train.json, root: gs://acme-runs}
+      any: {template: pipelines/train.json, root: gs://acme-runs, service_account: default}
     endpoints:
       churn: "1234567890"
       other: projects/p/locations/l/endpoints/1
       served:
         name: "42"
         machine_type: n1-standard-4
+        accelerator_type: NVIDIA_TESLA_T4
+        accelerator_count: 2
         min_replica_count: 1
         max_replica_count: 3
         service_account: a@b
@@ -125,7 +130,9 @@ def test_everything_that_google_can_say(write: Write) -> None:
                 network="projects/12/global/networks/ml",
                 reserved_ip_ranges=("one", "two"),
                 kms_key="projects/p/locations/l/keyRings/r/cryptoKeys/k",
-            )
+            ),
+            "lite": Pipeline(template=sha, root="gs://acme-runs", service_account="all@b"),
+            "any": Pipeline(template=sha, root="gs://acme-runs", service_account="default"),
         },
         endpoints={
             "churn": Endpoint(name="1234567890"),
@@ -133,6 +140,8 @@ def test_everything_that_google_can_say(write: Write) -> None:
             "served": Endpoint(
                 name="42",
                 machine_type="n1-standard-4",
+                accelerator_type="NVIDIA_TESLA_T4",
+                accelerator_count=2,
                 min_replica_count=1,
                 max_replica_count=3,
                 service_account="a@b",
@@ -197,6 +206,9 @@ def test_everything_that_azure_can_say(write: Write) -> None:
         (GOOGLE, ("network: projects/12/global/networks/ml, ", ""), "unused_key"),
         (GOOGLE, ("projects/12/global/networks/ml", "ml"), "bad_value"),
         (GOOGLE, ("/cryptoKeys/k", ""), "bad_value"),
+        (GOOGLE, ("        accelerator_count: 2\n", ""), "unused_key"),
+        (GOOGLE, ("max_replica_count: 3", "max_replica_count: 0"), "bad_value"),
+        (GOOGLE, ("min_replica_count: 1", "min_replica_count: 4"), "bad_value"),
         (GOOGLE, ("failure_policy: fast", "failure_policy: soon"), "bad_value"),
     ],
 )

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 from retrigger.triggers.authoring.checks import (
     bindings,
     caching,
+    chained,
     choices,
     cron,
+    datasets,
     duplicates,
     event_types,
     expressions,
     formats,
     gaps,
+    identities,
     launches,
     loops,
     message_fields,
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.spec import Environment
 
 PROJECT_RULES = (
+    chained.check,
     choices.check,
     cron.check,
     duplicates.check,
@@ -58,7 +62,9 @@ PROJECT_RULES = (
 ENVIRONMENT_RULES = (
     bindings.check,
     caching.check,
+    datasets.check,
     expressions.check,
+    identities.check,
     launches.check,
     loops.check,
     names.check,

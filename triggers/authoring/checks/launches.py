@@ -11,7 +11,7 @@ from retrigger.triggers.authoring.checks.parameters import wrong_texts
 from retrigger.triggers.authoring.wording import said_of
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.interpolation import check_value, expressions_in
-from retrigger.triggers.launches import BatchPrediction, PipelineLaunch, pipelines_of
+from retrigger.triggers.launches import BatchPrediction, OnlineDeployment, PipelineLaunch, Rollback, pipelines_of
 from retrigger.triggers.spec import Model, ObjectSource
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def check(project: Project, environment: Environment) -> Iterator[Problem]:
             yield from _unused(one)
             if environment.cloud == "gcp" and isinstance(one.trigger.launch, BatchPrediction):
                 yield from _on_vertex(one, one.trigger.launch, environment)
+            if isinstance(one.trigger.launch, OnlineDeployment):
+                yield from _unwatched(one, one.trigger.launch, environment)
             yield from _without_manifest(one)
             for _, source in one.launching:
                 yield from _values(one, source, environment)
@@ -89,6 +91,19 @@ def _on_vertex(one: Authored, launch: BatchPrediction, environment: Environment)
             f"`instances_format` of `models.{launch.model}.batch` in retrigger.yaml."
         )
         yield one.document.problem(one.asked_at("input"), "unknown_format", told)
+
+
+def _unwatched(one: Authored, launch: OnlineDeployment, environment: Environment) -> Iterator[Problem]:
+    """Bounds are for something that is measured."""
+    endpoint = environment.endpoints.get(launch.endpoint)
+    if endpoint is None or launch.smoke is not None or launch.rollback_if == Rollback():
+        return
+    if endpoint.health != "platform":
+        told = (
+            f"Nothing is measured in environment `{environment.name}` that could pass these bounds: give `smoke`, a "
+            f"request to send, or set `health: platform` of its endpoint `{launch.endpoint}` in retrigger.yaml."
+        )
+        yield one.document.problem(("launch", "online_deployment", "rollback_if"), "unwatched", told, on="key")
 
 
 def _unused(one: Authored) -> Iterator[Problem]:

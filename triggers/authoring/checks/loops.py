@@ -1,6 +1,7 @@
 """What a run or the ledger writes must not wake the trigger that made it: a loop costs money.
 
-A pipeline that writes where *another* trigger listens is a chain, and fine, unless the chain comes back.
+A pipeline that writes where *another* trigger listens, or whose end another one hears, is a chain, and fine, unless the
+chain comes back.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from retrigger.triggers import glob
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.interpolation import render_value
 from retrigger.triggers.launches import BatchPrediction, pipelines_of
-from retrigger.triggers.spec import ObjectSource, Store
+from retrigger.triggers.spec import LifecycleSource, ObjectSource, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,17 +26,39 @@ if TYPE_CHECKING:
 def check(project: Project, environment: Environment) -> Iterator[Problem]:
     writers = _writers(project, environment)
     woken = {address: list(_woken(project, environment, address)) for address in {*writers, environment.ledger}}
-    following = {
-        address: {written for one, _ in those for written in _written(one, environment)}
-        for address, those in woken.items()
-    }
     for one, at in woken[environment.ledger]:
         yield _problem(one, at, f"the ledger of environment `{environment.name}` ({environment.ledger})")
+    written = {one.trigger.name: _written(one, environment) for one in project.authored}
+    following = _following(project, written, woken)
     for address, names in writers.items():
         for one, at in woken[address]:
-            if any(address in _reached(launched, following) for launched in _written(one, environment)):
+            if any(address in written[name] for name in _reached(one.trigger.name, following)):
                 for name in names:
                     yield _problem(one, at, f"{name} in environment `{environment.name}` ({address})")
+    for one, at, of in _heard(project):
+        if of in _reached(one.trigger.name, following):
+            told = f"The runs of `{of}` are what this trigger's own runs lead to: listen to another, or break the loop."
+            yield one.document.problem((*at, "of"), "loop", told)
+
+
+def _following(
+    project: Project, written: Mapping[str, set[str]], woken: Mapping[str, list[tuple[Authored, At]]]
+) -> dict[str, set[str]]:
+    """Trigger -> those that its runs wake: by what they write, or by their end."""
+    following = {
+        name: {one.trigger.name for place in places for one, _ in woken[place]} for name, places in written.items()
+    }
+    for one, _, of in _heard(project):
+        following.setdefault(of, set()).add(one.trigger.name)
+    return following
+
+
+def _heard(project: Project) -> Iterator[tuple[Authored, At, str]]:
+    """The sources that listen to the runs of a trigger, and of which."""
+    for one in project.authored:
+        for at, source in one.sources:
+            if isinstance(source, LifecycleSource) and source.of is not None:
+                yield one, at, source.of
 
 
 def _writers(project: Project, environment: Environment) -> dict[str, list[str]]:
@@ -85,10 +108,10 @@ def _woken(project: Project, environment: Environment, address: str) -> Iterator
 
 
 def _reached(start: str, following: Mapping[str, set[str]]) -> set[str]:
-    """Every place that is written to in the end, once `start` is."""
+    """Every trigger that is woken in the end, once `start` is; with it."""
     reached, waiting = {start}, [start]
     while waiting:
-        new = following[waiting.pop()] - reached
+        new = following.get(waiting.pop(), set()) - reached
         reached |= new
         waiting.extend(new)
     return reached

@@ -56,6 +56,10 @@ def check(project: Project) -> Iterator[Problem]:
     for environment in project.environments.values():
         for name, value in environment.vars.items():
             yield from _of(project.document, ("environments", environment.name, "vars", name), value)
+        for endpoint, served in environment.endpoints.items():
+            at = ("environments", environment.name, "endpoints", endpoint, "environment_variables")
+            for name, text in (served.environment_variables or {}).items():
+                yield from _of(project.document, (*at, name), text)
 
 
 def _of(document: Document, place: At, value: Json) -> Iterator[Problem]:

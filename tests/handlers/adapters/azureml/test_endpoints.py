@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from retrigger.handlers.adapters.azureml.endpoints import AzureMlEndpoints
 from retrigger.handlers.adapters.azureml.serving import deployment_request
-from retrigger.handlers.ports import Deployment, Endpoint, RolloutJob
+from retrigger.handlers.ledger import to_ms
+from retrigger.handlers.ports import Deployment, Endpoint, Health, RolloutJob
 from retrigger.handlers.transport.azure import AzureApi
 from retrigger.triggers.errors import Refused, Unavailable, Unknown
 from tests.handlers.adapters.azureml.test_client import asked, kept
+from tests.handlers.adapters.azureml.test_metrics import measured
 from tests.handlers.adapters.azureml.test_request import QUOTED, WORKSPACE
 
 if TYPE_CHECKING:
@@ -120,7 +123,7 @@ def test_an_endpoint_that_is_not_there_is_refused(endpoints: AzureMlEndpoints, l
 def test_a_deployment_is_made_where_its_endpoint_is(endpoints: AzureMlEndpoints, loopback: Loopback) -> None:
     loopback.reply(200, an_endpoint(loopback))
     loopback.reply(201, {})
-    endpoints.deploy(a_rollout(options={"instance_type": "Standard_F4s_v2", "instance_count": 2}))
+    endpoints.deploy(a_rollout(options={"instance_type": "Standard_F4s_v2", "instance_count": 2}), 0)
     put = loopback.requests[-1]
     assert (put.method, put.path) == ("PUT", f"{AT}/deployments/{NAME}?api-version=2023-04-01-preview")
     assert json.loads(put.body) == {
@@ -255,5 +258,60 @@ def test_how_an_endpoint_lets_callers_in_may_be_unknown(endpoints: AzureMlEndpoi
         endpoints.invoke("churn-online", "green", {})
 
 
-def test_resource_manager_does_not_tell_how_well_a_deployment_is(endpoints: AzureMlEndpoints) -> None:
-    assert endpoints.health("churn-online", "green", 0, 1) is None
+NOON_MS = to_ms(datetime(2026, 11, 22, 12, tzinfo=UTC))
+BETWEEN = "2026-11-22T12%3A00%3A00Z%2F2026-11-22T12%3A10%3A00Z"
+
+
+def test_azure_monitor_tells_how_a_deployment_is(endpoints: AzureMlEndpoints, loopback: Loopback) -> None:
+    loopback.reply(200, measured("RequestsPerMinute", {"2xx": {"12:01": 3}, "5xx": {"12:01": 1}}))
+    loopback.reply(200, measured("RequestLatency_P95", {None: {"12:01": 80.4}}))
+    found = endpoints.health("churn-online", "green", NOON_MS - 1, NOON_MS + 659_999)
+    assert found == Health(error_rate=0.25, p95_ms=80)
+    common = f"{AT}/providers/microsoft.insights/metrics?api-version=2023-10-01"
+    how = f"timespan={BETWEEN}&interval=PT1M&aggregation=Average&%24filter=deployment%20eq%20%27green%27"
+    by_class = "%20and%20statuscodeclass%20eq%20%27%2A%27"
+    assert asked(loopback) == [
+        ("GET", f"{common}&metricnames=RequestsPerMinute&{how}{by_class}"),
+        ("GET", f"{common}&metricnames=RequestLatency_P95&{how}"),
+    ]
+
+
+def test_before_a_whole_minute_has_passed_nothing_is_asked(endpoints: AzureMlEndpoints, loopback: Loopback) -> None:
+    assert endpoints.health("churn-online", "green", NOON_MS + 1, NOON_MS + 119_999) is None
+    assert asked(loopback) == []
+
+
+def test_without_requests_nothing_is_measured(endpoints: AzureMlEndpoints, loopback: Loopback) -> None:
+    loopback.reply(200, measured("RequestsPerMinute", {}))
+    assert endpoints.health("churn-online", "green", NOON_MS, NOON_MS + 600_000) is None
+    assert len(asked(loopback)) == 1
+
+
+def test_figures_that_may_not_be_read_need_a_role(endpoints: AzureMlEndpoints, loopback: Loopback) -> None:
+    loopback.reply(403, {"error": {"code": "AuthorizationFailed", "message": "no"}})
+    with pytest.raises(Refused, match="Monitoring Reader"):
+        endpoints.health("churn-online", "green", NOON_MS, NOON_MS + 600_000)
+
+
+def test_a_deployment_may_bring_code_and_settings(endpoints: AzureMlEndpoints) -> None:
+    options = {
+        "environment": "azureml:serving:3",
+        "code": "azureml:score:7",
+        "scoring_script": "src/score.py",
+        "environment_variables": {"WORKERS": "2"},
+        "request_timeout_ms": 90_000,
+        "max_concurrent_requests": 4,
+        "app_insights": True,
+    }
+    asked_for = endpoints.request(a_rollout(options=options)).body["properties"]
+    assert asked_for == {
+        "model": MODEL,
+        "properties": {},
+        "environmentVariables": {"WORKERS": "2"},
+        "appInsightsEnabled": True,
+        "instanceType": "Standard_DS3_v2",
+        "endpointComputeType": "Managed",
+        "environmentId": f"{WORKSPACE}/environments/serving/versions/3",
+        "codeConfiguration": {"codeId": f"{WORKSPACE}/codes/score/versions/7", "scoringScript": "src/score.py"},
+        "requestSettings": {"requestTimeout": "PT1M30S", "maxConcurrentRequestsPerInstance": 4},
+    }

@@ -28,7 +28,7 @@ def a_job(**changes: Any) -> PipelineJob:
         "pipeline": "churn",
         "template": "0" * 64,
         "root": "gs://b/root",
-        "service_account": None,
+        "service_account": "sa@p.iam.gserviceaccount.com",
         "caching": None,
         "parameters": {"rate": 0.5},
         "labels": {},
@@ -68,6 +68,33 @@ def test_somebody_elses_job_of_that_id_is_a_conflict(
     loopback.reply(409)
     loopback.reply(200, job)
     assert launcher.submit(a_job(), TEMPLATE) == "conflict"
+
+
+def test_a_job_that_would_run_as_the_default_account_is_not_sent(launcher: VertexLauncher, loopback: Loopback) -> None:
+    loopback.reply(404)
+    with pytest.raises(Refused) as caught:
+        launcher.submit(a_job(service_account=None), TEMPLATE)
+    assert caught.value.code == "default_service_account"
+    assert [(seen.method, seen.path) for seen in loopback.requests] == [("GET", f"{JOBS}/churn-0a1b")]
+
+
+def test_one_that_an_older_version_had_sent_is_adopted_and_somebody_elses_is_not(
+    launcher: VertexLauncher, loopback: Loopback
+) -> None:
+    loopback.reply(200, {"labels": {"retrigger-fingerprint": "f00d"}})
+    assert launcher.submit(a_job(service_account=None), TEMPLATE) == "adopted"
+    loopback.reply(200, {"labels": {"retrigger-fingerprint": "beef"}})
+    with pytest.raises(Refused, match="would run as the default service account"):
+        launcher.submit(a_job(service_account=None), TEMPLATE)
+    assert [seen.method for seen in loopback.requests] == ["GET", "GET"]
+
+
+def test_whether_it_was_sent_is_asked_again_where_the_platform_does_not_say(
+    launcher: VertexLauncher, loopback: Loopback
+) -> None:
+    loopback.reply(503)
+    with pytest.raises(Unavailable):
+        launcher.submit(a_job(service_account=None), TEMPLATE)
 
 
 def test_an_id_that_is_taken_and_cannot_be_read_is_looked_at_again(

@@ -222,7 +222,7 @@ def test_the_sdks_own_builder_makes_the_same_job(tmp_path: Path, version: str, *
         credentials=credentials.AnonymousCredentials(),
     )
     ours = request(
-        a_job(service_account=None, caching=caching, parameters=parameters, artifacts={"model": "4711"}), spec
+        a_job(service_account="default", caching=caching, parameters=parameters, artifacts={"model": "4711"}), spec
     )
     assert as_proto(ours.body) == theirs._gca_resource
 

@@ -37,7 +37,7 @@ def told(write: Write, data: str, match: str, options: str = CACHED, caching: st
     root = write({"triggers/churn.yaml": trigger, "pipelines/train.json": TEMPLATE.replace("OPTIONS", options)})
     file = root / "retrigger.yaml"
     text = file.read_text(encoding="utf-8")
-    file.write_text(text.replace("acme-dev-pipelines}", f"acme-dev-pipelines{caching}}}"), encoding="utf-8")
+    file.write_text(text.replace("service_account: default}", f"service_account: default{caching}}}"), encoding="utf-8")
     return [(it.line, it.column) for it in compiling.check(root) if it.code == "cached_constant"]
 
 
@@ -79,7 +79,7 @@ def test_every_pipeline_of_a_choice_is_told(write: Write) -> None:
     choice = trigger.replace("pipeline: train,", "pipeline: {by: vars.table, from: {a: train, b: again}},")
     root = write({"triggers/churn.yaml": choice, "pipelines/train.json": TEMPLATE.replace("OPTIONS", CACHED)})
     file = root / "retrigger.yaml"
-    train = "train: {template: pipelines/train.json, root: gs://acme-dev-pipelines}"
+    train = "train: {template: pipelines/train.json, root: gs://acme-dev-pipelines, service_account: default}"
     text = file.read_text(encoding="utf-8")
     file.write_text(text.replace(train, f"{train}, {train.replace('train:', 'again:', 1)}"), encoding="utf-8")
     found = [problem.message for problem in compiling.check(root) if problem.code == "cached_constant"]

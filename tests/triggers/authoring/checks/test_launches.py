@@ -18,6 +18,7 @@ environments:
     cloud: gcp
     project: acme-dev
     location: europe-west4
+    service_account: ml@acme-dev.iam.gserviceaccount.com
     ledger: gs://acme-dev-retrigger
     vars: {out: "gs://acme-dev-predictions", rows: 100}
     stores: {landing: gs://acme-dev-landing}
@@ -46,9 +47,9 @@ REGISTERED = "lifecycle: {from: ml, type: Microsoft.MachineLearningServices.Mode
 ROLLOUT = "online_deployment: {endpoint: churn, model: {name: churn, version: VERSION}}"
 
 
-def told(write: Write, source: str, launch: str, *more: str) -> list[tuple[int, int, str]]:
+def told(write: Write, source: str, launch: str, *more: str, project: str = PROJECT) -> list[tuple[int, int, str]]:
     lines = ["name: churn", "source:", f"  - {source}", "launch:", f"  {launch}", *more]
-    files = {"retrigger.yaml": PROJECT, "pipelines/lite.json": LITE, "pipelines/graph.json": GRAPH}
+    files = {"retrigger.yaml": project, "pipelines/lite.json": LITE, "pipelines/graph.json": GRAPH, "smoke.json": "{}"}
     root = write({**files, "triggers/churn.yaml": "\n".join(lines) + "\n"})
     found = (problem for problem in compiling.check(root) if problem.code != "unused_name")
     return [(problem.line, problem.column, problem.code) for problem in found]
@@ -123,7 +124,9 @@ def test_what_is_launched_is_checked(
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
-        ("steps: [10, 50, 100], bake: 30m, rollback_if: {error_rate: 1%, p95: 300ms}", []),
+        ("steps: [10, 50, 100], bake: 30m", []),
+        ("smoke: smoke.json, bake: 30m, rollback_if: {error_rate: 1%, p95: 300ms}", []),
+        ("rollback_if: {error_rate: 1%}", [(5, 74, "unwatched")]),
         ("steps: [10, 100], approve: {before: 100, within: 3d}", []),
         ("steps: [50, 10, 100]", [(5, 22, "bad_steps")]),
         ("steps: [10, 50]", [(5, 22, "bad_steps")]),
@@ -136,6 +139,12 @@ def test_what_is_launched_is_checked(
 def test_a_rollout_is_checked(write: Write, more: str, expected: list[tuple[int, int, str]]) -> None:
     launch = ROLLOUT.replace("VERSION}", "7}").removesuffix("}") + f", {more}}}"
     assert told(write, REGISTERED, launch) == expected
+
+
+def test_bounds_without_a_smoke_test_are_for_the_platforms_figures(write: Write) -> None:
+    judged = PROJECT.replace('endpoints: {churn: "1234567890"}', 'endpoints: {churn: {name: "1", health: platform}}')
+    launch = ROLLOUT.replace("VERSION}}", "7}, rollback_if: {error_rate: 1%}}")
+    assert told(write, REGISTERED, launch, project=judged) == []
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def written(write: Write, channels: Mapping[str, Any], more: str, outbox: str = 
     workspace = "/subscriptions/1/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
     azure = {"cloud": "azure", "workspace": workspace, "ledger": "https://acme.blob.core.windows.net/ledger"}
     on_google = str(channels["told"]).startswith("projects/")
-    roots = {"root": "gs://acme-runs"} if on_google else {}
+    roots = {"root": "gs://acme-runs", "service_account": "default"} if on_google else {}
     pipelines = {"train": {"template": "train.yaml", **roots}}
     kfp = {
         "pipelineInfo": {"name": "train"},

@@ -21,6 +21,7 @@ environments:
     cloud: gcp
     project: acme-dev
     location: europe-west4
+    service_account: ml@acme-dev.iam.gserviceaccount.com
     ledger: gs://acme-dev-retrigger
     vars: {table: "gs://acme-dev-landing/full.csv", rows: 9007199254740993, few: 3, form: pdf}
     stores: {landing: gs://acme-dev-landing}
