@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.handlers.outcome import Verdict
 from retrigger.handlers.ports import BatchJob, Dataset, PipelineJob, RolloutJob
 from retrigger.triggers.errors import Refused, RetriggerError, Unavailable, Unknown
+from retrigger.triggers.frozen import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

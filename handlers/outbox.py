@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.ledger import from_ms
@@ -18,6 +17,7 @@ from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.triggers import keys
 from retrigger.triggers.errors import RetriggerError, Unavailable
 from retrigger.triggers.event import rfc3339
+from retrigger.triggers.frozen import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

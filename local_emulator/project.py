@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final, Literal
 from retrigger.functions.azure import FOLDER
 from retrigger.functions.azure.channels import StorageQueue, binding, heard
 from retrigger.functions.gcp import SOURCE
-from retrigger.local_emulator.app import Emulator, Settings
+from retrigger.local_emulator.app import Emulator
 from retrigger.local_emulator.azure import AzureSettings
 from retrigger.local_emulator.azureml_project import furniture_of
 from retrigger.local_emulator.messaging import service_bus
 from retrigger.local_emulator.scheduler import TriggerSchedule
+from retrigger.local_emulator.settings import Settings
 from retrigger.local_emulator.state import write_atomically
 from retrigger.triggers.authoring.compile import compile_project, local_environment
 from retrigger.triggers.interpolation import render_value

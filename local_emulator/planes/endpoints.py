@@ -38,14 +38,14 @@ class Endpoints:
 
     def create(self, call: Call) -> Body:
         """`endpointId` makes a repeated create an ALREADY_EXISTS; without it every create is a new endpoint."""
-        _check_name(call.body.get("displayName"))
+        _check(call.body)
         endpoint_id = call.query.get("endpointId")
         if endpoint_id is not None and not _ID.fullmatch(endpoint_id):
             raise Invalid(
                 f"Invalid endpoint_id {endpoint_id[:80]!r}: a letter and up to 62 of [a-z0-9-], or up to 9 digits."
             )
         name = f"{call.parent}/{KIND}/{endpoint_id or secrets.randbits(62)}"
-        split = traffic_split.checked(call.body.get("trafficSplit", {}), ())
+        split = traffic_split.checked(call.body.get("trafficSplit"), ())
         moment = timestamp(self._now())
         body = {
             **call.body,
@@ -62,8 +62,10 @@ class Endpoints:
         return _shown(self._deployments.look(endpoint_name(call)))
 
     def list_all(self, call: Call) -> Body:
-        names = [item.name for item in self._resources.all(f"{call.parent}/{KIND}")]
-        found = page(call, [_shown(self._deployments.look(name)) for name in names], "create_time desc")
+        for item in self._resources.all(f"{call.parent}/{KIND}"):
+            self._deployments.settle(item.name)
+        shown = [_shown(item) for item in self._resources.all(f"{call.parent}/{KIND}")]
+        found = page(call, shown, "create_time desc")
         return {KIND: list(found.items), "nextPageToken": found.next_token}
 
     def patch(self, call: Call) -> Body:
@@ -78,10 +80,9 @@ class Endpoints:
             change = {path: call.body.get(path) for path in paths}
             if "trafficSplit" in change:
                 deployed = [it["id"] for it in found.body["deployedModels"]]
-                change["trafficSplit"] = traffic_split.checked(change["trafficSplit"] or {}, deployed)
-            if "displayName" in change:
-                _check_name(change["displayName"])
+                change["trafficSplit"] = traffic_split.checked(change["trafficSplit"], deployed)
             body = {**found.body, **change, "updateTime": timestamp(self._now())}
+            _check(body)
             return _shown(self._resources.update(found.name, body, found.etag))
 
     def delete(self, call: Call) -> Body:
@@ -92,9 +93,13 @@ class Endpoints:
             return self._operations.done(found.name, operations.DELETE, {})
 
 
-def _check_name(name: object) -> None:
+def _check(endpoint: Body) -> None:
+    """Errors: Invalid for what a user names an endpoint by."""
+    name, labels = endpoint.get("displayName"), endpoint.get("labels") or {}
     if not isinstance(name, str) or not 0 < len(name) <= _MAX_NAME:
         raise Invalid(f"endpoint.display_name must be a text of 1 to {_MAX_NAME} characters.")
+    if not isinstance(labels, dict) or not all(isinstance(label, str) for label in labels.values()):
+        raise Invalid("endpoint.labels must be an object of strings.")
 
 
 def _shown(found: Resource) -> Body:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
+from retrigger.triggers.authoring.addresses import PATTERN
 from retrigger.triggers.authoring.callers import CALLERS, Callers
 from retrigger.triggers.authoring.fields import (
     AtLeastOne,
@@ -88,6 +89,16 @@ PlatformAddress = Annotated[
         "platform",
     ),
 ]
+
+TemplateAddress = Annotated[
+    str,
+    Text(
+        PATTERN,
+        "a path from the project's root, `gs://BUCKET/NAME`, or "
+        "`https://LOCATION-kfp.pkg.dev/PROJECT/REPOSITORY/NAME/TAG` (or `…/sha256:DIGEST`)",
+        "template",
+    ),
+]
 Network = Annotated[
     str,
     Text(
@@ -118,7 +129,7 @@ class Defaults(Model):
 class Pipeline(Model):
     """A compiled pipeline, and how Vertex AI runs it."""
 
-    template: FilePath = Field(description="The compiled pipeline (KFP, as JSON or YAML).")
+    template: TemplateAddress = Field(description="The compiled pipeline (KFP, as JSON or YAML).")
     root: GcsAddress = Field(description="Where runs write their outputs.")
     service_account: RunAs | None = Field(
         default=None,

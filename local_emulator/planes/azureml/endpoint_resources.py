@@ -18,16 +18,21 @@ if TYPE_CHECKING:
     from retrigger.local_emulator.planes.resources import Resource, Resources
 
 LOCATION: Final = "westeurope"
-_NAME = re.compile(r"[a-z][a-z0-9-]{1,30}[a-z0-9]")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]")
 # What a tracked resource of Resource Manager has beside its properties.
 _TRACKED: Final = ("location", "tags", "identity", "kind", "sku")
 
 
+def is_name(name: str) -> bool:
+    """Tell whether an endpoint, or a deployment, can be called so."""
+    return _NAME.fullmatch(name) is not None
+
+
 def checked_name(kind: str, name: str) -> str:
     """Errors: Invalid."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise Invalid(
-            f"The {kind} name {name[:80]!r} is not one: 3 to 32 of a-z 0-9 -, a letter first, and no - at the end."
+            f"The {kind} name {name[:80]!r} is not one: 3 to 32 letters, digits and -, a letter first, no - at the end."
         )
     return name
 

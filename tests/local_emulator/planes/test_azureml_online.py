@@ -294,7 +294,7 @@ def test_tags_are_patched_and_nothing_else(plane: Plane) -> None:
 
 
 IMPROPER: list[tuple[str, str, Any]] = [
-    ("PUT", "/onlineEndpoints/UPPER", {"properties": {"authMode": "Key"}}),
+    ("PUT", "/onlineEndpoints/under_line", {"properties": {"authMode": "Key"}}),
     ("PUT", "/onlineEndpoints/a", {"properties": {"authMode": "Key"}}),
     ("PUT", "/onlineEndpoints/other", {}),
     ("PUT", "/onlineEndpoints/other", {"properties": {"authMode": "Key"}, "tags": [1]}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -85,6 +86,8 @@ def test_an_id_that_vertex_does_not_take_is_refused(plane: Plane, endpoint_id: s
         ({}, "endpoint.display_name must be a text of 1 to 128 characters."),
         ({"displayName": "x" * 129}, "endpoint.display_name must be a text of 1 to 128 characters."),
         ({"displayName": 5}, "endpoint.display_name must be a text of 1 to 128 characters."),
+        ({"displayName": "x", "labels": {"a": 1}}, "endpoint.labels must be an object of strings."),
+        ({"displayName": "x", "labels": ["a"]}, "endpoint.labels must be an object of strings."),
         ({"displayName": "x", "trafficSplit": {"1": 100}}, "The following DeployedModel ID(s) [1] do not exist."),
     ],
 )
@@ -134,6 +137,18 @@ def test_a_stale_etag_changes_nothing_and_none_overwrites(plane: Plane) -> None:
     told = f"{CHURN} changed since it was read: etag {stale} is not the present one."
     assert refused == error(409, "ABORTED", told)
     assert look(plane)["displayName"] == "Loss"
+
+
+def test_of_changes_with_one_etag_one_is_made(plane: Plane) -> None:
+    an_endpoint(plane)
+    etag = look(plane)["etag"]
+
+    def change(number: int) -> int:
+        status, _ = plane("PATCH", CHURN, {"displayName": f"{number}", "etag": etag}, updateMask="displayName")
+        return status
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sorted(threads.map(change, range(32))) == [200, *[409] * 31]
 
 
 @pytest.mark.parametrize("mask", ["", "name", "deployedModels", "trafficSplit,etag", "*"])
