@@ -116,11 +116,18 @@ class Sandbox:
         *,
         metrics: Mapping[str, float] | None = None,
         error: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        models: Mapping[str, str] | None = None,
     ) -> None:
-        """Let the platform end a run's present job, and wind the clock until the tick has seen it."""
+        """Let the platform end a run's present job, and wind the clock until the tick has seen it.
+
+        What it told by then: `metrics`; the `models` that it registered, resource -> version; `tags` of its own.
+        """
         view = self.journal.run(run)
         assert view is not None, f"there is no run {run}"
-        self.platform.finish(view.job, JobStatus(state=state, metrics=metrics or {}, error=error))
+        self.platform.finish(
+            view.job, JobStatus(state=state, error=error, metrics=metrics or {}, tags=tags or {}, models=models or {})
+        )
         self.advance(11 * _MINUTE)
 
     def runs(self) -> list[RunView]:

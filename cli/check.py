@@ -6,13 +6,13 @@ import gc
 import json
 import sys
 from contextlib import contextmanager
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from retrigger.cli.errors import NO
+from retrigger.cli.offline import offline_option, templates_of
 from retrigger.cli.render import Format, count, dim, examples, format_option, json_line, note, say, visible, width
 
 if TYPE_CHECKING:
@@ -48,8 +48,11 @@ _SHOWN: Final = 160
     type=click.Choice(["trigger", "project"]),
     help="Print the JSON Schema of this kind of file, for editors, and check nothing.",
 )
+@offline_option
 @click.pass_context
-def check(ctx: click.Context, folder: Path, files: tuple[Path, ...], form: Format, kind: Kind | None) -> None:
+def check(
+    ctx: click.Context, folder: Path, files: tuple[Path, ...], *, form: Format, kind: Kind | None, offline: bool
+) -> None:
     """Report every mistake of every file of a project: triggers, environments, schemas, templates.
 
     DIR is the project's folder or one inside it. Silence and exit code 0 if all is right; else 1.
@@ -64,11 +67,11 @@ def check(ctx: click.Context, folder: Path, files: tuple[Path, ...], form: Forma
         from retrigger.triggers.authoring.project import find_root
 
         root = find_root(folder)
-        project, problems = checked(root)
+        project, problems = checked(root, templates_of(root, offline=offline))
     problems = problems or [problem for file in files for problem in _stale(root, file)]
     if form == "json":
         for problem in _seen_from_here(root, problems):
-            json_line(asdict(problem))
+            json_line(problem._asdict())
     else:
         show(root, problems)
     if problems:
@@ -133,4 +136,4 @@ def _seen_from_here(root: Path, problems: Iterable[Problem]) -> Iterator[Problem
     here = Path.cwd()
     for problem in problems:
         path = root / problem.path
-        yield replace(problem, path=str(path.relative_to(here) if path.is_relative_to(here) else path))
+        yield problem._replace(path=str(path.relative_to(here) if path.is_relative_to(here) else path))

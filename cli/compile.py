@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from retrigger.cli.offline import offline_option, templates_of
 from retrigger.cli.render import Format, examples, format_option, json_line, say, visible
 
 
@@ -18,14 +19,16 @@ from retrigger.cli.render import Format, examples, format_option, json_line, say
     metavar="FILE",
     help="Where to write it. Default: compiled-NAME.json in this folder.",
 )
+@offline_option
 @format_option
-def compile_(folder: Path, environment: str, out: Path | None, form: Format) -> None:
+def compile_(folder: Path, environment: str, out: Path | None, *, offline: bool, form: Format) -> None:
     """Write the one JSON file that a function loads: triggers, index and templates of one environment."""
     from retrigger.triggers.authoring.compile import compile_project
     from retrigger.triggers.authoring.project import find_root, load_project
     from retrigger.triggers.compiled import load
 
-    text = compile_project(load_project(find_root(folder)), environment)
+    root = find_root(folder)
+    text = compile_project(load_project(root, templates_of(root, offline=offline)), environment)
     compiled = load(text)
     path = out or Path(f"compiled-{environment}.json")
     partial = path.with_name(f".{path.name}.partial")

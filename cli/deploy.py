@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from retrigger.cli.errors import Usage
+from retrigger.cli.offline import offline_option, templates_of
 from retrigger.cli.render import Format, count, examples, format_option, json_line, note, say, visible
 
 _EXAMPLES = examples("retrigger deploy bundle --env prod", "retrigger deploy bundle --env prod --out build/prod.zip")
@@ -27,13 +28,15 @@ def deploy() -> None:
     metavar="FILE",
     help="Where to write it. Default: retrigger-NAME-HASH.zip in this folder.",
 )
+@offline_option
 @format_option
-def bundle(folder: Path, environment: str, out: Path | None, form: Format) -> None:
+def bundle(folder: Path, environment: str, out: Path | None, *, offline: bool, form: Format) -> None:
     """Write the zip that a function of one environment is built from.
 
     In it are the entry point, the compiled triggers and templates, what a function needs of retrigger, and its
     requirements, pinned with hashes. The same project and version of retrigger give the same bytes on every machine:
-    HASH begins the SHA-256 of them. Nothing is sent anywhere, and nothing is read but the project and its plug-ins.
+    HASH begins the SHA-256 of them. Nothing is sent anywhere, and nothing is read but the project, its plug-ins, and
+    the templates that it names by an address.
     """
     from retrigger.deploy.bundle import bundle as build
     from retrigger.deploy.warnings import warnings
@@ -41,7 +44,8 @@ def bundle(folder: Path, environment: str, out: Path | None, form: Format) -> No
     from retrigger.triggers.authoring.project import find_root, load_project
     from retrigger.triggers.compiled import load
 
-    text = compile_project(load_project(find_root(folder)), environment)
+    root = find_root(folder)
+    text = compile_project(load_project(root, templates_of(root, offline=offline)), environment)
     compiled = load(text)
     cloud = compiled.environment.cloud
     note(f"compiled {count(len(compiled.names), 'trigger')} for {environment}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from retrigger.cli.canonical import is_canonical, read_event
 from retrigger.cli.render import json_line, paint, say, visible
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.formats import parse
@@ -79,7 +80,12 @@ def read_headers(path: Path | None) -> Mapping[str, str]:
 def read_payload(
     payload: Payload, headers: Mapping[str, str], route: str | None, formats: Mapping[str, PlugIn] | None = None
 ) -> Sequence[Found]:
-    """What the payload holds, in its order, also in a project's own `formats`. Without a time, it is received now."""
+    """What the payload holds, in its order, also in a project's own `formats`. Without a time, it is received now.
+
+    An event in canonical form is itself: so can one be tried that no sender sends, such as the end of a run.
+    """
+    if route is None and not headers and is_canonical(value := _json(payload.body)):
+        return [_canonical(value)]
     if route is not None and route.startswith("/"):
         route = route.lstrip("/") or "events"  # the URL's path, as a function is called
     try:
@@ -87,6 +93,21 @@ def read_payload(
     except Malformed as error:
         return [error]
     return [parsed] if isinstance(parsed, Handshake) else parsed
+
+
+def _json(body: bytes) -> object:
+    """None where it is no JSON, which the formats say better."""
+    try:
+        return json.loads(body) if len(body) <= MAX_BODY else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _canonical(value: object) -> Found:
+    try:
+        return read_event(value)
+    except Malformed as error:
+        return error
 
 
 def say_no_event(name: str, found: Malformed | Handshake, form: Format) -> None:

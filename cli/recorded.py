@@ -5,21 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Final
 
+from retrigger.cli.canonical import is_canonical, read_event
 from retrigger.cli.errors import Usage
 from retrigger.cli.local import ledger_at
 from retrigger.cli.payloads import Payload, payloads, read_payload
 from retrigger.local_emulator.state import State
 from retrigger.triggers.archive import is_whole
 from retrigger.triggers.errors import Malformed
-from retrigger.triggers.event import Event
-from retrigger.triggers.expressions import EVENT_VARIABLES
 from retrigger.triggers.formats.wire import MAX_BODY
 
 if TYPE_CHECKING:
@@ -27,27 +24,11 @@ if TYPE_CHECKING:
 
     from retrigger.cli.payloads import Found
     from retrigger.handlers.ledger import Ledger
+    from retrigger.triggers.event import Event
 
 _MAX_LINE: Final = 8 * MAX_BODY
 """A canonical event holds its body twice, in base64 and parsed with escapes."""
-_TYPES: Final[Mapping[str, type]] = {
-    "string": str,
-    "int": int,
-    "bool": bool,
-    "timestamp": datetime,
-    "map": Mapping,
-    "bytes": bytes,
-    "dyn": object,
-}
-_OPTIONAL: Final = {
-    "subject",
-    *(f"object.{name}" for name in ("account", "sequencer", "size", "content_type", "checksum")),
-    *(f"message.{name}" for name in ("json", "ordering_key", "published")),
-    *(f"lifecycle.{name}" for name in ("version", "status")),
-}
 _NOT_KEPT: Final = "its trigger's `archive` or `redact`, or `retrigger forget`, left no more than a part of it"
-_YEARS: Final = range(1970, 9999)
-"""What calendars can be computed with: around it, time zones and schedules have nowhere to go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,45 +71,6 @@ class Once:
         new = name not in self._seen
         self._seen.add(name)
         return new
-
-
-def read_event(value: object) -> Event:
-    """A canonical event. Raises Malformed for what is none: a file can hold anything."""
-    try:
-        event = Event.from_json(_mapping(value))
-        fields, scope = EVENT_VARIABLES[event.kind], event.scope()
-        for name, type_ in fields.items():
-            _check(name, scope, _TYPES[type_])
-    except KeyError as error:
-        raise Malformed(f"it is no canonical event: {error} is missing or unknown", code="bad_event") from error
-    except (TypeError, ValueError) as error:
-        raise Malformed(f"it is no canonical event: {error}", code="bad_event") from error
-    return event
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    if not isinstance(value, dict) or not isinstance(value.get("kind"), str) or not isinstance(value.get("id"), str):
-        raise TypeError("an object with `kind` and `id` is wanted")
-    if not isinstance(value.get(value["kind"]), dict):
-        raise TypeError(f"`{value['kind']}` is no object")
-    return value
-
-
-def _check(name: str, scope: Mapping[str, Any], type_: type) -> None:
-    """One field of it, by the types that expressions are checked against."""
-    name = name.removeprefix("event.")
-    *parents, last = name.split(".")
-    for parent in parents:
-        scope = scope[parent]
-    match scope.get(last):
-        case None if name not in _OPTIONAL:
-            raise TypeError(f"`{name}` is missing")
-        case None:
-            return
-        case datetime() as time if time.tzinfo is None or time.year not in _YEARS:
-            raise ValueError(f"`{name}` has no zone, or is out of range")
-        case value if not isinstance(value, type_):
-            raise TypeError(f"`{name}` is of another type")
 
 
 def _of_ledger(source: str, ledger: Ledger) -> Iterator[Recorded]:
@@ -199,7 +141,7 @@ def _is_decoded(line: bytes) -> bool:
         return False
     if not isinstance(value, dict):
         return False
-    return set(value) in ({"error"}, {"control", "code"}) or ({"identity", "kind"} <= set(value))
+    return set(value) in ({"error"}, {"control", "code"}) or is_canonical(value)
 
 
 def _json(line: bytes) -> object:

@@ -209,7 +209,7 @@ def _arguments(root: Path, state: State, port: int, options: Options) -> list[st
 
 def _print_environment(process: Process, state: State) -> None:
     """In a form that a shell can evaluate."""
-    from retrigger.local_emulator.app import environment_variables
+    from retrigger.local_emulator.settings import environment_variables
 
     environment = compiled_of(state).environment
     account = next((store.account for store in environment.stores.values()), None)

@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import hmac
 import time
-from dataclasses import field, replace
-from typing import TYPE_CHECKING, Final, Protocol
+from dataclasses import field
+from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.transport.http import Http, HttpSettings
 from retrigger.handlers.wiring import Settings, compiled_at
 from retrigger.triggers.errors import NotAllowed, RetriggerError, Unavailable
-from retrigger.triggers.frozen import dataclass
+from retrigger.triggers.frozen import dataclass, replace
 from retrigger.triggers.spec import KeyCaller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import Protocol
 
     from retrigger.triggers.spec import EntraCaller, Environment, GoogleCaller
+
+    class Rule(Protocol):
+        def admit(self, call: Call, now: float) -> None:
+            """Raises NotAllowed; Unavailable if it cannot be judged at the moment. `now`: seconds since 1970."""
+
 
 # A web page that posts to a port of its reader's machine sends an Origin; a proxy in front of us sends one of the rest.
 _NOT_DIRECT: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via", "origin")
@@ -39,11 +45,6 @@ class Call:
     headers: Mapping[str, str] = field(repr=False)
     code: str | None = field(default=None, repr=False)
     peer: str | None = None
-
-
-class Rule(Protocol):
-    def admit(self, call: Call, now: float) -> None:
-        """Raises NotAllowed; Unavailable if it cannot be judged at the moment. `now`: seconds since 1970."""
 
 
 class Callers:

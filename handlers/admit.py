@@ -7,19 +7,15 @@ redelivery or the tick completes.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from retrigger.handlers import new_runs
-from retrigger.handlers.announced import Announced
 from retrigger.handlers.carrying import Carrying
 from retrigger.handlers.following import Following
-from retrigger.handlers.freezing import Freezing
 from retrigger.handlers.granting import Granting, direct_order, window_order
-from retrigger.handlers.judging import Judging
 from retrigger.handlers.launch import send
 from retrigger.handlers.ledger import Ledger, Stored, to_ms
-from retrigger.handlers.listing import Listing
 from retrigger.handlers.outcome import Verdict
 from retrigger.handlers.requests import same_job
 from retrigger.handlers.slots import Bid, GateRule, Order, Slots, gates_of, own_gate
@@ -27,11 +23,16 @@ from retrigger.handlers.unlaunched import by_window, observed, skipped
 from retrigger.handlers.windows import WindowId, Windows
 from retrigger.triggers import keys
 from retrigger.triggers.expressions import load_expression
+from retrigger.triggers.frozen import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from retrigger.handlers.announced import Announced
+    from retrigger.handlers.freezing import Freezing
     from retrigger.handlers.granting import Grant
+    from retrigger.handlers.judging import Judging
+    from retrigger.handlers.listing import Listing
     from retrigger.handlers.ports import Catalog, Launcher, Objects
     from retrigger.handlers.records import Cause, Claim, Head, Manifest, Run
     from retrigger.triggers.event import Json
@@ -50,15 +51,37 @@ class Admission:
         self.launcher = launcher
         self.objects = objects
         self.windows = Windows(ledger)
-        self.judging = Judging(self.windows)
         self.carrying = Carrying(self.windows)
         self.slots = Slots(ledger)
         self.following = Following(launcher, self.carrying, self.slots)
         self.granting = Granting(self.slots, self.following)
-        self.listing = Listing(ledger, catalog, objects)
-        self.announced = Announced(objects, self.listing)
-        self.freezing = Freezing(ledger, catalog, objects, self.listing)
         self._kept: set[str] = set()
+
+    # what windows need besides: a process that launches for messages alone does not load it
+
+    @cached_property
+    def judging(self) -> Judging:
+        from retrigger.handlers.judging import Judging
+
+        return Judging(self.windows)
+
+    @cached_property
+    def listing(self) -> Listing:
+        from retrigger.handlers.listing import Listing
+
+        return Listing(self.ledger, self.catalog, self.objects)
+
+    @cached_property
+    def announced(self) -> Announced:
+        from retrigger.handlers.announced import Announced
+
+        return Announced(self.objects, self.listing)
+
+    @cached_property
+    def freezing(self) -> Freezing:
+        from retrigger.handlers.freezing import Freezing
+
+        return Freezing(self.ledger, self.catalog, self.objects, self.listing)
 
     # a window
 

@@ -5,11 +5,11 @@ The reference is followed there. Only failures count: a member is carried after 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from retrigger.handlers.records import MAX_CARRIES, Note, Run
 from retrigger.handlers.windows import WindowId, Windows, is_own, millis, ms_of
+from retrigger.triggers.frozen import replace
 
 if TYPE_CHECKING:
     from retrigger.handlers.ledger import Stored

@@ -11,7 +11,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from retrigger.handlers.launch import asked_for, job_id
+from retrigger.handlers.launch import asked_for, is_rollout, job_id
 from retrigger.handlers.ledger import from_ms
 from retrigger.triggers.errors import RetriggerError
 from retrigger.triggers.event import ENDED, Event, Lifecycle, rfc3339
@@ -83,6 +83,7 @@ def end_of(name: str, run: Run, status: RunEnd, environment: Environment, depth:
     properties: dict[str, Json] = {
         **{field: value for field, value in known.items() if value is not None},
         "metrics": {metric: float(value) for metric, value in run.metrics.items()},
+        "models": dict(run.models),
         "parameters": _short(asked_for(job)),
         "depth": depth,
     }
@@ -91,7 +92,8 @@ def end_of(name: str, run: Run, status: RunEnd, environment: Environment, depth:
         resource=job_id(name, run),
         name=name,
         status=status,
-        tags=job.get("labels", {}),
+        version=_version(run),
+        tags={**run.tags, **job.get("labels", {})},
         properties=properties,
     )
     return Event(
@@ -102,6 +104,13 @@ def end_of(name: str, run: Run, status: RunEnd, environment: Environment, depth:
         subject=run.trigger,
         payload=payload,
     )
+
+
+def _version(run: Run) -> str | None:
+    """Of the model that it rolled out, or of the only one that it registered."""
+    if is_rollout(run) and run.job is not None:
+        return str(run.job["version"])
+    return next(iter(run.models.values())) if len(run.models) == 1 else None
 
 
 def _short(values: Mapping[str, Json]) -> dict[str, Json]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from retrigger.handlers.outbox import STORED
@@ -11,6 +10,7 @@ from retrigger.handlers.records import Claim
 from retrigger.triggers import keys
 from retrigger.triggers.archive import kept
 from retrigger.triggers.event import ENDED, Lifecycle
+from retrigger.triggers.frozen import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

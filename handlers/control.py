@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from retrigger.handlers.launch import job_of
@@ -12,6 +11,7 @@ from retrigger.handlers.records import Pause, Run
 from retrigger.handlers.rollout.commands import roll_back
 from retrigger.handlers.slots import Slots
 from retrigger.triggers import keys
+from retrigger.triggers.frozen import replace
 
 if TYPE_CHECKING:
     from retrigger.handlers.ledger import Ledger

@@ -2,35 +2,35 @@
 
 `arrivals` matches and filters. `gathering` takes objects into windows, `joining` those that a message names; `direct`
 launches for messages, `schedules` finds out which times are due: they check, claim, look into the file. `admit` does
-the rest: slot to record.
+the rest: slot to record. A process whose events never come to one of them does not load it.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from retrigger.handlers.arrivals import Arrival, arrivals
 from retrigger.handlers.claims import Claims, outcome, recorded, undecided
 from retrigger.handlers.direct import Direct
 from retrigger.handlers.gate import Gate
-from retrigger.handlers.gathering import Gathering
-from retrigger.handlers.joining import Joining
-from retrigger.handlers.named import Named
 from retrigger.handlers.outbox import Outbox
 from retrigger.handlers.outcome import Outcome, Verdict
-from retrigger.handlers.schedules import Schedules
 from retrigger.triggers.archive import is_whole
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.event import FIRED, Event, Message, Object, Schedule
+from retrigger.triggers.frozen import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from retrigger.handlers.admit import Admission
+    from retrigger.handlers.gathering import Gathering
+    from retrigger.handlers.joining import Joining
     from retrigger.handlers.ledger import Stored
     from retrigger.handlers.ports import Publisher
     from retrigger.handlers.records import Claim
+    from retrigger.handlers.schedules import Schedules
     from retrigger.triggers.match import Index
 
 _NO_MATCH = Verdict("match", "stop", "no_match", "no trigger listens to this")
@@ -56,12 +56,28 @@ class Core:
         self.index = index
         self.claims = Claims(admission.ledger)
         self.gate = Gate(admission, self.claims, wait)
-        self.gathering = Gathering(admission, self.claims, self.gate)
-        named = Named(index, admission.catalog, admission.objects)
-        self.joining = Joining(self.gathering, self.claims, named, self.decide)
         self.direct = Direct(admission, self.claims, self.gate)
         self.outbox = Outbox(admission.ledger, publisher)
-        self.schedules = Schedules(self.direct, self.outbox)
+
+    @cached_property
+    def gathering(self) -> Gathering:
+        from retrigger.handlers.gathering import Gathering
+
+        return Gathering(self.admission, self.claims, self.gate)
+
+    @cached_property
+    def joining(self) -> Joining:
+        from retrigger.handlers.joining import Joining
+        from retrigger.handlers.named import Named
+
+        named = Named(self.index, self.catalog, self.admission.objects)
+        return Joining(self.gathering, self.claims, named, self.decide)
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        from retrigger.handlers.schedules import Schedules
+
+        return Schedules(self.direct, self.outbox)
 
     def handle(self, event: Event) -> list[Outcome]:
         """What became of the event, for each trigger that it meets.

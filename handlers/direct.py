@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.handlers.claims import Claims, depth_of, recorded, undecided
@@ -17,6 +16,7 @@ from retrigger.handlers.windows import on_grid
 from retrigger.triggers import keys
 from retrigger.triggers.errors import ExpressionError, Refused, RetriggerError
 from retrigger.triggers.event import Message
+from retrigger.triggers.frozen import replace
 from retrigger.triggers.spec import MessageSource
 
 if TYPE_CHECKING:

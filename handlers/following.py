@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.launch import dead, is_rollout, is_sent_once, job_of, unsure
 from retrigger.handlers.ledger import to_ms
 from retrigger.handlers.outcome import Verdict
 from retrigger.handlers.windows import on_grid
+from retrigger.triggers.frozen import replace
 
 if TYPE_CHECKING:
     from retrigger.handlers.carrying import Carrying
@@ -105,7 +105,7 @@ class Following:
     def _apply(self, name: str, run: Stored[Run], status: JobStatus) -> Stored[Run] | None:
         """The record after what the platform says; None: another worker changed it."""
         now = self.ledger.now_ms()
-        seen = replace(run.value, error=status.error, metrics=dict(status.metrics), tasks=dict(status.tasks))
+        seen = _seen(run.value, status)
         if status.state != "lost":  # also if whoever launched it died before it was recorded
             seen = replace(seen, launched_ms=run.value.launched_ms or now)
         match status.state:
@@ -143,3 +143,11 @@ class Following:
         reason = f"the run failed: {seen.error or 'the platform gave no reason'}"
         buried = dead(self.ledger, name, seen, reason, "run_failed")
         return self.ledger.runs.swap(run, replace(buried, outcome="failed"))
+
+
+def _seen(run: Run, status: JobStatus) -> Run:
+    """The record with what the platform tells beside the state; of tags those that it was not launched with."""
+    labels = run.job.get("labels", {}) if run.job else {}
+    own = {name: tag for name, tag in status.tags.items() if name not in labels}
+    metrics, tasks, models = dict(status.metrics), dict(status.tasks), dict(status.models)
+    return replace(run, error=status.error, metrics=metrics, tasks=tasks, tags=own, models=models)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.handlers.journal import subject_of
 from retrigger.handlers.runs_by_member import RunsByMember
 from retrigger.triggers.archive import stand_in
-from retrigger.triggers.frozen import dataclass
+from retrigger.triggers.frozen import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -87,6 +86,9 @@ def _left(ledger: Ledger, claim: Claim, own: list[str], window_run: str | None) 
     launched = [run for run in (*own, window_run) if run and _was_launched(ledger.runs.get(run))]
     for run in launched:
         yield f"the job of run {run} on the platform: its parameters and labels, and whatever it wrote"
+    for run in launched:
+        if (stored := ledger.runs.get(run)) is not None and stored.value.chained:
+            yield f"the end of run {run}, with its parameters, as an event of other triggers: `retrigger forget {run}`"
     if claim.event["kind"] == "object":
         yield "the object itself"
     yield "what the platform's queues, dead letters and logs keep of the event"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os.path
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from retrigger.handlers.datasets import dataset_id, frozen_dataset
@@ -15,6 +14,7 @@ from retrigger.handlers.requests import chosen_pipeline, frozen_job
 from retrigger.triggers import keys
 from retrigger.triggers.errors import Refused
 from retrigger.triggers.event import rfc3339
+from retrigger.triggers.frozen import replace
 from retrigger.triggers.launches import PipelineLaunch
 from retrigger.triggers.spec import ObjectSource, Store
 

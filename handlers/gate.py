@@ -5,7 +5,6 @@ Tries are counted before the work: an event that kills whoever looks, or breaks 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +14,7 @@ from retrigger.handlers.records import MAX_TRIES
 from retrigger.handlers.windows import on_grid
 from retrigger.triggers.errors import RetriggerError, Unavailable
 from retrigger.triggers.event import Object
-from retrigger.triggers.frozen import dataclass
+from retrigger.triggers.frozen import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

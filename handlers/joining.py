@@ -19,7 +19,7 @@ check -> look up -> claim -> note -> each object -> joined. Why it is safe to ac
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.handlers.claims import Claims, outcome, recorded, undecided
@@ -29,6 +29,7 @@ from retrigger.handlers.validate.checks import check_message
 from retrigger.handlers.windows import WindowId
 from retrigger.triggers.errors import ExpressionError, Refused
 from retrigger.triggers.event import Object
+from retrigger.triggers.frozen import replace
 from retrigger.triggers.spec import MessageSource
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import heapq
 import secrets
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
@@ -35,7 +34,7 @@ from retrigger.handlers.records import (
 )
 from retrigger.triggers import keys
 from retrigger.triggers.errors import RetriggerError
-from retrigger.triggers.frozen import dataclass, names
+from retrigger.triggers.frozen import dataclass, names, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping

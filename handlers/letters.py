@@ -6,14 +6,13 @@ until when; how often it was tried is said by the claim or the run that it is ab
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from retrigger.handlers.journal import subject_of
 from retrigger.handlers.ledger import from_ms
 from retrigger.triggers import keys
 from retrigger.triggers.event import rfc3339
-from retrigger.triggers.frozen import dataclass
+from retrigger.triggers.frozen import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from retrigger.triggers.spec import ManifestFormat
 
-_UNPRINTABLE = re.compile(r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+_UNPRINTABLE: Final = r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]"
 """What JSON leaves as it is in a string, and YAML does not."""
 NAMES_AT_MOST: Final = 100_000
 _FIELDS = ("uri", "version", "size", "checksum", "rows")
@@ -90,7 +90,7 @@ def _of_json(text: str) -> list[tuple[str, str]]:
 
 def _quoted(text: str) -> str:
     """A JSON string that is a double-quoted scalar of YAML too: nothing in a name can become anything else."""
-    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))
+    return re.sub(_UNPRINTABLE, lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))
 
 
 def _by_uri(member: Mapping[str, Any]) -> str:

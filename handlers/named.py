@@ -6,7 +6,6 @@ listens, and is looked up only then. Reasons name objects by position, the first
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.arrivals import Arrival, arrivals
@@ -15,6 +14,7 @@ from retrigger.triggers.errors import Malformed
 from retrigger.triggers.event import Event, Object
 from retrigger.triggers.expressions import load_expression
 from retrigger.triggers.formats import storage
+from retrigger.triggers.frozen import replace
 from retrigger.triggers.spec import MessageSource, ObjectSource
 
 if TYPE_CHECKING:

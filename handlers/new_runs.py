@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from retrigger.handlers.records import Run
+from retrigger.triggers.frozen import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

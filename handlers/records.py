@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from retrigger.triggers import keys
 from retrigger.triggers.archive import kept
-from retrigger.triggers.frozen import dataclass
+from retrigger.triggers.frozen import dataclass, replace
 
 if TYPE_CHECKING:
     from retrigger.triggers.spec import Archive
@@ -197,6 +197,7 @@ class Run(Body):
     """`r/`: one run and its state. `job` is the frozen request; `gates` are the slots that it holds.
 
     `since_ms`: when the newest of what it answers came. `replaced`: it was stopped for something newer.
+    `tags`: what its job has tagged itself with; `models`: those that it registered, resource -> version.
     `told`: its end has left through the outbox. `chained`: what the triggers said that listen to its end, as
     {trigger, result, verdicts}; None: they were not told, or there are none.
     `replay_of`: the run that this one does once more; `rest`: without what was carried over from there.
@@ -222,6 +223,8 @@ class Run(Body):
     error: str | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     tasks: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     since_ms: int = 0
     created_ms: int = 0

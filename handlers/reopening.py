@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from retrigger.handlers.requests import same_job
 from retrigger.triggers import keys
 from retrigger.triggers.archive import is_whole
+from retrigger.triggers.frozen import replace
 
 if TYPE_CHECKING:
     from retrigger.handlers.ledger import Ledger

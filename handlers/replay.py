@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, assert_never
 
@@ -16,7 +15,7 @@ from retrigger.handlers.runs_by_member import RunsByMember
 from retrigger.triggers import keys
 from retrigger.triggers.archive import is_whole
 from retrigger.triggers.errors import RetriggerError
-from retrigger.triggers.frozen import dataclass
+from retrigger.triggers.frozen import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

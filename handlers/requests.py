@@ -146,6 +146,7 @@ def _resolved(
         "parameters": parameters,
         "artifacts": dict(artifacts),
         **({} if dataset is None else {"dataset": dict(dataset)}),
+        **({} if pipeline.template_uri is None else {"template_uri": pipeline.template_uri}),
         "labels": {**pipeline.labels, **_labels(environment, trigger, run, event)},
     }
     return job | {"fingerprint": keys.fingerprint(job)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +12,7 @@ from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.handlers.records import Cursor
 from retrigger.triggers import keys
 from retrigger.triggers.event import FIRED, Event, Schedule
+from retrigger.triggers.frozen import replace
 from retrigger.triggers.spec import ScheduleSource
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ slots, throttles, pauses and limits to this environment's platform. So it may be
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -29,7 +28,7 @@ from retrigger.triggers import keys
 from retrigger.triggers.archive import is_whole
 from retrigger.triggers.errors import ExpressionError, Refused
 from retrigger.triggers.event import Event, Message, Schedule, folded, rfc3339
-from retrigger.triggers.frozen import dataclass
+from retrigger.triggers.frozen import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from retrigger.handlers.records import Gate, Grants
 from retrigger.triggers import keys
-from retrigger.triggers.frozen import dataclass
+from retrigger.triggers.frozen import dataclass, replace
 from retrigger.triggers.launches import OnlineDeployment
 
 if TYPE_CHECKING:

@@ -6,14 +6,13 @@ claim, member, head for those who join (R2); grant, seal, freeze for those who c
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from retrigger.handlers.ledger import Ledger, Stored, to_ms
 from retrigger.handlers.records import MAX_CARRIES, Cause, Claim, Head, Manifest, Run
 from retrigger.triggers import keys
 from retrigger.triggers.errors import Unavailable
-from retrigger.triggers.frozen import dataclass
+from retrigger.triggers.frozen import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,7 +13,6 @@ from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retrigger.handlers.adapters.sqlite import SqliteRecords
 from retrigger.handlers.admit import Admission
 from retrigger.handlers.core import Core
 from retrigger.handlers.ledger import Ledger
@@ -142,6 +141,8 @@ def records_of(address: str, environ: Mapping[str, str], services: Mapping[str, 
     """
     match address.partition(":"):
         case ("sqlite", _, path):
+            from retrigger.handlers.adapters.sqlite import SqliteRecords
+
             return SqliteRecords(Path(path))
         case ("gs", _, _):
             from retrigger.handlers import wiring_google

@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from retrigger.handlers.adapters.sqlite import SqliteRecords
 from retrigger.local_emulator import control, metadata
-from retrigger.local_emulator.azure import ANY_ACCOUNT, AzureSettings, AzureWays, connection_string, strike
+from retrigger.local_emulator.azure import ANY_ACCOUNT, AzureSettings, AzureWays, strike
 from retrigger.local_emulator.claim import Claim, Process
 from retrigger.local_emulator.clock import WoundClock
-from retrigger.local_emulator.delivery import Delivery, Policy, Subscription
+from retrigger.local_emulator.delivery import Delivery, Subscription
 from retrigger.local_emulator.eventarc import object_event
 from retrigger.local_emulator.hosts.azure_worker import AzureApp
 from retrigger.local_emulator.hosts.functions_framework import Function, FunctionsHost
@@ -25,11 +23,11 @@ from retrigger.local_emulator.messaging.queues import PushSubscription, Queues
 from retrigger.local_emulator.planes.azureml.plane import RUNNER, AzureMl
 from retrigger.local_emulator.planes.resources import Resources
 from retrigger.local_emulator.planes.vertex import Vertex
-from retrigger.local_emulator.runners.azureml.pipelines import BLOB_ENDPOINT
 from retrigger.local_emulator.runners.process import JobProcesses
 from retrigger.local_emulator.runners.routing import Traffic
 from retrigger.local_emulator.runners.serving import Servers
 from retrigger.local_emulator.scheduler import Scheduler
+from retrigger.local_emulator.settings import NOT_INHERITED, Settings, environment_variables
 from retrigger.local_emulator.stores import blob_http, gcs_json, gcs_xml
 from retrigger.local_emulator.stores.errors import Conflict
 from retrigger.local_emulator.stores.names import BLOB
@@ -38,79 +36,15 @@ from retrigger.triggers.event import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from starlette.routing import BaseRoute
 
     from retrigger.local_emulator.backlog import Attempt, DeadLetter
-    from retrigger.local_emulator.scheduler import TriggerSchedule
     from retrigger.local_emulator.stores.resource import ObjectChange
     from retrigger.triggers.event import Json
 
 _OBJECTS = "objects"
 _READY_WITHIN_S = 15.0
-# What would lead local code to the real cloud, and what would change how functions-framework serves.
-_NOT_INHERITED = frozenset(
-    {
-        "AZURE_CLIENT_CERTIFICATE_PATH",
-        "AZURE_CLIENT_SECRET",
-        "AZURE_FEDERATED_TOKEN_FILE",
-        "DEBUG",
-        "FUNCTION_USE_ASGI",
-        "GOOGLE_APPLICATION_CREDENTIALS",
-        "PUBSUB_EMULATOR_HOST",
-    }
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What one project needs of its emulator.
-
-    All of `buckets` are made; changes in the `watched` ones reach the functions, and so do messages of `topics`
-    (projects/P/topics/T); `outbox` is a topic that functions publish to. `environment` is what functions and tasks
-    inherit, `function_environment` is added for functions only. `copies` announces every event that often. With
-    `azure`, the functions are an app of Azure Functions: `function_source` is its folder, and what reaches them comes
-    that cloud's ways.
-    """
-
-    project: str
-    location: str
-    project_folder: Path
-    function_source: Path
-    function_target: str = "main"
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    function_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    buckets: tuple[str, ...] = ()
-    watched: tuple[str, ...] = ()
-    topics: tuple[str, ...] = ()
-    outbox: str | None = None
-    schedules: tuple[TriggerSchedule, ...] = ()
-    tick_every: timedelta = timedelta(seconds=60)
-    copies: int = 1
-    policy: Policy = field(default_factory=Policy)
-    jobs_at_once: int = 2
-    azure: AzureSettings | None = None
-
-
-def environment_variables(
-    url: str, blob_url: str, queue_url: str, project: str, account: str | None = None
-) -> dict[str, str]:
-    """The variables that point real client libraries at an emulator; `account` is a storage account."""
-    address = urlsplit(url).netloc
-    return {
-        "STORAGE_EMULATOR_HOST": url,
-        "GCE_METADATA_HOST": address,
-        "GCE_METADATA_IP": address,
-        "GCE_METADATA_ROOT": address,
-        "GOOGLE_CLOUD_PROJECT": project,
-        "RETRIGGER_VERTEX_ENDPOINT": url,
-        "RETRIGGER_AZUREML_ENDPOINT": url,
-        BLOB_ENDPOINT: blob_url,
-        "AZURE_STORAGE_CONNECTION_STRING": connection_string(blob_url, queue_url, account or ANY_ACCOUNT),
-        "NO_PROXY": "127.0.0.1,localhost",
-        "no_proxy": "127.0.0.1,localhost",
-    }
 
 
 class Emulator:
@@ -247,8 +181,8 @@ class Emulator:
         self._processes.close()
         self._azure_processes.close()
         self.servers.close()
-        self.azureml.close()
         self._claim.release()
+        self.azureml.close()
         self.queues.close()
         self.pulled.close()
         self.objects.close()
@@ -308,6 +242,8 @@ class Emulator:
             for bucket in buckets:
                 with suppress(Conflict):  # made by an earlier run on this state folder
                     store.insert_bucket(bucket, {})
+        for endpoint in self._settings.endpoints:
+            self.vertex.ensure_endpoint(endpoint)
         self.azure.make_queues()
         if azure.azureml is not None:
             self.azureml.furnish(azure.azureml)
@@ -335,7 +271,7 @@ class Emulator:
         return Function(source=it.function_source, target=it.function_target, environment=environment)
 
     def _environment(self) -> dict[str, str]:
-        inherited = {k: v for k, v in self._settings.environment.items() if k not in _NOT_INHERITED}
+        inherited = {k: v for k, v in self._settings.environment.items() if k not in NOT_INHERITED}
         return {**inherited, **self.environment_variables()}
 
     def _account(self) -> str | None:

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import yaml
 
 from retrigger.local_emulator.planes.azureml.arm import parted
+from retrigger.local_emulator.planes.azureml.endpoint_resources import is_name
 from retrigger.local_emulator.planes.azureml.plane import Asset, Furniture
 from retrigger.triggers.authoring.files import MAX_TEXT
+from retrigger.triggers.launches import OnlineDeployment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -37,7 +39,7 @@ class Unfit(Exception):
 def furniture_of(project: Project, environment: Environment) -> tuple[Furniture | None, tuple[str, ...]]:
     """What the environment's workspace is to hold, and a sentence for each file that cannot be registered there.
 
-    Its stores are datastores of the same names.
+    Its stores are datastores of the same names, and the online endpoints that its triggers roll out to are there.
     """
     found = parted(environment.workspace)
     if found is None:
@@ -45,13 +47,23 @@ def furniture_of(project: Project, environment: Environment) -> tuple[Furniture 
     templates = [project.templates[pipeline.template].document for pipeline in environment.pipelines.values()]
     folders = {(project.root / template.path).parent for template in templates}
     assets, unfit = _read_assets(project.root, folders)
+    endpoints = _endpoints(project, environment)
+    nameless = "the endpoint name {} is none that Azure ML has: 3 to 32 letters, digits and -, a letter first"
     furniture = Furniture(
         workspace=found[0],
         assets=assets,
         components=tuple(sorted({name for template in templates for name in _references(template.data)})),
         datastores={name: (str(store.account), store.bucket) for name, store in environment.stores.items()},
+        endpoints=tuple(filter(is_name, endpoints)),
     )
-    return furniture, unfit
+    return furniture, (*unfit, *(nameless.format(name) for name in endpoints if not is_name(name)))
+
+
+def _endpoints(project: Project, environment: Environment) -> tuple[str, ...]:
+    """The platform's names of the online endpoints that some trigger rolls out to."""
+    launches = (trigger.launch for trigger in project.triggers)
+    named = {launch.endpoint for launch in launches if isinstance(launch, OnlineDeployment)}
+    return tuple(sorted(environment.endpoints[name].name for name in named if name in environment.endpoints))
 
 
 def _references(pipeline: Json) -> Iterator[str]:

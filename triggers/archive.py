@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 REDACTED: Final = "[redacted]"
 _CALLED_BY: Final = {"object": "uri", "message": "channel"}
-_INDEX: Final = re.compile(r"0|[1-9][0-9]{0,9}", re.ASCII)
+_INDEX: Final = r"(?a)0|[1-9][0-9]{0,9}"
 
 
 def kept(event: Mapping[str, Any], archive: Archive, redact: Sequence[str] = ()) -> dict[str, Json]:
@@ -101,7 +101,7 @@ def _marked(value: Json, way: Sequence[str]) -> Json:
     match value, way:
         case dict(), [step, *rest]:
             return {**value, step: _marked(value[step], rest)} if step in value else value
-        case list(), [step, *rest] if _INDEX.fullmatch(step):
+        case list(), [step, *rest] if re.fullmatch(_INDEX, step):
             return [_marked(item, rest) if at == int(step) else item for at, item in enumerate(value)]
         case _:
             return REDACTED

@@ -44,17 +44,17 @@ POLICIES: Final = {
     "median_stopping": "MedianStopping",
     "truncation_selection": "TruncationSelection",
 }
-BATCH_SIZE: Final = re.compile(r"(\d{1,15})([kKmMgG][bB])?")
+BATCH_SIZE: Final = r"(\d{1,15})([kKmMgG][bB])?"
 """Of a parallel step: a number of files, or of bytes with its unit."""
 
 _NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}"
-_PINNED: Final = re.compile(
+_PINNED: Final = (
     rf"azureml:{_NAME}:{_NAME}|azureml://registries/{_NAME}/[a-z]+/{_NAME}/versions/{_NAME}"
     rf"|(azureml:)?/subscriptions/\S+/versions/{_NAME}"
 )
-_PLACED: Final = re.compile(rf"azureml:{_NAME}|azureml:/subscriptions/\S+/{_NAME}")
+_PLACED: Final = rf"azureml:{_NAME}|azureml:/subscriptions/\S+/{_NAME}"
 _SCHEMES: Final = ("https://", "http://", "wasbs://", "wasb://", "abfss://", "abfs://", "adl://")
-_OF_A_PLACE: Final = re.compile(r"azureml://(datastores|subscriptions|jobs|locations)/\S+")
+_OF_A_PLACE: Final = r"azureml://(datastores|subscriptions|jobs|locations)/\S+"
 
 
 def _keys(text: str) -> frozenset[str]:
@@ -110,13 +110,13 @@ def faults(pipeline: Mapping[str, Json]) -> Iterator[Fault]:
 
 def is_pinned(reference: str) -> bool:
     """Whether this names something registered, and its version: in the workspace, in a registry, or by resource id."""
-    return _PINNED.fullmatch(reference) is not None
+    return re.fullmatch(_PINNED, reference) is not None
 
 
 def is_readable(path: str) -> bool:
     """Whether Azure ML can read data from there: a registered asset with its version, or a URI that it knows."""
     if path.startswith("azureml:"):
-        return is_pinned(path) or _OF_A_PLACE.fullmatch(path) is not None
+        return is_pinned(path) or re.fullmatch(_OF_A_PLACE, path) is not None
     return path.startswith(_SCHEMES) or is_pinned(path)
 
 
@@ -162,7 +162,7 @@ def _numbers(at: At, step: Mapping[str, Json], kind: str) -> Iterator[Fault]:
         timeout = _mapping(limits).get("timeout")
         if set(_mapping(limits)) != {"timeout"} or not isinstance(timeout, int) or timeout < 1:
             yield Fault((*at, "limits"), "not_launchable", "write the limit of a command as `{timeout: SECONDS}`")
-    if kind == "parallel" and not BATCH_SIZE.fullmatch(str(step.get("mini_batch_size", 1))):
+    if kind == "parallel" and not re.fullmatch(BATCH_SIZE, str(step.get("mini_batch_size", 1))):
         told = "so many files, or so many bytes: write it as `10` or `10kb`"
         yield Fault((*at, "mini_batch_size"), "not_launchable", told)
 
@@ -229,7 +229,7 @@ def _compute(at: At, holder: Json | Mapping[str, Json], key: str) -> Iterator[Fa
     match holder[key]:
         case "serverless" if key != "default_datastore":
             pass
-        case str(name) if _PLACED.fullmatch(name):
+        case str(name) if re.fullmatch(_PLACED, name):
             pass
         case _:
             yield Fault((*at, key), "not_launchable", "name it as `azureml:NAME`")

@@ -84,13 +84,13 @@ def _date_text(text: str, zone: str) -> str:
     return _date(time, zone)
 
 
-_PLACE: Final = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
-_OVERLOAD: Final = re.compile(r"found no matching overload for '(.*)' applied to '(.*)'")
+_PLACE: Final = r"ERROR: <input>:(-?\d+):(-?\d+): (.*)"
+_OVERLOAD: Final = r"found no matching overload for '(.*)' applied to '(.*)'"
 
 
 def translated(report: str, source: str, variables: Mapping[str, str]) -> ExpressionError:
     """The runtime's first complaint, with its place in `source` and in the words of a trigger's author."""
-    found = _PLACE.search(report)
+    found = re.search(_PLACE, report)
     if found is None or "recursion" in report:
         code = "too_complex" if "recursion" in report else "syntax"
         message = "the expression is nested too deeply" if code == "too_complex" else report[:200]
@@ -103,7 +103,7 @@ def translated(report: str, source: str, variables: Mapping[str, str]) -> Expres
         called = source[column - 1 : column] == "("
         start = column - len(name if called else name.rpartition(".")[0])
         return ExpressionError(_unknown(name, called, variables), code="unknown_name", column=max(start, 1))
-    if overload := _OVERLOAD.search(message):
+    if overload := re.search(_OVERLOAD, message):
         operator = overload[1].replace("_", "") or overload[1]
         hint = ": convert one with int(…), double(…) or string(…)" if "," in overload[2] else ""
         return ExpressionError(f"{operator} does not take {overload[2]}{hint}", code="wrong_type", column=column)

@@ -12,8 +12,7 @@ RetriggerError
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 
 class RetriggerError(Exception):
@@ -64,8 +63,7 @@ class Unknown(Unavailable):
     """The answer was lost: the change may have been made. Look before doing it again."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Problem:
+class Problem(NamedTuple):
     """One mistake in an author's file. `line` and `column` are 1-based; 0 where there is no such place."""
 
     path: str

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NoReturn, cast
 
@@ -31,7 +30,7 @@ from retrigger.triggers.expression_values import (
     plain_json,
     readable,
 )
-from retrigger.triggers.frozen import dataclass
+from retrigger.triggers.frozen import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -89,7 +88,7 @@ _TIMES: Final = {
 
 _NOTHING: Final[Mapping[str, object]] = {}
 _UNHELD: Final = "it reads a number beyond 64 bits, or half a surrogate pair"
-_SHOWN: Final = re.compile(r"([A-Z_]+: )?Integer value '")
+_SHOWN: Final = r"([A-Z_]+: )?Integer value '"
 """How the runtime complains of such a number: with everything around it."""
 
 
@@ -128,7 +127,7 @@ class Expression:
         except (RuntimeError, ValueError) as exc:  # what cel-cpp cannot represent, and then shows in its message
             self._fail(_UNHELD, exc)
         if failed:
-            self._fail(_UNHELD if _SHOWN.match(str(value)) else str(value))
+            self._fail(_UNHELD if re.match(_SHOWN, str(value)) else str(value))
         try:
             return plain_json(value, Meter(Bounds()))
         except ValueError as exc:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 if TYPE_CHECKING:
     from collections.abc import Callable
     from dataclasses import dataclass as dataclass  # noqa: PLC0414  # the explicit re-export
+    from dataclasses import replace as replace  # noqa: PLC0414  # likewise
 
 else:
 
@@ -29,6 +30,10 @@ else:
         if not (frozen and slots):
             raise TypeError("only frozen classes with slots are made here: take dataclasses.dataclass")
         return partial(_made, kw_only=kw_only) if cls is None else _made(cls, kw_only=kw_only)
+
+    def replace(instance: Any, /, **changes: Any) -> Any:
+        """As the standard library's, for what `dataclass` has made."""
+        return type(instance)(**{name: getattr(instance, name) for name in names(type(instance))} | changes)
 
 
 _FROM_FACTORY: Final = object()
@@ -118,7 +123,9 @@ def _init(cls: Any, slots: dict[str, _Slot]) -> Any:
     placed = [name for name, slot in slots.items() if not slot.named]
     named = [name for name, slot in slots.items() if slot.named]
     defaults = {name: it for name, slot in slots.items() if (it := slot.parameter_default) is not MISSING}
-    code = _filling(len(placed), len(named)).replace(co_varnames=("self", *placed, *named))
+    code = _filling(len(slots)).replace(
+        co_varnames=("self", *placed, *named), co_argcount=1 + len(placed), co_kwonlyargcount=len(named)
+    )
     setters = {f"_set_{at}": _setter(cls, name, slots[name]) for at, name in enumerate([*placed, *named])}
     made = FunctionType(code, setters, "__init__")
     made.__defaults__ = tuple(defaults[name] for name in placed if name in defaults)
@@ -127,15 +134,12 @@ def _init(cls: Any, slots: dict[str, _Slot]) -> Any:
 
 
 @cache
-def _filling(positional: int, named: int) -> CodeType:
-    """`def __init__(self, _0, *, _1): _set_0(self, _0); _set_1(self, _1)`, of which the parameters are renamed."""
-    order = range(positional + named)
-    parameters = ["self", *(f"_{at}" for at in order)]
-    if named:
-        parameters.insert(1 + positional, "*")
-    body = [f"_set_{at}(self, _{at})" for at in order] or ["pass"]
+def _filling(fields: int) -> CodeType:
+    """`def __init__(self, _0, _1): _set_0(self, _0); _set_1(self, _1)`, of which the parameters are renamed."""
+    parameters = ", ".join(["self", *(f"_{at}" for at in range(fields))])
+    body = "; ".join(f"_set_{at}(self, _{at})" for at in range(fields)) or "pass"
     scope: dict[str, Any] = {}
-    exec(f"def __init__({', '.join(parameters)}): {'; '.join(body)}", scope)  # noqa: S102  # as dataclasses does
+    exec(f"def __init__({parameters}): {body}", scope)  # noqa: S102  # as dataclasses does
     code: CodeType = scope["__init__"].__code__
     return code
 

@@ -21,7 +21,7 @@ MAX_LENGTH: Final = 1024
 """Characters of a glob; Cloud Storage and Blob names are no longer."""
 MAX_WILDCARDS: Final = 32
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 
 
 class Wild(Enum):
@@ -107,7 +107,7 @@ def _parts(piece: str, column: int) -> Iterator[Part]:
                 yield Wild.STAR
                 at += 1
             case "{":
-                name = _NAME.match(piece, at + 1)
+                name = re.compile(_NAME).match(piece, at + 1)
                 if name is None or piece[name.end() : name.end() + 1] != "}":
                     raise ValueError(
                         f"column {column + at}: {{ must begin a capture such as {{date}}: letters, digits, _"

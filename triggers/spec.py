@@ -290,6 +290,7 @@ class Platform:
 class Pipeline:
     """A compiled pipeline of an environment. `template` is the SHA-256 of its JSON text.
 
+    `template_uri`: the address in Artifact Registry that it was fetched from, by its digest; Vertex AI's.
     `root` is where its runs write; empty if nothing was told. `labels` are Azure ML's tags. `compute` and `experiment`
     are Azure ML's; `service_account`, and all that follows `experiment`, Vertex AI's. None means the platform's own; a
     pipeline of Vertex AI is not launched as its default service account but by DEFAULT_ACCOUNT.
@@ -306,6 +307,7 @@ class Pipeline:
     network: str | None = None
     reserved_ip_ranges: tuple[str, ...] = ()
     kms_key: str | None = None
+    template_uri: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ a connection string. https://learn.microsoft.com/azure/azure-functions/functions
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from retrigger.triggers.frozen import dataclass
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from retrigger.triggers.spec import Environment, Source
 
-_SUBSCRIBED = re.compile("/subscriptions/", re.IGNORECASE)
+_SUBSCRIBED: Final = "(?i)/subscriptions/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def binding(address: str) -> Binding | None:
     parts = urlsplit(address)
     # An app setting's name has letters, digits and `_`; the name of a namespace or an account has no `_`.
     place, entity = parts.netloc.partition(".")[0].replace("-", "_"), parts.path.strip("/")
-    match parts.scheme, _SUBSCRIBED.split(entity):
+    match parts.scheme, re.split(_SUBSCRIBED, entity):
         case "sb", [queue]:
             return ServiceBusQueue(f"servicebus_{place}", queue)
         case "sb", [topic, subscription]:

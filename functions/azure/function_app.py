@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import azure.functions as func
@@ -23,6 +22,7 @@ from retrigger.functions.response import answer, answer_caller, answer_other_met
 from retrigger.handlers.wiring import Settings, app, compiled_at
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.formats.wire import ORIGIN
+from retrigger.triggers.frozen import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

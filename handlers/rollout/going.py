@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from retrigger.handlers.records import Rollout
 from retrigger.handlers.rollout.splits import remaining, with_share
+from retrigger.triggers.frozen import replace
 
 if TYPE_CHECKING:
     from retrigger.handlers.ports import Answer, Endpoint, RolloutJob, Split

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from retrigger.handlers.transport.credentials import KeptToken
     from retrigger.handlers.transport.http import Http, Stream
 
-_TRANSIENT: Final = frozenset({401, 408, 429})
+_TRANSIENT: Final = frozenset({401, 408, 409, 429})
 _LINE: Final = 300
 _ERROR_BODY: Final = 64 * 1024
 
@@ -89,6 +89,7 @@ def failed(response: Response, host: str, code: str, line: str, steps: Mapping[i
     code = code or f"http_{response.status}"
     step = steps.get(response.status, "try again" if response.status >= 500 else "check the endpoint")
     message = f"{host} answered {response.status} {code}: {line.rstrip('. ') or 'no reason given'}; {step}"
+    # 409: who meets a name that is taken has accepted that answer; what is left is another change under way
     if response.status in _TRANSIENT or response.status >= 500:
         return Unavailable(message, code=code, retry_after=_seconds(response.headers.get("retry-after")))
     return Refused(message, code=code)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.errors import Refused, Unavailable
 
 _VERSION: Final = "2023-11-03"
-_MESSAGE: Final = re.compile(rb"<Message>([^<]{0,2000})</Message>")
+_MESSAGE: Final = rb"<Message>([^<]{0,2000})</Message>"
 _RENEWED: Final = "the next try uses a new token; if this stays, check the function's identity"
 _BLOB: Final = {
     401: _RENEWED,
@@ -54,7 +54,7 @@ class AzureStorageApi(Api):
 def failure(response: Response, host: str, steps: Mapping[int, str] = _BLOB) -> Refused | Unavailable:
     """What the service says, and what to do about it."""
     code = first_line(response.headers.get("x-ms-error-code", ""))
-    found = _MESSAGE.search(response.body)
+    found = re.search(_MESSAGE, response.body)
     line = first_line(found[1].decode(errors="replace")) if found else ""
     return failed(response, host, code, line, steps)
 

@@ -19,6 +19,7 @@ _NEXT: Final = {
     401: "the next try uses a new token; if this stays, check the caller's credentials",
     403: "grant the caller's service account what the message names",
     404: "check the project, location and names of the environment in retrigger.yaml",
+    409: "it is tried again when the other change is through",
     429: "it is tried again later; raise the quota if this stays",
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import secrets
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from retrigger.local_emulator.planes import operations, traffic_split
@@ -30,6 +30,7 @@ from retrigger.local_emulator.runners.record import timestamp
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
+    from pathlib import Path
 
     from retrigger.local_emulator.planes.models import Models
     from retrigger.local_emulator.planes.operations import UnderWay
@@ -40,9 +41,10 @@ if TYPE_CHECKING:
 
 KIND = "endpoints"
 
-_ID = re.compile(r"[0-9]{1,10}")
+_ID = re.compile(r"(?!0$)[0-9]{1,10}")
 _MODEL = re.compile(r"(projects/[^/]+/locations/[^/]+)/models/([^/]+)")
 _MAX_SERVERS = 32
+_TAIL = 2000
 _WITHIN_S = 60.0  # https://cloud.google.com/vertex-ai/docs/predictions/get-online-predictions
 
 
@@ -64,13 +66,13 @@ class Deployments:
 
     def recover(self) -> None:
         """After a start: start the servers of what was deployed, or being deployed, when the emulator ended."""
-        for collection in self._resources.collections(KIND):
-            for endpoint in self._resources.all(collection):
-                for deployed in endpoint.body["deployedModels"]:
-                    self._start(endpoint.name, deployed)
-                for operation in self._operations.under_way(endpoint.name):
+        with self._changing:
+            for collection in self._resources.collections(KIND):
+                for endpoint in self._resources.all(collection):
                     self._unsettled.add(endpoint.name)
-                    self._start(endpoint.name, operation.asked["deployedModel"])
+                    self.settle(endpoint.name)
+                    for deployed in endpoint.body["deployedModels"]:
+                        self._start(endpoint.name, deployed)  # where it cannot be, who asks it is told so
 
     def look(self, name: str) -> Resource:
         """An endpoint as it is now. Errors: NotFound."""
@@ -102,7 +104,7 @@ class Deployments:
             taken = [it["id"] for it in found.body["deployedModels"]]
             if asked["id"] in (*taken, *waiting):
                 raise AlreadyExists(f"DeployedModel {asked['id']} of {name} already exists.")
-            split = traffic_split.checked(call.body.get("trafficSplit", {}), {traffic_split.NEW, *taken})
+            split = traffic_split.checked(call.body.get("trafficSplit"), {traffic_split.NEW, *taken})
             if len(self._routes) >= _MAX_SERVERS:
                 raise Exhausted(f"The emulator serves at most {_MAX_SERVERS} deployed models: undeploy another first.")
             deployed = self._resolved(asked)
@@ -122,7 +124,7 @@ class Deployments:
             if len(left) == len(found.body["deployedModels"]):
                 raise NotFound(f"DeployedModel {gone[:40]!r} is not found in {name}.")
             split = traffic_split.without(
-                found.body["trafficSplit"], gone, [it["id"] for it in left], call.body.get("trafficSplit", {})
+                found.body["trafficSplit"], gone, [it["id"] for it in left], call.body.get("trafficSplit")
             )
             self._write(found, {"deployedModels": left, "trafficSplit": split})
             operation = self._operations.done(name, operations.UNDEPLOY_MODEL, {})
@@ -147,27 +149,32 @@ class Deployments:
             raise Invalid("deployed_model.model must be projects/PROJECT/locations/LOCATION/models/MODEL@VERSION.")
         model = self._models.find(place[1], place[2])
         return {
-            "displayName": model["displayName"],
             **asked,
+            "displayName": asked.get("displayName") or model["displayName"],
             "model": model["name"],
             "modelVersionId": model["versionId"],
             "createTime": timestamp(self._now()),
         }
 
     def _settled(self, name: str, operation: UnderWay) -> bool:
+        """End an operation if it can be: tell whether it has ended."""
         deployed = operation.asked["deployedModel"]
         key = _server_key(name, deployed["id"])
         match (state := self._servers.state(key)).state:
             case "creating":
                 return False
+            case "gone":  # the emulator was started meanwhile
+                if not (failure := self._start(name, deployed)):
+                    return False
             case "ready":
                 failure = self._add(name, operation)
-            case "failed" | "gone":
-                failure = state.error or "its server is not there any more"
+            case "failed":
+                failure = state.error
         if failure:
-            self._stop(key)
             model = f"{deployed['model']}@{deployed['modelVersionId']}"
-            self._operations.fail(operation.name, f"Model server of {model} never became ready: {failure}.")
+            told = f"Model server of {model} never became ready: {failure}.\n{_tail(self._servers.log(key))}"
+            self._stop(key)
+            self._operations.fail(operation.name, told.rstrip())
         else:
             self._operations.succeed(operation.name, operations.DEPLOY_MODEL, {"deployedModel": deployed})
         return True
@@ -191,10 +198,14 @@ class Deployments:
     def _write(self, found: Resource, change: Body) -> None:
         self._resources.update(found.name, {**found.body, **change, "updateTime": timestamp(self._now())}, found.etag)
 
-    def _start(self, name: str, deployed: Body) -> None:
-        # Its command may have gone from this machine since: who asks the endpoint is told that it has no server.
-        with suppress(ResourceError):
-            self._serve(_server_key(name, deployed["id"]), *self._server(deployed))
+    def _start(self, name: str, deployed: Body) -> str:
+        """Start a server again; tell why that cannot be, or ""."""
+        try:
+            spec, route = self._server(deployed)
+        except ResourceError as error:  # its command has gone from this machine
+            return str(error).rstrip(".")
+        self._serve(_server_key(name, deployed["id"]), spec, route)
+        return ""
 
     def _server(self, deployed: Body) -> tuple[ServerSpec, str]:
         """How a model's server is started, and the path that predicts. Errors: Invalid if it does not run here."""
@@ -230,9 +241,11 @@ def _wanted(body: Body) -> Body:
     asked = body.get("deployedModel")
     if not isinstance(asked, dict):
         raise Invalid("deployed_model is required.")
-    deployed_id = asked.get("id") or str(secrets.randbits(62))
-    if asked.get("id") and (not _ID.fullmatch(str(deployed_id)) or deployed_id == traffic_split.NEW):
+    deployed_id, name = asked.get("id") or None, asked.get("displayName", "")
+    if deployed_id is not None and not (isinstance(deployed_id, str) and _ID.fullmatch(deployed_id)):
         raise Invalid(f"Invalid deployed_model.id {str(deployed_id)[:40]!r}: 1 to 10 digits, and not 0 alone.")
+    if not isinstance(name, str):
+        raise Invalid("deployed_model.display_name must be a string.")
     dedicated = asked.get("dedicatedResources")
     if isinstance(dedicated, dict):
         machine, least = dedicated.get("machineSpec"), dedicated.get("minReplicaCount")
@@ -242,4 +255,9 @@ def _wanted(body: Body) -> Body:
             raise Invalid("deployed_model.dedicated_resources.min_replica_count must be a whole number above 0.")
     elif not isinstance(asked.get("automaticResources"), dict):
         raise Invalid("deployed_model needs dedicated_resources or automatic_resources: no other kind is emulated.")
-    return {**asked, "id": deployed_id}
+    return {**asked, "id": deployed_id or str(secrets.randbits(62))}
+
+
+def _tail(log: Path) -> str:
+    """The end of a server's log, which goes with the server; "" where it has none."""
+    return log.read_bytes()[-_TAIL:].decode(errors="replace") if log.exists() else ""

@@ -8,9 +8,11 @@ Source: https://cloud.google.com/vertex-ai/docs/general/long-running-operations
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from retrigger.local_emulator.planes.resources import NotFound
 from retrigger.local_emulator.planes.rest import Call, page
 from retrigger.local_emulator.runners.record import timestamp
 
@@ -26,6 +28,7 @@ FAILED_PRECONDITION = 9
 _PACKAGE = "type.googleapis.com/google.cloud.aiplatform.v1."
 _EMPTY = "type.googleapis.com/google.protobuf.Empty"
 _ASKED = "asked"
+_KEPT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,10 @@ class UnderWay:
 
 
 class Operations:
-    """Stored as they are shown. One that is under way also keeps what was asked, which is not shown."""
+    """Stored as they are shown, the last 200 that have ended.
+
+    One that is under way also keeps what was asked, which is not shown.
+    """
 
     def __init__(self, resources: Resources, now: Callable[[], datetime]) -> None:
         self._resources = resources
@@ -94,7 +100,14 @@ class Operations:
             **more,
         }
         self._resources.create(operation["name"], operation)
+        self._forget_oldest(parent)
         return _shown(operation)
+
+    def _forget_oldest(self, parent: str) -> None:
+        ended = [item for item in self._resources.all(f"{parent}/operations") if _ASKED not in item.body]
+        for item in sorted(ended, key=lambda item: _created(item.body))[:-_KEPT]:
+            with suppress(NotFound):  # another thread has done so
+                self._resources.delete(item.name)
 
     def _end(self, name: str, outcome: Body) -> None:
         found = self._resources.get(name)

@@ -19,7 +19,9 @@ _WHOLE = 100
 
 
 def checked(split: Any, deployed: Collection[str]) -> dict[str, int]:
-    """A split as it was sent: empty, or 100 % over models that are deployed. Errors: Invalid."""
+    """A split as it was sent: empty (or null), or 100 % over models that are deployed. Errors: Invalid."""
+    if split is None:
+        return {}
     if not isinstance(split, dict) or not all(type(share) is int and 0 <= share <= _WHOLE for share in split.values()):
         raise Invalid("traffic_split must be an object of whole percentages, 0 to 100.")
     if unknown := sorted(split.keys() - set(deployed)):
@@ -35,7 +37,7 @@ def with_new(split: Mapping[str, int], new: str) -> dict[str, int]:
 
 
 def without(split: Mapping[str, int], gone: str, left: Collection[str], wanted: Any) -> dict[str, int]:
-    """The split when `gone` is undeployed and `left` are left; `wanted` is the one that was asked for, {} for none.
+    """The split when `gone` is undeployed and `left` are left; `wanted` is the one that was asked for, if any.
 
     Errors: Precondition while it has traffic; Invalid for a split that is none.
     """

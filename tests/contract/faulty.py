@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 Fault = int | str
-"""A status to answer with; `lost`: the request never arrives; `unanswered`: it does, and its answer is lost."""
+"""A status to answer with; `lost`: the request never arrives; `unanswered`: it does, and its answer is lost; `late`:
+its answer comes when nobody waits for it any more; `twice`: it arrives twice, and the second answer comes back."""
 
 
 @dataclass(slots=True)
@@ -51,19 +52,26 @@ def road_to(store: str) -> Iterator[Road]:
             waiting = road.faults.get(self.command)
             match waiting.popleft() if waiting else None:
                 case int(status):
-                    self._send(status, {}, b"")
+                    self._send(status, {"Retry-After": "1"} if status in {429, 503} else {}, b"")
                 case "lost":
                     self.close_connection = True
                 case fault:
-                    with closing(http.client.HTTPConnection(target, timeout=10)) as connection:
-                        connection.request(self.command, self.path, body, dict(self.headers))
-                        answer = connection.getresponse()
-                        status, headers, data = answer.status, dict(answer.getheaders()), answer.read()
-                    if fault == "unanswered":
+                    answer = self._passed_on(body)
+                    if fault == "twice":
+                        answer = self._passed_on(body)
+                    if fault == "late":
+                        self.rfile.read(1)  # it ends when the client has given up
+                    if fault in {"unanswered", "late"}:
                         road.meanwhile()
                         self.close_connection = True
                     else:
-                        self._send(status, headers, data)
+                        self._send(*answer)
+
+        def _passed_on(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
+            with closing(http.client.HTTPConnection(target, timeout=10)) as connection:
+                connection.request(self.command, self.path, body, dict(self.headers))
+                answer = connection.getresponse()
+                return answer.status, dict(answer.getheaders()), answer.read()
 
         def _send(self, status: int, headers: dict[str, str], data: bytes) -> None:
             self.send_response(status)
@@ -75,7 +83,7 @@ def road_to(store: str) -> Iterator[Road]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_PUT = do_DELETE = answer  # noqa: N815 - the names that http.server looks for
+        do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815 - the names that http.server looks for
 
         def log_message(self, *_: object) -> None:
             pass

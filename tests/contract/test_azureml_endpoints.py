@@ -207,8 +207,14 @@ def test_our_rollouts_adapter_looks_deploys_shifts_asks_and_removes(plane: Plane
     assert not endpoints.shift("churn", {new: 100}, seen)
     assert endpoints.shift("churn", {old: 90, new: 10}, endpoints.look("churn"))
     assert endpoints.look("churn").split == {old: 90, new: 10}
-    assert endpoints.invoke("churn", new, second.smoke).status == 200
-    assert endpoints.invoke("churn", new, "nonsense").status == 424
+    answers = [endpoints.invoke("churn", new, body) for body in (second.smoke, "nonsense")]
+    assert [answer.status for answer in answers if answer is not None] == [200, 424]
+    minute = int(plane.now.timestamp()) * 1000
+    health = endpoints.health("churn", new, minute - 60_000, minute + 60_000)
+    assert health is not None
+    assert health.error_rate == 0.5
+    assert health.p95_ms > 0
+    assert endpoints.health("churn", old, minute - 60_000, minute + 60_000) is None
     assert endpoints.shift("churn", {new: 100}, endpoints.look("churn"))
     endpoints.remove("churn", old)
     endpoints.remove("churn", old)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from retrigger.handlers.control import cancel, pause, resume
+from retrigger.handlers.forget import forget
 from retrigger.handlers.letters import letters
 from retrigger.handlers.ports import JobStatus
 from retrigger.handlers.records import MAX_DEPTH
 from retrigger.handlers.replay import Replay
+from retrigger.handlers.shadowing import Shadowing
 from retrigger.testing import Sandbox
 from retrigger.triggers.event import ENDED, Event, Lifecycle, rfc3339
 from tests.projects import template, write_files
@@ -35,7 +37,8 @@ environments:
     ledger: gs://acme-dev-retrigger
     stores: {landing: gs://landing}
     channels: {requests: projects/acme-dev/topics/requests}
-    pipelines: {train: {template: pipelines/train.json, root: gs://runs/train, labels: {team: growth}}}
+    pipelines:
+      train: {template: pipelines/train.json, root: gs://runs/train, service_account: default, labels: {team: growth}}
     endpoints: {churn: {name: churn-online}}
 """
 TRAIN = """\
@@ -130,6 +133,7 @@ def test_the_event_says_what_is_known_of_the_run(project: Project) -> None:
                 "pipeline": "train",
                 "ended": ended.ended,
                 "metrics": GOOD,
+                "models": {},
                 "parameters": {"data": "gs://x"},
                 "depth": 1,
             },
@@ -251,6 +255,28 @@ def test_what_waits_for_a_slot_and_is_cancelled_has_ended(project: Project) -> N
     assert ran(sandbox)[-1] == ("report", f"{waiting} cancelled")
 
 
+def test_of_one_registered_model_the_event_has_the_version(project: Project) -> None:
+    report = REPORT.replace("OF", "train").replace("event.lifecycle.status }}", "event.lifecycle.version }}")
+    sandbox = project(train=TRAIN, report=report)
+    [outcome] = sandbox.publish("requests", {"data": "gs://x"})
+    assert outcome.run is not None
+    sandbox.finish(outcome.run, models={"projects/1/locations/l/models/churn": "7"})
+    assert ran(sandbox)[-1] == ("report", f"{outcome.run} 7")
+
+
+def test_what_a_job_tags_itself_with_is_a_tag_of_the_event_and_changes_no_label(project: Project) -> None:
+    tagged = SERVE.replace("metrics.accuracy > 0.9", "depth == 1 && double(event.lifecycle.tags.accuracy) > 0.9")
+    tagged = tagged.replace("int(event.lifecycle.properties.metrics.version)", "event.lifecycle.tags.version")
+    sandbox = project(train=TRAIN, serve=tagged)
+    [outcome] = sandbox.publish("requests", {"data": "gs://x"})
+    assert outcome.run is not None
+    sandbox.finish(outcome.run, tags={"accuracy": "0.93", "version": "7", "team": "other"})
+    assert ran(sandbox)[-1] == ("serve", "7")
+    [claim] = [claim.value for claim in sandbox.app.ledger.claims.list() if claim.value.parent]
+    tags = claim.event["lifecycle"]["tags"]
+    assert (tags["team"], tags["accuracy"], tags["retrigger-trigger"]) == ("growth", "0.93", "train")
+
+
 def test_long_parameters_are_left_out(project: Project) -> None:
     sandbox = project(train=TRAIN, report=REPORT.replace("OF", "train"))
     run = trained(sandbox, "x" * 5000)
@@ -278,6 +304,34 @@ def test_a_chain_ends_in_a_dead_letter_when_it_grows_too_long(project: Project) 
         replay.ask(plan)
     sandbox.advance(timedelta(minutes=11))
     assert [run.trigger for run in sandbox.runs()] == names[:-1]
+
+
+def test_what_another_environment_did_sets_nothing_in_motion_here(project: Project) -> None:
+    triggers = {"train": TRAIN, "report": REPORT.replace("OF", "train")}
+    there, here = project(**triggers), project(**triggers)
+    [outcome] = there.publish("requests", {"data": "gs://x"})
+    assert outcome.run is not None
+    core = here.app.core
+    shadowing = Shadowing(there.app.ledger, here.app.ledger, core.catalog, core.index, {})
+    for shadow in shadowing.of(outcome.run):
+        shadowing.ask(shadow)
+    here.advance(timedelta(minutes=2))
+    [run] = here.runs()
+    here.finish(run.id)
+    here.advance(timedelta(hours=2))
+    assert ran(here) == [("train", "gs://x")]
+
+
+def test_what_is_forgotten_of_a_run_names_the_events_of_its_end(project: Project) -> None:
+    sandbox = project(train=TRAIN, report=REPORT.replace("OF", "train"))
+    run = trained(sandbox, "ada@example.org")
+    sandbox.finish(sandbox.runs()[-1].id)
+    [first, _] = sandbox.journal.events()
+    [told] = forget(sandbox.app.ledger, first.id)
+    assert f"`retrigger forget {run}`" in told.left[1]
+    [_] = forget(sandbox.app.ledger, run)
+    kept = [claim.value.event for claim in sandbox.app.ledger.claims.list()]
+    assert "ada@example.org" not in str(kept)
 
 
 # lineage

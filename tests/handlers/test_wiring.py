@@ -227,3 +227,27 @@ def test_rollouts_have_endpoints_to_change_where_the_environment_names_some(
 ) -> None:
     environment = Environment(name="prod", cloud=cloud, ledger="memory", workspace="/w", endpoints=endpoints)
     assert (endpoints_of(environment, {}) is not None) == found
+
+
+def test_vertex_ai_and_cloud_monitoring_are_asked_where_the_environment_says(
+    machine: Server, loopback: Loopback
+) -> None:
+    services = {"metadata": machine.url, "vertex": f"{loopback.url}/ai", "monitoring": f"{loopback.url}/watch"}
+    environment = Environment(
+        name="prod",
+        cloud="gcp",
+        ledger="memory",
+        project="acme-prod",
+        location="europe-west4",
+        endpoints={"churn": Endpoint(name="1")},
+        services=services,
+    )
+    endpoints = endpoints_of(environment, {})
+    assert endpoints is not None
+    for answer in ({}, {"name": "1", "etag": "e"}, {}, {}):
+        loopback.reply(200, answer)
+    assert endpoints.look("1").etag == "e"
+    assert endpoints.health("1", "2", 0, 60_000) is None
+    at = "/ai/v1/projects/acme-prod/locations/europe-west4/endpoints/1"
+    asked = [seen.path.partition("?")[0] for seen in loopback.requests]
+    assert asked == [f"{at}/operations", at, *["/watch/v3/projects/acme-prod/timeSeries"] * 2]

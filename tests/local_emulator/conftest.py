@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from retrigger.local_emulator.app import Emulator, Settings
+from retrigger.local_emulator.app import Emulator
 from retrigger.local_emulator.claim import Claim
+from retrigger.local_emulator.settings import Settings
 from retrigger.local_emulator.state import State
 
 if TYPE_CHECKING:

@@ -143,3 +143,22 @@ def test_the_example_has_every_component_that_its_pipeline_needs() -> None:
     assert found is not None
     registered = {f"azureml:{one.name}:{one.version}" for one in found.assets if one.kind == "components"}
     assert (set(found.components), unfit) == (registered, ())
+
+
+SERVE = """\
+name: NAME
+source: [{lifecycle: {type: Microsoft.MachineLearningServices.ModelRegistered}}]
+launch: {online_deployment: {endpoint: NAME, model: {name: churn, version: "1"}}}
+"""
+
+
+def test_the_online_endpoints_that_a_project_rolls_out_to_are_there(tmp_path: Path) -> None:
+    changed = {
+        "retrigger.yaml": PROJECT + "    endpoints: {churn: Churn-online, short: c, other: elsewhere}\n",
+        "triggers/churn.yaml": SERVE.replace("NAME", "churn"),
+        "triggers/short.yaml": SERVE.replace("NAME", "short"),
+    }
+    found, unfit = furniture(tmp_path, changed)
+    assert found is not None
+    assert found.endpoints == ("Churn-online",)
+    assert [told.partition(" is none ")[0] for told in unfit] == ["the endpoint name c"]

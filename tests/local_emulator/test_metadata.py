@@ -9,8 +9,8 @@ import pytest
 import urllib3
 
 from retrigger.local_emulator import metadata
-from retrigger.local_emulator.app import environment_variables
 from retrigger.local_emulator.http import Server
+from retrigger.local_emulator.settings import environment_variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

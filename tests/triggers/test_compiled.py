@@ -160,6 +160,7 @@ pipelines = st.builds(
     labels=st.dictionaries(text, text, max_size=2),
     compute=st.none() | text,
     experiment=st.none() | text,
+    template_uri=st.none() | text,
 )
 platforms = st.builds(Platform, kind=st.sampled_from(["vertex", "bigquery", "azureml"]), resource=text)
 names = st.lists(text, max_size=2).map(tuple)

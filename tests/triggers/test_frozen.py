@@ -142,6 +142,15 @@ def test_nothing_of_it_can_be_changed() -> None:
     assert replace(made, x=10).far
 
 
+def test_it_is_replaced_as_the_standard_library_does() -> None:
+    for (point, named, _), change in ((OURS, frozen.replace), (THEIRS, replace)):
+        assert change(point(1, 3), y=4) == point(1, 4)
+        assert change(named(name="n", secret="s"), seen=9).secret == "s"
+        assert named(name="n").name == "n"
+        with pytest.raises(TypeError):
+            change(point(1), z=4)
+
+
 def test_what_is_missing_or_unknown_is_a_type_error() -> None:
     point, named, _ = OURS
     for make, given in ((point, {}), (point, {"x": 1, "z": 2}), (named, {"x": 1})):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrigger.triggers import filing, finding, glob
-from retrigger.triggers.event import Change, Event, Lifecycle, Message, Object, Payload, Schedule
+from retrigger.triggers.event import ENDED, Change, Event, Lifecycle, Message, Object, Payload, Schedule
 from retrigger.triggers.launches import PipelineLaunch
 from retrigger.triggers.match import Index, Match
 from retrigger.triggers.spec import (
@@ -295,3 +295,23 @@ def test_a_message_is_met_under_each_address_of_its_channel() -> None:
     made = Index.build([trigger("t", MessageSource(channel="c"))], replace(environment(), channels={"c": channel}))
     for address in (*channel.addresses, subscription.upper()):
         assert made.match(event(Message(channel=address, id="1"))) == [Match("t", "source", 0, {})]
+
+
+def ended(of: str, status: str, kind: str = ENDED) -> Event:
+    payload = Lifecycle(platform="vertex", resource=f"{of}-1", name=f"{of}-1", status=status)
+    return replace(event(payload), type=kind, subject=of)
+
+
+def test_the_end_of_a_run_meets_who_listens_to_its_trigger_and_how_it_ended() -> None:
+    made = [
+        trigger("any", LifecycleSource(of="train", statuses=("succeeded", "failed", "cancelled"))),
+        trigger("good", LifecycleSource(of="train", statuses=("succeeded",))),
+        trigger("other", LifecycleSource(of="train-2", statuses=("succeeded",))),
+        trigger("platform", LifecycleSource(types=(ENDED,))),
+    ]
+    index = Index.from_json(json.loads(json.dumps(Index.build(made, environment()).to_json())))
+    assert [match.trigger for match in index.match(ended("train", "succeeded"))] == ["any", "good"]
+    assert [match.trigger for match in index.match(ended("train", "failed"))] == ["any"]
+    assert index.match(ended("train", "succeeded", "another.type")) == []
+    assert [index.hears_end("train", it) for it in ("failed", "running")] == [True, False]
+    assert not index.hears_end("any", "succeeded")

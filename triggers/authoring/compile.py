@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from retrigger.triggers.authoring.kept import Templates
     from retrigger.triggers.authoring.project import Project
     from retrigger.triggers.spec import Environment
 
@@ -28,12 +29,12 @@ def check(root: Path) -> list[Problem]:
     return checked(root)[1]
 
 
-def checked(root: Path) -> tuple[Project, list[Problem]]:
-    """What could be read of a project, and what `check` says of it.
+def checked(root: Path, elsewhere: Templates | None = None) -> tuple[Project, list[Problem]]:
+    """What could be read of a project, and what `check` says of it. `elsewhere`: as of `load_project`.
 
     A trigger file whose shape is wrong is told as that; the rules judge what is right of it, if that is enough.
     """
-    project, problems = read_project(root)
+    project, problems = read_project(root, elsewhere)
     misshapen = {(problem.path, problem.line, problem.column) for problem in problems}
     found = checks.problems(project, project.environments.values())
     found.update(problem for rule in checks.TIDY_RULES for problem in rule(project))

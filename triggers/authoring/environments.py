@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
+from retrigger.triggers.authoring.addresses import PATTERN
 from retrigger.triggers.authoring.callers import CALLERS, Callers
 from retrigger.triggers.authoring.fields import (
     AtLeastOne,
@@ -77,7 +78,13 @@ ServiceBusAddress = Annotated[
     str, Text(r"sb://[^/\s]{1,200}/\S{1,900}", "`sb://NAMESPACE.servicebus.windows.net/TOPIC`", "Service Bus address")
 ]
 Workspace = Annotated[
-    str, Text(r"/subscriptions/.{1,900}/workspaces/[^/]{1,100}", "the workspace's resource id", "workspace")
+    str,
+    Text(
+        r"/subscriptions/.{1,900}/workspaces/[^/]{1,100}",
+        "the workspace's resource id, `/subscriptions/ID/resourceGroups/GROUP/providers/"
+        "Microsoft.MachineLearningServices/workspaces/NAME`",
+        "workspace",
+    ),
 ]
 PlatformAddress = Annotated[
     str,
@@ -86,6 +93,16 @@ PlatformAddress = Annotated[
         "`projects/PROJECT/locations/LOCATION` (Vertex AI), `projects/PROJECT` (BigQuery) "
         "or the resource id of an Azure ML workspace",
         "platform",
+    ),
+]
+
+TemplateAddress = Annotated[
+    str,
+    Text(
+        PATTERN,
+        "a path from the project's root, `gs://BUCKET/NAME`, or "
+        "`https://LOCATION-kfp.pkg.dev/PROJECT/REPOSITORY/NAME/TAG` (or `…/sha256:DIGEST`)",
+        "template",
     ),
 ]
 Network = Annotated[
@@ -118,7 +135,7 @@ class Defaults(Model):
 class Pipeline(Model):
     """A compiled pipeline, and how Vertex AI runs it."""
 
-    template: FilePath = Field(description="The compiled pipeline (KFP, as JSON or YAML).")
+    template: TemplateAddress = Field(description="The compiled pipeline (KFP, as JSON or YAML).")
     root: GcsAddress = Field(description="Where runs write their outputs.")
     service_account: RunAs | None = Field(
         default=None,

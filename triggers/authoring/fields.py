@@ -206,7 +206,7 @@ Glob = Annotated[
     StringConstraints(min_length=1, max_length=1024),
     AfterValidator(_glob),
 ]
-FilePath = Annotated[str, Text(r"[^\x00-\x1f]{1,1024}", "a path from the project's root", "path")]
+FilePath = Annotated[str, Text(r"(?!gs://|https?://)[^\x00-\x1f]{1,1024}", "a path from the project's root", "path")]
 """Relative to the project's root, and inside it."""
 ServiceAccount = Annotated[
     str, Text(r"[^@\s]{1,100}@[^@\s]{1,200}", "a service account's e-mail address", "service account")

@@ -1,4 +1,7 @@
-"""What a project's files hold: bounded reading, inside the project only. Templates and message schemas."""
+"""What a project's files hold: bounded reading, inside the project only. Templates and message schemas.
+
+Templates that live elsewhere are had from copies, or from whoever fetches them.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,14 @@ import jsonschema_rs
 
 from retrigger.triggers import schema_cost, templates
 from retrigger.triggers.authoring import yaml
+from retrigger.triggers.authoring.addresses import address_of, pinned
 from retrigger.triggers.errors import Problem, ProjectError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from retrigger.triggers.authoring.kept import Templates
     from retrigger.triggers.event import Json
     from retrigger.triggers.signature import Signature
 
@@ -34,12 +39,16 @@ class Unfit(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A compiled pipeline. `sha` is the SHA-256 of `text`, its JSON with sorted keys; `document` is the file."""
+    """A compiled pipeline. `sha` is the SHA-256 of `text`, its JSON with sorted keys; `document` is the file.
+
+    `uri`: the address that always means this one, of a template in Artifact Registry.
+    """
 
     document: yaml.Document
     text: str
     sha: str
     signature: Signature
+    uri: str | None = None
 
 
 def read_text(root: Path, name: str, limit: int = MAX_TEXT) -> str:
@@ -58,6 +67,10 @@ def read_text(root: Path, name: str, limit: int = MAX_TEXT) -> str:
         raise Unfit("unreadable_file", f"`{name}` cannot be read ({error.strerror}): check the file") from error
     if len(data) > limit:
         raise Unfit("file_too_large", f"`{name}` is larger than {limit >> 20} MiB")
+    return _decoded(data, name)
+
+
+def _decoded(data: bytes, name: str) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -73,8 +86,15 @@ def read_document(root: Path, name: str) -> yaml.Document:
     return yaml.parse(text, name)
 
 
-def read_template(root: Path, name: str) -> Template:
-    """A pipeline compiled by KFP, or a pipeline job of Azure ML; JSON or YAML. Unfit with the next step if neither."""
+def read_template(root: Path, name: str, elsewhere: Templates) -> Template:
+    """A pipeline compiled by KFP, or a pipeline job of Azure ML; JSON or YAML. Unfit with the next step if neither.
+
+    `name`: a path, or the address of one that is had from `elsewhere`. Raises what that raises, too.
+    """
+    if address_of(name) is not None:
+        copy = elsewhere.read(name)
+        text = _decoded(copy.data, name)
+        return _template(_parsed(text, name, as_json=text.lstrip().startswith("{")), pinned(name, copy.version))
     try:
         document = _document(root, name, MAX_TEMPLATE)
     except Unfit as error:
@@ -82,6 +102,11 @@ def read_template(root: Path, name: str) -> Template:
             raise
         told = f"`{name}` is not there: compile the pipeline to this path"
         raise Unfit("missing_template", told) from error
+    return _template(document, None)
+
+
+def _template(document: yaml.Document, uri: str | None) -> Template:
+    name = document.path
     if not isinstance(document.data, dict):
         raise Unfit("bad_template", f"`{name}` holds no mapping: compile the pipeline with kfp")
     try:
@@ -89,7 +114,7 @@ def read_template(root: Path, name: str) -> Template:
     except ValueError as error:
         raise Unfit("bad_template", f"`{name}`: {error}") from error
     text = json.dumps(document.data, sort_keys=True, separators=(",", ":"))
-    return Template(document, text, hashlib.sha256(text.encode()).hexdigest(), takes)
+    return Template(document, text, hashlib.sha256(text.encode()).hexdigest(), takes, uri)
 
 
 def read_schema(root: Path, name: str) -> Json:
@@ -117,9 +142,12 @@ def read_json(root: Path, name: str) -> Json:
 
 
 def _document(root: Path, name: str, limit: int) -> yaml.Document:
+    return _parsed(read_text(root, name, limit), name, as_json=name.endswith(".json"))
+
+
+def _parsed(text: str, name: str, *, as_json: bool) -> yaml.Document:
     """JSON has no places."""
-    text = read_text(root, name, limit)
-    if not name.endswith(".json"):
+    if not as_json:
         try:
             return yaml.parse(text, name)
         except ProjectError as error:

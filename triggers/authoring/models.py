@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from retrigger.triggers.authoring.fields import (
@@ -99,7 +99,9 @@ def _listed(value: object) -> object:
 
 
 class LifecycleSource(Model):
-    """What happens to runs, models, endpoints and tables; `of`: the ends of another trigger's runs."""
+    """What happens to runs, models, endpoints and tables; with `of`, the ends of another trigger's runs."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["type"]}, {"required": ["of"]}]})
 
     of: TriggerName | None = Field(
         default=None, description="A trigger of this project: each end of a run of it is an event. No `type` then."

@@ -11,10 +11,11 @@ from retrigger.triggers.authoring import files, plugins, settle
 from retrigger.triggers.authoring.checks import untrusted
 from retrigger.triggers.authoring.environments import Azure, Defaults, Gcp, ProjectFile
 from retrigger.triggers.authoring.files import Unfit
+from retrigger.triggers.authoring.kept import KeptTemplates
 from retrigger.triggers.authoring.models import TriggerFile
 from retrigger.triggers.authoring.validation import validate
 from retrigger.triggers.authoring.yaml import Document
-from retrigger.triggers.errors import Problem, ProjectError
+from retrigger.triggers.errors import Problem, ProjectError, Unavailable
 from retrigger.triggers.launches import BatchPrediction, OnlineDeployment, PipelineLaunch
 from retrigger.triggers.spec import LifecycleSource, MessageSource, ObjectSource, PlugIn, ScheduleSource
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from retrigger.triggers.authoring.kept import Templates
     from retrigger.triggers.authoring.yaml import At
     from retrigger.triggers.event import Json
     from retrigger.triggers.spec import Environment, Source, Trigger
@@ -108,20 +110,24 @@ def find_root(start: Path) -> Path:
     raise ProjectError((Problem(PROJECT_FILE, 0, 0, "no_project", told),))
 
 
-def load_project(root: Path) -> Project:
-    """ProjectError with every mistake in the shape of every file. What the files mean together is `check`'s matter."""
-    project, problems = read_project(root)
+def load_project(root: Path, elsewhere: Templates | None = None) -> Project:
+    """ProjectError with every mistake in the shape of every file. What the files mean together is `check`'s matter.
+
+    `elsewhere`: where templates are had from that live outside of the project; None: from the copies in it.
+    """
+    project, problems = read_project(root, elsewhere)
     if problems:
         raise ProjectError(tuple(sorted(problems)))
     return project
 
 
-def read_project(root: Path) -> tuple[Project, list[Problem]]:
+def read_project(root: Path, elsewhere: Templates | None = None) -> tuple[Project, list[Problem]]:
     """What can be read, and what is wrong with the rest: the files that are right can still be checked.
 
-    A pipeline whose template cannot be read has the empty text for its SHA-256.
+    A pipeline whose template cannot be read has the empty text for its SHA-256. `elsewhere`: as of `load_project`;
+    raises Unavailable where it is not known what is there.
     """
-    reading = _Reading(root)
+    reading = _Reading(root, elsewhere or KeptTemplates(root))
     document, file = reading.project_file()
     formats = dict(reading.formats(document, file.formats))
     project = Project(
@@ -143,8 +149,9 @@ def read_project(root: Path) -> tuple[Project, list[Problem]]:
 class _Reading:
     """One pass over a project's files; problems gather, and every schema and template is read once."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, elsewhere: Templates) -> None:
         self.root = root
+        self.elsewhere = elsewhere
         self.problems: list[Problem] = []
         self.misread: list[str] = []
         self.schemas: dict[str, Json] = {}
@@ -179,15 +186,14 @@ class _Reading:
         defaults: Defaults,
         formats: Mapping[str, PlugIn],
     ) -> Environment:
-        shas = {}
+        templates = {}
         for key, pipeline in file.pipelines.items():
             at = ("environments", name, "pipelines", key, "template")
-            template = self._named(files.read_template, self.templates, pipeline.template, document, at)
-            shas[key] = template.sha if template else ""
+            templates[key] = self._named(self._template, self.templates, pipeline.template, document, at)
         launcher = None
         if file.launcher:
             launcher = self._plugin("launchers", file.launcher, {}, document, ("environments", name, "launcher"))
-        return settle.environment(name, file, defaults, templates=shas, launcher=launcher, formats=formats)
+        return settle.environment(name, file, defaults, templates=templates, launcher=launcher, formats=formats)
 
     def triggers(self, defaults: Defaults) -> Iterator[Authored]:
         for path in sorted((self.root / "triggers").rglob("*.y*ml")):
@@ -223,6 +229,9 @@ class _Reading:
             given = cast("dict[str, Json]", options)
             found = self._plugin("validators", name, given, document, ("validate", "with", number))
             yield found or PlugIn(name=name, target="", package="", options=given)
+
+    def _template(self, root: Path, name: str) -> files.Template:
+        return files.read_template(root, name, self.elsewhere)
 
     def _plugin(
         self, group: plugins.Group, name: str, options: dict[str, Json], document: Document, at: At
@@ -262,6 +271,10 @@ class _Reading:
             except Unfit as error:
                 self.problems.append(document.problem(at, error.code, f"{error}."))
                 return None
+            except Unavailable as error:
+                line, column = document.mark(at)
+                told = f"{document.path}:{line}:{column}: {error}"
+                raise Unavailable(told, code=error.code) from error
         return found[name]
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from retrigger.triggers.authoring import callers, launching, models, predicting, serving
+    from retrigger.triggers.authoring.files import Template
     from retrigger.triggers.event import Json
 
 
@@ -49,11 +50,11 @@ def environment(
     file: environments.Gcp | environments.Azure,
     defaults: environments.Defaults,
     *,
-    templates: Mapping[str, str],
+    templates: Mapping[str, Template | None],
     launcher: spec.PlugIn | None,
     formats: Mapping[str, spec.PlugIn],
 ) -> spec.Environment:
-    """`templates`: SHA-256 of each pipeline's template, by the pipeline's name; `formats`: the project's, by route."""
+    """`templates`: by the pipeline's name, None: it cannot be read; `formats`: the project's, by route."""
     shared = spec.Environment(
         name=name,
         cloud=file.cloud,
@@ -101,9 +102,10 @@ def _endpoint(entry: str | serving.Serving) -> spec.Endpoint:
     return spec.Endpoint(name=entry) if isinstance(entry, str) else spec.Endpoint(**entry.model_dump())
 
 
-def _vertex_pipeline(file: environments.Pipeline, template: str, home: environments.Gcp) -> spec.Pipeline:
+def _vertex_pipeline(file: environments.Pipeline, template: Template | None, home: environments.Gcp) -> spec.Pipeline:
     return spec.Pipeline(
-        template=template,
+        template=template.sha if template else "",
+        template_uri=template.uri if template else None,
         root=file.root,
         labels=dict(file.labels),
         service_account=file.service_account or home.service_account,
@@ -115,9 +117,9 @@ def _vertex_pipeline(file: environments.Pipeline, template: str, home: environme
     )
 
 
-def _azure_pipeline(file: environments.AzurePipeline, template: str) -> spec.Pipeline:
+def _azure_pipeline(file: environments.AzurePipeline, template: Template | None) -> spec.Pipeline:
     return spec.Pipeline(
-        template=template,
+        template=template.sha if template else "",
         root=file.root or "",
         labels=dict(file.tags),
         caching=file.caching,

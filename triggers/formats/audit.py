@@ -10,7 +10,6 @@ property.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from retrigger.triggers.event import Event
@@ -19,6 +18,7 @@ from retrigger.triggers.formats.cloudevents import Envelope, decode_header, trac
 from retrigger.triggers.formats.loose import known, text_at
 from retrigger.triggers.formats.times import occurred, optional_instant
 from retrigger.triggers.formats.wire import mapping, required
+from retrigger.triggers.frozen import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

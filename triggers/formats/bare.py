@@ -5,7 +5,6 @@ What the envelope would have told is assumed, and the event's `notes` say so.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from retrigger.triggers.formats import bindings, pubsub, storage
@@ -13,6 +12,7 @@ from retrigger.triggers.formats.cloudevents import Envelope
 from retrigger.triggers.formats.loose import at, text_at
 from retrigger.triggers.formats.times import optional_instant
 from retrigger.triggers.formats.wire import Request, mapping, required
+from retrigger.triggers.frozen import replace
 
 if TYPE_CHECKING:
     from datetime import datetime

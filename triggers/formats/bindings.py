@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import base64
 from contextlib import suppress
-from dataclasses import field, replace
+from dataclasses import field
 from datetime import UTC
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,7 @@ from retrigger.triggers.formats.wire import (
     text,
     whole,
 )
-from retrigger.triggers.frozen import dataclass
+from retrigger.triggers.frozen import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

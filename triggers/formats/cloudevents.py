@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import quote, unquote_to_bytes
 
 from retrigger.triggers.errors import Malformed
@@ -43,10 +43,10 @@ MAX_BATCH = 5000
 _READ = frozenset({"specversion", "id", "source", "type", "time", "subject", "traceparent"})
 _KNOWN = frozenset({*_READ, "data", "data_base64"})
 _MARKS = frozenset({"ce-specversion", "ce-id", "ce-type", "ce-cloudeventsversion"})
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-_NAME = re.compile(r"[a-z0-9]+", re.ASCII)
-_MEDIA_TYPE = re.compile(r"[!#-'*+.^-`|~\w-]+/[!#-'*+.^-`|~\w-]+\s*(?:;.*)?", re.ASCII | re.DOTALL)
-_BROKEN_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_TRACEPARENT: Final = r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"
+_NAME: Final = r"(?a)[a-z0-9]+"
+_MEDIA_TYPE: Final = r"(?as)[!#-'*+.^-`|~\w-]+/[!#-'*+.^-`|~\w-]+\s*(?:;.*)?"
+_BROKEN_PERCENT: Final = r"%(?![0-9A-Fa-f]{2})"
 _HEADER_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
 
 
@@ -123,7 +123,7 @@ def attributes_of(envelope: Envelope) -> dict[str, str]:
     """Content type, schema and extensions, as text, held to the specification: for events of a sender's own type."""
     others: dict[str, str] = {}
     for name, value in envelope.others.items():
-        if _NAME.fullmatch(name) is None:
+        if re.fullmatch(_NAME, name) is None:
             message = f"The CloudEvent has an attribute {name[:40]!r}; name it in lower-case letters and digits."
             raise Malformed(message, code="bad_field")
         match value:
@@ -142,7 +142,7 @@ def attributes_of(envelope: Envelope) -> dict[str, str]:
                     f"The CloudEvent's attribute {name[:40]} is no text, boolean or 32-bit integer; send it as text."
                 )
                 raise Malformed(message, code="bad_field")
-    if _MEDIA_TYPE.fullmatch(others.get("datacontenttype", "a/b")) is None:
+    if re.fullmatch(_MEDIA_TYPE, others.get("datacontenttype", "a/b")) is None:
         raise Malformed("The CloudEvent's datacontenttype is no media type; correct the sender.", code="bad_field")
     if others.get("dataschema") == "":
         raise Malformed("The CloudEvent's dataschema is empty; leave it out.", code="bad_field")
@@ -168,7 +168,7 @@ def write_structured(event: Event, data: Json) -> tuple[dict[str, str], bytes]:
 
 def traceparent(value: str | None) -> str | None:
     """A W3C trace context, or None for anything else: a broken trace never costs the event."""
-    return value if value is not None and _TRACEPARENT.fullmatch(value) else None
+    return value if value is not None and re.fullmatch(_TRACEPARENT, value) else None
 
 
 def decode_header(value: str, name: str) -> str:
@@ -180,7 +180,7 @@ def decode_header(value: str, name: str) -> str:
         value = _unquoted(value, name)
     if "%" not in value:
         return value
-    if not _BROKEN_PERCENT.search(value):
+    if not re.search(_BROKEN_PERCENT, value):
         with suppress(UnicodeDecodeError):
             return unquote_to_bytes(value).decode()
     message = f"Header {name} is not percent-encoded UTF-8; write % itself as %25."

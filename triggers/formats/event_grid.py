@@ -7,7 +7,7 @@ event is read into the same envelope as a CloudEvent is: topic is its source, ev
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.event import rfc3339
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 VALIDATION = "Microsoft.EventGrid.SubscriptionValidationEvent"
 _KIND = "aeg-event-type"
 _ATTEMPTS = "aeg-delivery-count"
-_CODE = re.compile(r"[0-9A-Za-z_.-]{1,128}", re.ASCII)
+_CODE: Final = r"(?a)[0-9A-Za-z_.-]{1,128}"
 
 
 def handshake(value: Json, headers: Mapping[str, str]) -> Handshake | None:
@@ -40,7 +40,7 @@ def handshake(value: Json, headers: Mapping[str, str]) -> Handshake | None:
         raise Malformed(message, code="malformed_envelope")
     where = "The validation event's"
     code = required(mapping(found[0].get("data"), f"{where} data"), "validationCode", where)
-    if _CODE.fullmatch(code) is None:
+    if re.fullmatch(_CODE, code) is None:
         raise Malformed(f"{where} validationCode is no code of Event Grid's; correct the sender.", code="bad_field")
     return Handshake(code)
 

@@ -5,13 +5,13 @@ Formats that few deliveries come in are imported when the first does.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.event import FIRED, Event, Message, Object, Schedule
 from retrigger.triggers.formats import cloudevents, custom, event_grid, pubsub, schedule, sniff, storage, unwrapped
 from retrigger.triggers.formats.wire import Handshake, Request, json_body
+from retrigger.triggers.frozen import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.formats.wire import text
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from retrigger.triggers.event import Json
 
 # fromisoformat also takes dates alone, week dates and times without a zone: none of them names an instant.
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dt\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
-_NEARLY = re.compile(r"(\d{4})-(\d\d?)-(\d\d?)[T ](\d\d?)(:\d\d:\d\d(?:\.\d{1,9})?)(Z|[+-]\d\d:\d\d)?", re.ASCII)
+_RFC3339: Final = r"(?ai)\d{4}-\d\d-\d\dt\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:z|[+-]\d\d:\d\d)"
+_NEARLY: Final = r"(?a)(\d{4})-(\d\d?)-(\d\d?)[T ](\d\d?)(:\d\d:\d\d(?:\.\d{1,9})?)(Z|[+-]\d\d:\d\d)?"
 
 
 def instant(value: str, where: str) -> datetime:
     """An RFC 3339 time as aware UTC. Digits beyond the microsecond are cut off."""
-    if _RFC3339.fullmatch(value):
+    if re.fullmatch(_RFC3339, value):
         try:
             moment = datetime.fromisoformat(value.upper())
             return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
@@ -38,7 +38,7 @@ def optional_instant(fields: Mapping[str, Json], name: str, where: str) -> datet
 
 def azure_instant(value: str, where: str) -> tuple[datetime, tuple[str, ...]]:
     """A time as Azure writes it, and notes: RFC 3339, or single digits (2026-1-31), or no zone, which then is UTC."""
-    found = None if _RFC3339.fullmatch(value) else _NEARLY.fullmatch(value)
+    found = None if re.fullmatch(_RFC3339, value) else re.fullmatch(_NEARLY, value)
     if found is None:
         return instant(value, where), ()
     year, month, day, hour, rest, zone = found.groups()

@@ -28,7 +28,7 @@ import json
 import math
 import re
 import zlib
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.frozen import dataclass
@@ -48,10 +48,10 @@ _DIGITS = (str, int)
 ORIGIN = "webhook-request-origin"
 """The header of CloudEvents' abuse protection: who asks to send. Its callback URL is never called."""
 
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.:-]{0,253}[A-Za-z0-9])?|\*", re.ASCII)
-_CHARSET = re.compile(r";\s*charset=\"?([^\";\s]*)", re.IGNORECASE)
+_HOST: Final = r"(?a)[A-Za-z0-9](?:[A-Za-z0-9.:-]{0,253}[A-Za-z0-9])?|\*"
+_CHARSET: Final = r"(?i);\s*charset=\"?([^\";\s]*)"
 _UTF8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
-_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_ESCAPED_SURROGATE: Final = r"\\u[dD][89a-fA-F]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ def asked_by_header(request: Request) -> Handshake | None:
     origin = request.headers.get(ORIGIN)
     if origin is None or request.body:
         return None
-    if _HOST.fullmatch(origin) is None:
+    if re.fullmatch(_HOST, origin) is None:
         raise Malformed("The header WebHook-Request-Origin is no host name; correct the sender.", code="bad_field")
     return Handshake(origin, by_header=True)
 
@@ -116,7 +116,7 @@ def check_charset(content_type: str, where: str) -> None:
     """JSON between systems is UTF-8 (RFC 8259): what is declared as something else is refused, not guessed at."""
     if ";" not in content_type:
         return
-    declared = _CHARSET.search(content_type)
+    declared = re.search(_CHARSET, content_type)
     if declared is not None and declared[1].lower() not in _UTF8:
         message = f"{where} is declared as {declared[1][:40]!r}; send JSON as UTF-8."
         raise Malformed(message, code="unsupported_charset")
@@ -149,7 +149,7 @@ def json_value(data: bytes, where: str) -> Json:
         raise Malformed(message, code="malformed_json") from exc
     if text.count("[") + text.count("{") > MAX_DEPTH and _deeper(value, MAX_DEPTH):
         _refuse_depth(where)
-    if "\\" in text and _ESCAPED_SURROGATE.search(text):
+    if "\\" in text and re.search(_ESCAPED_SURROGATE, text):
         _refuse_lone_surrogates(value, where)
     return value
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FINGERPRINT: Final = "retrigger-fingerprint"
 PUBLIC: Final = "https://management.azure.com"
 API_VERSION: Final = "2024-01-01-preview"
-_JOB_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")
+_JOB_ID: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}"
 
 
 def job_request(
@@ -39,7 +39,7 @@ def job_request(
 
     `endpoint` replaces Resource Manager's public address. Raises Refused for what one request cannot launch.
     """
-    if not _JOB_ID.fullmatch(job.id):
+    if not re.fullmatch(_JOB_ID, job.id):
         raise Refused(f"{job.id!r} is no Azure ML job name; shorten the trigger's name", code="invalid_job_id")
     fault = next(faults(template), None)
     if fault is not None:

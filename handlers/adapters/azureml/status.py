@@ -6,6 +6,7 @@ nor what its steps are and measure; the studio does, so its address is what an e
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.handlers.ports import JobState, JobStatus
@@ -33,6 +34,9 @@ _STATES: Final[Mapping[str, JobState]] = {
     "Canceled": "cancelled",
 }
 
+_MOST_TAGS: Final = 100
+_LONGEST_TAG: Final = 1000
+
 # The platform's JSON, of which only the fields named below are looked at.
 Document = dict[str, Any]
 
@@ -45,7 +49,13 @@ def job_status(job: Document) -> JobStatus:
     if state is None:
         told = f"Azure ML reports the state {first_line(name)!r}; a newer retrigger may know it"
         raise Unavailable(told, code="unknown_state")
-    return JobStatus(state=state, error=_error(properties) if state == "failed" else None)
+    return JobStatus(state=state, error=_error(properties) if state == "failed" else None, tags=_tags(properties))
+
+
+def _tags(properties: Document) -> dict[str, str]:
+    """What a run learns, it can tag its job with: nothing else of it is told here."""
+    tags = object_in(properties, "tags")
+    return {name: tag[:_LONGEST_TAG] for name, tag in islice(tags.items(), _MOST_TAGS) if isinstance(tag, str)}
 
 
 def _error(properties: Document) -> str:

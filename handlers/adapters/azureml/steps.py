@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.adapters.azureml.resources import asset_id, place_id
@@ -72,6 +73,6 @@ def _policy(policy: Document) -> Document:
 
 def _batch(size: Json) -> int:
     """So many files, or so many bytes: `10kb`."""
-    found = BATCH_SIZE.fullmatch(str(size))
+    found = re.fullmatch(BATCH_SIZE, str(size))
     assert found is not None, "azure_jobs.faults has looked at it"
     return int(found[1]) * _UNITS[(found[2] or "").lower()]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.event import Json
 
 NO_ACCOUNT: Final = "default_service_account"
-_JOB_ID: Final = re.compile(r"[a-z][-a-z0-9]{0,126}")
+_JOB_ID: Final = r"[a-z][-a-z0-9]{0,126}"
 # The schema of the first KFP 2 compilers; its parameters carry their type in the name of the field.
 _TYPED_FIELDS: Final = {"INT": "intValue", "DOUBLE": "doubleValue", "STRING": "stringValue"}
 
@@ -37,7 +37,7 @@ def job_request(
 
     `endpoint` replaces the region's public address. Raises Refused where the platform certainly would.
     """
-    if not _JOB_ID.fullmatch(job.id):
+    if not re.fullmatch(_JOB_ID, job.id):
         raise Refused(f"{job.id!r} is no Vertex AI job id; shorten the trigger's name", code="invalid_job_id")
     document: Any = template
     spec: Document = document.get("pipelineSpec", document)
@@ -62,6 +62,8 @@ def job_request(
         body["reservedIpRanges"] = list(job.reserved_ip_ranges)
     if job.kms_key is not None:
         body["encryptionSpec"] = {"kmsKeyName": job.kms_key}
+    if job.template_uri is not None:
+        body["templateUri"] = job.template_uri
     url = f"{collection_url('pipelineJobs', project, location, endpoint)}?pipelineJobId={job.id}"
     return Request(method="POST", url=url, body=body)
 

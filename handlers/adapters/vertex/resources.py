@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 FINGERPRINT: Final = "retrigger-fingerprint"
 GONE: Final = frozenset({404})
-_LABEL: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-_LABEL_VALUE: Final = re.compile(r"[a-z0-9_-]{0,63}")
+_LABEL: Final = r"[a-z][a-z0-9_-]{0,62}"
+_LABEL_VALUE: Final = r"[a-z0-9_-]{0,63}"
 
 
 def collection_url(kind: str, project: str, location: str, endpoint: str | None = None) -> str:
@@ -30,7 +30,7 @@ def collection_url(kind: str, project: str, location: str, endpoint: str | None 
 
 def fitting_labels(labels: Mapping[str, str]) -> dict[str, str]:
     for key, value in labels.items():
-        if not _LABEL.fullmatch(key) or not _LABEL_VALUE.fullmatch(value):
+        if not re.fullmatch(_LABEL, key) or not re.fullmatch(_LABEL_VALUE, value):
             raise Refused(
                 f"label {key!r} does not fit: keys are [a-z][a-z0-9_-]{{0,62}}, values [a-z0-9_-]{{0,63}}; "
                 "correct the labels in retrigger.yaml",

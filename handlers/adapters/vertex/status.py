@@ -34,6 +34,7 @@ _TASK_STATES: Final[Mapping[str, str]] = {
     "CANCEL_PENDING": "running",
     "CANCELLING": "running",
 }
+_MODEL: Final = "google.VertexModel"
 _METRICS: Final = frozenset({"system.Metrics", "system.ClassificationMetrics"})
 
 # The platform's JSON, of which only the fields named below are looked at.
@@ -60,6 +61,7 @@ def job_status(job: Document) -> JobStatus:
         state=state,
         error=error_in(job),
         metrics=_shortest_names(list(_metrics(tasks))),
+        models=dict(_models(tasks)),
         tasks={name: _task_state(task.get("state", "STATE_UNSPECIFIED")) for name, task in tasks.items()},
     )
 
@@ -93,6 +95,16 @@ def _metrics(tasks: Mapping[str, Document]) -> Iterator[_Metric]:
                 for name, value in artifact.get("metadata", {}).items():
                     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
                         yield _Metric((name, f"{task}.{name}", f"{task}.{output}.{name}"), float(value))
+
+
+def _models(tasks: Mapping[str, Document]) -> Iterator[tuple[str, str]]:
+    """Resource and version of each registered model among the tasks' outputs, where its artifact says the version."""
+    for detail in tasks.values():
+        for listed in detail.get("outputs", {}).values():
+            for artifact in listed.get("artifacts", []):
+                resource, _, version = str(artifact.get("metadata", {}).get("resourceName", "")).partition("@")
+                if artifact.get("schemaTitle") == _MODEL and version:
+                    yield resource, version
 
 
 def _shortest_names(metrics: list[_Metric]) -> dict[str, float]:

@@ -80,4 +80,6 @@ def _code(resolver: Resolver, told: Any) -> tuple[str, str]:
         return "", ""
     if not isinstance(told, dict) or not all(isinstance(told.get(name), str) for name in ("codeId", "scoringScript")):
         raise Invalid("`codeConfiguration` has a codeId and a scoringScript.")
-    return resolver.addresses.read(resolver.workspace, told["codeId"]), told["scoringScript"]
+    body = resolver.registered("codes", told["codeId"])
+    uri = body["properties"].get("codeUri") if body else told["codeId"]
+    return resolver.addresses.read(resolver.workspace, str(uri)), told["scoringScript"]

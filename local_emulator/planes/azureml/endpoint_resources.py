@@ -18,16 +18,21 @@ if TYPE_CHECKING:
     from retrigger.local_emulator.planes.resources import Resource, Resources
 
 LOCATION: Final = "westeurope"
-_NAME = re.compile(r"[a-z][a-z0-9-]{1,30}[a-z0-9]")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]")
 # What a tracked resource of Resource Manager has beside its properties.
 _TRACKED: Final = ("location", "tags", "identity", "kind", "sku")
 
 
+def is_name(name: str) -> bool:
+    """Tell whether an endpoint, or a deployment, can be called so."""
+    return _NAME.fullmatch(name) is not None
+
+
 def checked_name(kind: str, name: str) -> str:
     """Errors: Invalid."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise Invalid(
-            f"The {kind} name {name[:80]!r} is not one: 3 to 32 of a-z 0-9 -, a letter first, and no - at the end."
+            f"The {kind} name {name[:80]!r} is not one: 3 to 32 letters, digits and -, a letter first, no - at the end."
         )
     return name
 
@@ -42,6 +47,14 @@ def kept(call: Call, name: str, now: datetime, before: Resource | None, **more: 
     if before is not None:
         body["createdAt"] = before.body["createdAt"]
     return body
+
+
+def patched(call: Call, before: Body, now: datetime) -> Body:
+    """Other tags, another identity: nothing else of an endpoint may be patched. Errors: Invalid."""
+    given = {name: call.body[name] for name in ("tags", "identity") if isinstance(call.body.get(name), dict)}
+    if not given or call.body.keys() - given.keys():
+        raise Invalid("Only `tags` and `identity`, which are objects, can be patched; put the endpoint instead.")
+    return {**before, "tracked": {**before["tracked"], **given}, "modifiedAt": now.isoformat()}
 
 
 def view(call: Call, path: tuple[str, ...], body: Body, properties: Body) -> Body:

@@ -9,6 +9,7 @@ from retrigger.local_emulator.planes.azureml import batch_endpoints, online_depl
 from retrigger.local_emulator.planes.azureml.batch_endpoints import BatchEndpoints
 from retrigger.local_emulator.planes.azureml.online_deployments import OnlineDeployments
 from retrigger.local_emulator.planes.azureml.online_endpoints import OnlineEndpoints
+from retrigger.local_emulator.planes.azureml.online_metrics import OnlineMetrics
 from retrigger.local_emulator.planes.azureml.online_scoring import OnlineScoring
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Endpoints:
         )
         self._online = OnlineEndpoints(resources, self._deployments, traffic, now, changing=changing)
         self._batch = BatchEndpoints(resources, jobs, now, resolver=resolver)
+        self._metrics = OnlineMetrics(resources, self._deployments, traffic)
         self._scoring = OnlineScoring(
             resources, self._online, self._deployments, servers=servers, traffic=traffic, now=now
         )
@@ -53,6 +55,10 @@ class Endpoints:
     def recover(self) -> None:
         """After a start of the emulator."""
         self._deployments.recover()
+
+    def ensure(self, workspace: Workspace, name: str) -> None:
+        """Make an online endpoint without deployments, unless it is there. Errors: Invalid for no such name."""
+        self._online.ensure(workspace, name)
 
     def close(self) -> None:
         self._scoring.close()
@@ -92,6 +98,8 @@ class Endpoints:
                 return self._online.regenerate_keys(call)
             case "POST", (_, "token"):
                 return self._online.token(call)
+            case "GET", (_, "providers", provider, "metrics") if provider.lower() == "microsoft.insights":
+                return self._metrics.metrics(call)
             case _:
                 return None
 
@@ -118,6 +126,8 @@ class Endpoints:
                 return self._batch.get(call)
             case "PUT", (_,):
                 return self._batch.put(call)
+            case "PATCH", (_,):
+                return self._batch.patch(call)
             case "PUT", (_, "deployments", _):
                 return self._batch.put_deployment(call)
             case "DELETE", (_,) | (_, "deployments", _):

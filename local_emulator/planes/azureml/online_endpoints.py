@@ -11,8 +11,16 @@ import hmac
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 
-from retrigger.local_emulator.planes.azureml.arm import Answer, key, page
-from retrigger.local_emulator.planes.azureml.endpoint_resources import checked_name, found, gone, kept, view
+from retrigger.local_emulator.planes.azureml.arm import Answer, key, page, stored
+from retrigger.local_emulator.planes.azureml.endpoint_resources import (
+    LOCATION,
+    checked_name,
+    found,
+    gone,
+    kept,
+    patched,
+    view,
+)
 from retrigger.local_emulator.planes.azureml.online_deployments import ENDPOINTS
 from retrigger.local_emulator.planes.resources import Body, Invalid, NotFound, Precondition
 
@@ -21,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from retrigger.local_emulator.planes.azureml.arm import Call
+    from retrigger.local_emulator.planes.azureml.arm import Call, Workspace
     from retrigger.local_emulator.planes.azureml.online_deployments import OnlineDeployments
     from retrigger.local_emulator.planes.resources import Resource, Resources
     from retrigger.local_emulator.runners.routing import Traffic
@@ -59,22 +67,28 @@ class OnlineEndpoints:
             body = kept(call, name, self._now(), before)
             body["properties"] |= self._checked(call.key, body["properties"])
             if before is None:
-                body["keys"] = {kind: secrets.token_urlsafe(24) for kind in (*_KEYS.values(), "token")}
+                body["keys"] = _keys()
                 self._resources.create(call.key, body)
             else:
                 body["keys"] = before.body["keys"]
                 self._resources.update(call.key, body, before.etag)
         return Answer(self._view(call, body), 201 if before is None else 200)
 
+    def ensure(self, workspace: Workspace, name: str) -> None:
+        """Make one without deployments, unless it is there. Errors: Invalid."""
+        place = key(workspace, ENDPOINTS, checked_name("endpoint", name))
+        properties = {"authMode": "Key", "traffic": {}, "mirrorTraffic": {}}
+        tracked = {"location": LOCATION, "tags": {}}
+        with self._changing:
+            if found(self._resources, place) is None:
+                body = stored(name, properties, self._now(), tracked=tracked, keys=_keys())
+                self._resources.create(place, body)
+
     def patch(self, call: Call) -> Answer:
-        """Tags and identity: nothing else may be patched."""
-        given = {name: call.body[name] for name in ("tags", "identity") if isinstance(call.body.get(name), dict)}
-        if not given or call.body.keys() - given.keys():
-            raise Invalid("Only `tags` and `identity`, which are objects, can be patched; put the endpoint instead.")
+        """Errors: Invalid for what may not be patched."""
         with self._changing:
             before = self._known(call)
-            tracked = {**before.body["tracked"], **given}
-            body = {**before.body, "tracked": tracked, "modifiedAt": self._now().isoformat()}
+            body = patched(call, before.body, self._now())
             self._resources.update(before.name, body, before.etag)
         return Answer(self._view(call, body))
 
@@ -180,6 +194,11 @@ def _split(kind: str, told: Any, deployments: set[str]) -> dict[str, int]:
     if strangers := sorted(name for name, share in shares.items() if share and name not in deployments):
         raise Invalid(f"`{kind}` names {strangers[0][:80]!r}, and the endpoint has no such deployment: make it first.")
     return {name: share for name, share in shares.items() if share}
+
+
+def _keys() -> dict[str, str]:
+    """Of a new endpoint; with `token` the tokens are made that it gives."""
+    return {kind: secrets.token_urlsafe(24) for kind in (*_KEYS.values(), "token")}
 
 
 def _token(body: Body, until: int) -> str:

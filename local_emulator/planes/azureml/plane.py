@@ -59,13 +59,15 @@ class Asset:
 class Furniture:
     """What a project's workspace is furnished with.
 
-    `datastores` are accounts and containers by name; `components` are those that its pipelines refer to.
+    `datastores` are accounts and containers by name; `components` are those that its pipelines refer to; `endpoints`
+    are the online endpoints that its rollouts change.
     """
 
     workspace: Workspace
     assets: tuple[Asset, ...] = ()
     components: tuple[str, ...] = ()
     datastores: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    endpoints: tuple[str, ...] = ()
 
 
 class AzureMl:
@@ -139,6 +141,8 @@ class AzureMl:
             self.places.register(workspace, name, properties)
         for one in furniture.assets:
             self.assets.register(workspace, one.kind, one.name, one.version, one.properties)
+        for name in furniture.endpoints:
+            self.endpoints.ensure(workspace, name)
 
     def missing(self, furniture: Furniture) -> list[str]:
         """Those of a project's components that nobody has registered."""

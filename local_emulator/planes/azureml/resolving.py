@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _REFERENCE = re.compile(r"(?:azureml:)?([^:@/]+)(?::([^:@/]+)|@latest)")
 _REGISTRY = re.compile(
-    r"azureml://registries/[^/]+/(?:components|environments)/([^/]+)/(?:versions/([^/]+)|labels/latest)"
+    r"azureml://registries/[^/]+/(?:components|environments|models|codes)/([^/]+)/(?:versions/([^/]+)|labels/latest)"
 )
 _BINDING = re.compile(r"\$\{\{\s*(parent\.outputs\.[^{}]+?)\s*\}\}")
 _DURATION = re.compile(r"PT(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,9})S)?")

@@ -129,7 +129,7 @@ def test_what_is_there_already_must_be_the_same(
 
 def test_another_conflict_is_told_as_what_it_is(objects: BlobObjects, loopback: Loopback) -> None:
     loopback.reply(409, x_ms_error_code="ContainerBeingDeleted")
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Unavailable) as caught:
         objects.write(PLACE, "o", b"data")
     assert caught.value.code == "ContainerBeingDeleted"
 

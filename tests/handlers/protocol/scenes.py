@@ -15,6 +15,7 @@ from retrigger.triggers.spec import (
     Concurrency,
     Endpoint,
     Environment,
+    LifecycleSource,
     Limits,
     MessageSource,
     ObjectCheck,
@@ -36,6 +37,11 @@ if TYPE_CHECKING:
 
 PREDICTION = BatchPrediction(model="churn", input="gs://landing/all.jsonl", output="gs://out")
 JUDGE = PlugIn(name="judge", target="tests.handlers.protocol.judge:judge", package="tests==1")
+FOLLOWER = Trigger(
+    name="after",
+    sources=(LifecycleSource(of="t", statuses=("succeeded", "failed", "cancelled")),),
+    launch=PipelineLaunch(pipeline="train", parameters={"what": "${{ event.lifecycle.name }}"}),
+)
 Style = Literal[
     "mixed",
     "honest",
@@ -54,6 +60,7 @@ Style = Literal[
     "archived",
     "once",
     "rollout",
+    "chained",
 ]
 
 
@@ -115,7 +122,8 @@ def scene(seed: int, style: Style) -> Scene:
     know by our ids; an operator settles what is unsure.
     `rollout`: models go to an endpoint that is slow, that somebody else changes, and whose deployments fail; operators
     approve, pause, resume and turn back. In some of them no deployment can be asked that gets no traffic; in some the
-    platform's figures judge, and come late; in some the traffic is mirrored first.
+    platform's figures judge, and come late; in some the traffic is mirrored first. `chained`: another
+    trigger listens to every end of a run.
     """
     chance = random.Random(f"scene {seed}")
     rule = _rule(chance, style)
@@ -162,6 +170,7 @@ def scene(seed: int, style: Style) -> Scene:
         objects=objects,
         pauses=_pauses(chance) if style in {"mixed", "operated"} and chance.random() < 0.3 else [],
         operators=_operators(chance) if style == "operated" or (style == "archived" and seed % 2) else [],
+        follower=FOLLOWER if style == "chained" else None,
     )
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from retrigger.handlers.admit import Admission
 from retrigger.handlers.carrying import Carrying
+from retrigger.handlers.chaining import Chaining
 from retrigger.handlers.claims import Claims, outcome, recorded
 from retrigger.handlers.core import Core
 from retrigger.handlers.following import Following
@@ -28,6 +29,7 @@ from retrigger.handlers.rollout import going
 from retrigger.handlers.rollout.plan import Become, Probe, Shift, Stay
 from retrigger.handlers.rollout.rollouts import Rollouts
 from retrigger.handlers.slots import Slots, Standing
+from retrigger.handlers.tick import Tick
 from retrigger.handlers.windows import Joined, WindowId, Windows, first_look
 from retrigger.triggers.errors import RetriggerError
 from tests.handlers.protocol.test_simulation import play
@@ -607,6 +609,45 @@ def approves_late(ledger: Ledger, name: str, *, by: str) -> str:
     return "unchanged" if ledger.rollouts.update(name, given) is None else "done"
 
 
+# chains
+
+
+class LetsGoOfItsNoteFirst(Tick):
+    """Finish the note of a run that has ended, then tell who listens to its end."""
+
+    def __init__(self, core: Core) -> None:
+        super().__init__(core)
+        self._ended: list[tuple[str, Stored[Run]]] = []
+
+    def _follow_up(self, name: str) -> int | None:
+        look = self.admission.following.follow_up(name)
+        if isinstance(look, int):
+            return look
+        self._ended.append((name, look))
+        return None
+
+    def _work(self, note: Note) -> None:
+        super()._work(note)
+        while self._ended:
+            self._chaining.ended(*self._ended.pop())
+
+
+class SaysSoFirst(Chaining):
+    """Record that it was told, then tell it: whoever finds the record takes it for done."""
+
+    def ended(self, name: str, run: Stored[Run]) -> Stored[Run] | None:
+        if run.value.chained is not None:
+            return run
+        said = self._ledger.runs.swap(run, replace(run.value, chained=[]))
+        return said and super().ended(name, replace(said, value=replace(said.value, chained=None)))
+
+
+class SaysSo(Tick):
+    def __init__(self, core: Core) -> None:
+        super().__init__(core)
+        self._chaining = SaysSoFirst(core)
+
+
 @dataclass(frozen=True)
 class Naive:
     """A rule put back, the violation that gives it away, and the seeds among which the simulation meets it."""
@@ -692,6 +733,10 @@ NAIVE = {
     "the copy is left": Naive(Parts(rollouts=LeavesTheMirror), "LEFT|STUCK", "rollout", range(8, 40)),
     "several at once": Naive(Parts(slots=NoTurns), "TWO ROLLOUTS AT ONCE", "rollout", range(20)),
     "consent after its time": Naive(Parts(approve=approves_late), "APPROVED TOO LATE", "rollout", range(20)),
+    "let go of the note, then chain": Naive(
+        Parts(tick=LetsGoOfItsNoteFirst), "NOT FOLLOWED ON", "chained", range(40, 60)
+    ),
+    "say so, then chain": Naive(Parts(tick=SaysSo), "NOT FOLLOWED ON", "chained", range(10, 30)),
     "notes off the grid": Naive(Parts(ledger=NotesBreed), "NOTES BREED", "mixed", range(60)),
 }
 

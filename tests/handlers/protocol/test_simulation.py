@@ -20,6 +20,7 @@ from tests.handlers.protocol.world import (
     World,
     assert_all_succeeded,
     assert_counted_by_who_joined,
+    assert_followed,
     assert_in_order,
     assert_listed_are_complete,
     assert_nothing_lost_or_doubled,
@@ -54,6 +55,8 @@ def play(style: Style, seed: int, parts: Parts = REAL) -> World:
     world.run()
     if world.online is not None:
         world.online.tell(world.platform.states)
+    if made.follower is not None:
+        assert_followed(world)
     assert_nothing_lost_or_doubled(world)
     if style == "honest":
         assert_all_succeeded(world)

@@ -68,6 +68,7 @@ GOOD, BAD = b"n\n1\n2\n", b"n\nmany\n"
 
 Operation = Literal["replay every", "replay one", "cancel", "settle"]
 _LATEST_MS = 1_200_000
+_ENDS = {"succeeded", "failed", "cancelled", "dead", "lost"}
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class Scene:
     """A trigger, its environment, deliveries [(time in ms, event)], objects and when they land, pauses.
 
     `operators`: when somebody replays what failed, replays an event, or cancels a run, whichever of them they find.
+    `follower`: a trigger that listens to the ends of the first one's runs.
     """
 
     trigger: Trigger
@@ -93,6 +95,7 @@ class Scene:
     objects: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     pauses: list[tuple[int, bool]] = field(default_factory=list)
     operators: list[tuple[int, Operation]] = field(default_factory=list)
+    follower: Trigger | None = None
 
 
 def landed(name: str, at_ms: int) -> Event:
@@ -110,13 +113,18 @@ def landed(name: str, at_ms: int) -> Event:
 
 @dataclass(frozen=True)
 class OneTrigger:
-    """A catalog of one trigger and one template."""
+    """A catalog of one trigger, of another one that may follow on it, and of one template."""
 
     environment: Environment
     only: Trigger
+    follower: Trigger | None = None
+
+    @property
+    def triggers(self) -> list[Trigger]:
+        return [self.only] if self.follower is None else [self.only, self.follower]
 
     def trigger(self, name: str) -> Trigger | None:
-        return self.only if name == self.only.name else None
+        return next((trigger for trigger in self.triggers if trigger.name == name), None)
 
     def template(self, sha256: str) -> Mapping[str, Json]:
         assert sha256 == "sha"
@@ -164,7 +172,7 @@ class Parts:
         admission.slots = self.slots(ledger)
         admission.following = self.following(platform, admission.carrying, admission.slots)
         admission.granting = self.granting(admission.slots, admission.following)
-        index = Index.build([catalog.only], catalog.environment)
+        index = Index.build(catalog.triggers, catalog.environment)
         core = self.core(admission, index, lambda _: world.edge())
         core.claims = core.direct.claims = self.claims(ledger)
         core.gate = core.direct.gate = self.gate(admission, core.claims, lambda _: world.edge())
@@ -217,7 +225,7 @@ class World:
         self.online: Online | None = None
         if isinstance(launch, OnlineDeployment):
             self.online = Online(self, launch, tagged=seed % 2 == 0, idle_answer=seed // 2 % 2 == 0)
-        catalog = OneTrigger(scene.environment, scene.trigger)
+        catalog = OneTrigger(scene.environment, scene.trigger, scene.follower)
         self.cores = []
         for _ in range(3):  # three processes, each with its own idea of which windows are open
             ledger = parts.ledger(HostileRecords(self), "sim", nonce=lambda: f"{self.random.getrandbits(32):08x}")
@@ -622,7 +630,9 @@ class Platform:
     def _begin(self, name: str, job: Job) -> None:
         self.jobs[name] = job
         self.states[name] = "running"
-        self.most_running = max(self.most_running, sum(state == "running" for state in self.states.values()))
+        own = self._world.scene.trigger.name
+        running = (it for it, state in self.states.items() if state == "running")
+        self.most_running = max(self.most_running, sum(self.jobs[it].display_name == own for it in running))
 
     def status(self, job: Job) -> JobStatus:
         self._world.edge()
@@ -661,6 +671,8 @@ def assert_nothing_lost_or_doubled(world: World) -> None:
     refused: set[str] = set()
     replayed = {ledger.claims.name(claim).rsplit("/", 1)[1] for claim in ledger.claims.list() if claim.value.replays}
     for run in ledger.runs.list():
+        if run.value.trigger != trigger.name:
+            continue  # see assert_followed
         name = ledger.runs.name(run)
         epochs = [name if epoch == 0 else f"{name}-{epoch}" for epoch in range(run.value.epoch + 1)]
         states = [world.platform.states.pop(epoch) for epoch in epochs if epoch in world.platform.states]
@@ -721,6 +733,26 @@ def assert_nothing_lost_or_doubled(world: World) -> None:
         ended = {name for name in gate.value.holds if (run := ledger.runs.get(name)) and run.value.state == "ended"}
         _require(set(gate.value.holds) <= ended, f"SLOT LEAKED: {gate.value.holds}")
     _require(world.platform.most_running <= trigger.concurrency.limit, "MORE RUNS THAN SLOTS")
+
+
+def assert_followed(world: World) -> None:
+    """Each run that has ended was followed on once, and nothing else was; what followed has ended, as one job."""
+    ledger, follower = world.ledger, world.scene.follower
+    assert follower is not None
+    every = {ledger.runs.name(run): run.value for run in ledger.runs.list()}
+    ended = {name for name, run in every.items() if run.trigger != follower.name and run.outcome in _ENDS}
+    claims = [claim.value for claim in ledger.claims.list() if claim.value.trigger == follower.name]
+    parents = Counter(claim.parent for claim in claims)
+    _require(not ended - set(parents), f"NOT FOLLOWED ON: {ended - set(parents)}")
+    _require(set(parents) <= ended, f"FOLLOWED ON WHAT HAS NOT ENDED: {set(parents) - ended}")
+    _require(set(parents.values()) <= {1}, f"FOLLOWED ON TWICE: {parents}")
+    runs = {name for name, run in every.items() if run.trigger == follower.name}
+    _require(runs == {claim.run for claim in claims}, "RUNS AND CLAIMS OF THE FOLLOWER DIFFER")
+    jobs = {name for name, job in world.platform.jobs.items() if job.display_name == follower.name}
+    _require(jobs == runs, f"JOBS AND RUNS OF THE FOLLOWER DIFFER: {jobs ^ runs}")
+    for name in runs:
+        _require(every[name].state == "ended", f"FOLLOWER NOT ENDED: {name}")
+        del world.platform.states[name]
 
 
 def assert_in_order(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -99,12 +100,33 @@ def test_a_server_that_does_not_come_up_fails_the_operation_with_its_last_words(
     assert failed["error"] == {
         "code": 9,
         "message": f"Model server of {PARENT}/models/churn@1 never became ready: "
-        "the server ended with status 1: the model file is not readable.",
+        "the server ended with status 1: the model file is not readable.\nthe model file is not readable",
     }
     assert look(plane) == before
     register(plane, "green")
     assert "response" in deployed(plane, deployment(2, number="7", split={"0": 100}))
     assert predict(plane)["predictions"] == [{"by": "green", "of": 1, "with": None}]
+
+
+def test_a_burst_of_one_deployment_makes_one(plane: Plane) -> None:
+    register(plane, "blue")
+    an_endpoint(plane)
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: plane("POST", f"{CHURN}:deployModel", deployment()), range(32)))
+    assert sorted(status for status, _ in found) == [200, *[409] * 31]
+    [operation] = [told for status, told in found if status == 200]
+    ended(plane, operation)
+    assert [it["id"] for it in look(plane)["deployedModels"]] == ["7"]
+
+
+def test_the_emulator_serves_no_more_models_than_it_says(plane: Plane) -> None:
+    spec = {"command": ["sleep", "600"]}
+    plane("POST", f"{PARENT}/models:upload", {"model": {"displayName": "C", "containerSpec": spec}, "modelId": "churn"})
+    an_endpoint(plane)
+    found = [plane("POST", f"{CHURN}:deployModel", deployment(number=f"{number}")) for number in range(1, 34)]
+    assert [status for status, _ in found] == [200] * 32 + [429]
+    told = "The emulator serves at most 32 deployed models: undeploy another first."
+    assert found[-1] == error(429, "RESOURCE_EXHAUSTED", told)
 
 
 def test_a_server_has_as_long_as_its_container_says(plane: Plane, sick: Path) -> None:
@@ -145,6 +167,8 @@ NO_REPLICA = {**DEDICATED, "minReplicaCount": 0}
         ({"deployedModel": []}, "INVALID_ARGUMENT", "deployed_model is required."),
         (deployment(number="0"), "INVALID_ARGUMENT", "Invalid deployed_model.id '0': 1 to 10 digits"),
         (deployment(number="12345678901"), "INVALID_ARGUMENT", "Invalid deployed_model.id '12345678901'"),
+        (deployment(id=7), "INVALID_ARGUMENT", "Invalid deployed_model.id '7'"),
+        (deployment(displayName=7), "INVALID_ARGUMENT", "deployed_model.display_name must be a string."),
         (deployment(number="x"), "INVALID_ARGUMENT", "Invalid deployed_model.id 'x'"),
         (deployment(number="٣"), "INVALID_ARGUMENT", "Invalid deployed_model.id"),
         (deployment(model="churn"), "INVALID_ARGUMENT", "deployed_model.model must be projects/"),
@@ -285,6 +309,9 @@ def test_a_model_whose_command_is_gone_keeps_the_emulator_from_nothing(tmp_path:
     plane = Plane(state)
     try:
         told = ended(plane, operation)["error"]["message"]
-        assert told == f"Model server of {PARENT}/models/churn@1 never became ready: its server is not there any more."
+        assert told.startswith(
+            f"Model server of {PARENT}/models/churn@1 never became ready: model churn@1 cannot predict here: "
+            f"there is no command {str(program)!r} on this machine"
+        )
     finally:
         plane.stop()

@@ -12,6 +12,7 @@ from retrigger.local_emulator.planes.traffic_split import checked, with_new, wit
 @pytest.mark.parametrize("split", [{}, {"1": 100}, {"1": 90, "0": 10}, {"1": 0, "0": 100}])
 def test_a_split_is_empty_or_100_percent_of_what_is_deployed(split: dict[str, int]) -> None:
     assert checked(split, {"0", "1"}) == split
+    assert checked(None, {"0", "1"}) == {}
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,7 @@ def test_a_split_is_empty_or_100_percent_of_what_is_deployed(split: dict[str, in
         ({"1": 99.5, "0": 0.5}, "traffic_split must be an object of whole percentages, 0 to 100."),
         ({"1": True, "0": 99}, "traffic_split must be an object of whole percentages, 0 to 100."),
         ([["1", 100]], "traffic_split must be an object of whole percentages, 0 to 100."),
-        (None, "traffic_split must be an object of whole percentages, 0 to 100."),
+        ([], "traffic_split must be an object of whole percentages, 0 to 100."),
     ],
 )
 def test_another_split_is_refused(split: Any, message: str) -> None:

@@ -113,6 +113,12 @@ REST = {
     "name": {"": "name: example\n"},
 }
 """What an example leaves out, by what it speaks of: of each key the first that fits."""
+RETRAIN = """\
+name: churn-retrain
+source: [{message: {in: requests}}]
+launch: {pipeline: churn, parameters: {data: "gs://acme-dev-landing/full.csv"}}
+"""
+"""What an example of a chain follows on."""
 
 
 @pytest.fixture(autouse=True)
@@ -133,7 +139,8 @@ def data(text: str) -> Json:
 
 
 def write(root: Path, project: str, trigger: str) -> None:
-    for name, text in {**FILES, "retrigger.yaml": project, "triggers/example.yaml": trigger}.items():
+    followed = {"triggers/churn-retrain.yaml": RETRAIN} if "of: churn-retrain" in trigger else {}
+    for name, text in {**FILES, **followed, "retrigger.yaml": project, "triggers/example.yaml": trigger}.items():
         path = root / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")

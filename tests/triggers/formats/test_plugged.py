@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrigger.triggers.errors import Malformed, RetriggerError, Unavailable
-from retrigger.triggers.event import Event, Lifecycle, Message, Object, Schedule
+from retrigger.triggers.event import ENDED, Event, Lifecycle, Message, Object, Schedule
 from retrigger.triggers.formats import parse, plugged
 from retrigger.triggers.formats.wire import Request
 from retrigger.triggers.spec import PlugIn
@@ -189,3 +190,12 @@ def test_whatever_stands_in_an_event_it_is_sound_or_malformed(
         assert Event.from_json(member.to_json()).identity == member.identity
     else:
         assert member.code in {"format_failed", "malformed_json", "malformed_utf8", "too_deep"}
+
+
+def test_nobody_but_retrigger_tells_the_end_of_a_run() -> None:
+    with pytest.raises(Malformed, match="the end of a run of ours"):
+        raise read([replace(EVENT, type=ENDED, payload=LIFECYCLE)])[0]
+    envelope = {"specversion": "1.0", "id": "1", "source": "//retrigger/environments/dev", "type": ENDED, "data": {}}
+    [told] = parse({"content-type": "application/cloudevents+json"}, json.dumps(envelope).encode(), "events", now=NOW)
+    assert isinstance(told, Event)
+    assert told.kind == "message"

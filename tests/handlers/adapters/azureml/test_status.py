@@ -54,3 +54,10 @@ def test_a_state_that_is_not_known_is_neither_running_nor_ended(status: object) 
 @pytest.mark.parametrize("properties", [[], "x", 5, [{"status": "Failed"}]])
 def test_an_odd_answer_says_nothing(properties: object) -> None:
     assert job_status({"properties": properties}) == JobStatus(state="running")
+
+
+def test_a_job_has_the_tags_that_it_gave_itself() -> None:
+    tags = {"accuracy": "0.93", "odd": 3, "none": None, "long": "x" * 5000}
+    told = job_status({"properties": {"status": "Completed", "tags": tags}})
+    assert told == JobStatus(state="succeeded", tags={"accuracy": "0.93", "long": "x" * 1000})
+    assert job_status({"properties": {"status": "Completed", "tags": []}}) == JobStatus(state="succeeded")

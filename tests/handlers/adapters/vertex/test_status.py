@@ -108,3 +108,15 @@ def test_what_is_odd_of_a_job_is_left_out(odd: dict[str, Any]) -> None:
 def test_an_odd_state_is_no_end(state: object) -> None:
     with pytest.raises(Unavailable):
         job_status({"state": state})
+
+
+def test_a_registered_model_is_told_with_its_version_where_the_artifact_has_one() -> None:
+    model = "projects/1/locations/l/models/churn"
+    tasks = [
+        task("upload", model=artifact("a", "google.VertexModel", resourceName=f"{model}@7")),
+        task("handed-on", model=artifact("a", "google.VertexModel", resourceName=f"{model}@7")),
+        task("old", model=artifact("b", "google.VertexModel", resourceName="projects/1/locations/l/models/old")),
+        task("train", model=artifact("c", "system.Model", resourceName=f"{model}@8")),
+    ]
+    status = job_status({"state": "PIPELINE_STATE_SUCCEEDED", "jobDetail": {"taskDetails": tasks}})
+    assert status.models == {model: "7"}

@@ -23,7 +23,8 @@ environments:
     ledger: gs://acme-dev-retrigger
     stores: {landing: gs://acme-dev-landing}
     channels: {requests: projects/acme-dev/topics/requests}
-    pipelines: {train: {template: pipelines/train.json, root: gs://acme-dev-pipelines}}
+    pipelines:
+      train: {template: pipelines/train.json, root: gs://acme-dev-pipelines, service_account: default}
 """
 AZURE = """\
 environments:

@@ -109,3 +109,16 @@ def test_a_batch_prediction_that_writes_where_its_trigger_listens_is_a_loop(
     )
     project = CHAIN.replace("    stores:", "    vars: {out: gs://acme-a}\n    stores:")
     assert loops_of(write({"retrigger.yaml": project, "triggers/churn.yaml": predicting})) == expected
+
+
+def test_a_chain_that_comes_back_through_an_object_is_a_loop_at_both_of_its_sources(write: Write) -> None:
+    follows = trigger("two", "a", "to-a").replace('object: {in: a, match: "**/model.json"}', "lifecycle: {of: one}")
+    follows = follows.replace("window.folder", "event.lifecycle.name")
+    root = write(
+        {
+            "retrigger.yaml": CHAIN,
+            "triggers/churn.yaml": trigger("one", "a", "to-b"),
+            "triggers/two.yaml": follows,
+        }
+    )
+    assert loops_of(root) == [("triggers/churn.yaml", 3, 28), ("triggers/two.yaml", 3, 21)]
