@@ -80,12 +80,13 @@ class AzureMlEndpoints:
     def invoke(self, endpoint: str, deployment: str, body: Json) -> Answer:
         """A deployment that does not answer within 30 s, or at all, has answered with status 0."""
         found = self._found(endpoint)
+        url = serving.scoring_uri(found)
         headers = {
             "Authorization": f"Bearer {self._secret(endpoint, found)}",
             "Content-Type": "application/json",
             "azureml-model-deployment": deployment,
         }
-        url, data = str(found["properties"]["scoringUri"]), json.dumps(body).encode()
+        data = json.dumps(body).encode()
         began = time.monotonic()
         try:
             status = self._http.request("POST", url, headers=headers, body=data, timeout=_PATIENCE, write=True).status

@@ -258,6 +258,26 @@ def test_how_an_endpoint_lets_callers_in_may_be_unknown(endpoints: AzureMlEndpoi
         endpoints.invoke("churn-online", "green", {})
 
 
+def test_the_key_of_an_endpoint_is_not_sent_without_tls(endpoints: AzureMlEndpoints, loopback: Loopback) -> None:
+    loopback.reply(200, an_endpoint(loopback, scoringUri="http://churn.westeurope.inference.ml.azure.com/score"))
+    with pytest.raises(Refused, match="without TLS: its key is not sent there") as raised:
+        endpoints.invoke("churn-online", "green", {})
+    assert (raised.value.code, asked(loopback)) == ("insecure_endpoint", [("GET", ENDPOINT_URL)])
+
+
+def test_the_key_of_an_endpoint_does_not_follow_a_redirect(endpoints: AzureMlEndpoints, loopback: Loopback) -> None:
+    loopback.reply(200, an_endpoint(loopback, authMode="AADToken"))
+    loopback.reply(307, b"", Location=f"{loopback.url}/elsewhere")
+    assert endpoints.invoke("churn-online", "green", {}).status == 307
+    assert [path for _, path in asked(loopback)][1:] == ["/score"]
+
+
+def test_an_endpoint_without_an_address_is_looked_at_later(endpoints: AzureMlEndpoints, loopback: Loopback) -> None:
+    loopback.reply(200, an_endpoint(loopback, scoringUri=None))
+    with pytest.raises(Unavailable, match="no address yet"):
+        endpoints.invoke("churn-online", "green", {})
+
+
 NOON_MS = to_ms(datetime(2026, 11, 22, 12, tzinfo=UTC))
 BETWEEN = "2026-11-22T12%3A00%3A00Z%2F2026-11-22T12%3A10%3A00Z"
 
