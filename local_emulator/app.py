@@ -181,8 +181,8 @@ class Emulator:
         self._processes.close()
         self._azure_processes.close()
         self.servers.close()
-        self.azureml.close()
         self._claim.release()
+        self.azureml.close()
         self.queues.close()
         self.pulled.close()
         self.objects.close()
@@ -242,6 +242,8 @@ class Emulator:
             for bucket in buckets:
                 with suppress(Conflict):  # made by an earlier run on this state folder
                     store.insert_bucket(bucket, {})
+        for endpoint in self._settings.endpoints:
+            self.vertex.ensure_endpoint(endpoint)
         self.azure.make_queues()
         if azure.azureml is not None:
             self.azureml.furnish(azure.azureml)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from retrigger.functions.azure import FOLDER
 from retrigger.functions.azure.channels import StorageQueue, binding, heard
 from retrigger.functions.gcp import SOURCE
+from retrigger.handlers.adapters.vertex.serving import place_of
 from retrigger.local_emulator.app import Emulator
 from retrigger.local_emulator.azure import AzureSettings
 from retrigger.local_emulator.azureml_project import furniture_of
@@ -19,7 +20,7 @@ from retrigger.local_emulator.settings import Settings
 from retrigger.local_emulator.state import write_atomically
 from retrigger.triggers.authoring.compile import compile_project, local_environment
 from retrigger.triggers.interpolation import render_value
-from retrigger.triggers.launches import BatchPrediction
+from retrigger.triggers.launches import BatchPrediction, OnlineDeployment
 from retrigger.triggers.spec import MessageSource, ObjectSource, ScheduleSource, Store
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def emulator_for(project: Project, claim: Claim, options: Options, environ: Mapp
         buckets=tuple(sorted((set() if on_azure else _places(local) | _outputs(project, local)) | _ledgers(local))),
         watched=() if on_azure else watched,
         topics=() if on_azure else followed,
+        endpoints=() if on_azure else _endpoints(project, local),
         outbox=None if on_azure or local.outbox is None else local.channels[local.outbox].address,
         schedules=tuple(
             TriggerSchedule(trigger.name, source.cron, source.timezone)
@@ -116,6 +118,14 @@ def _outputs(project: Project, local: Environment) -> set[str]:
     given = (it.output for it in launches if isinstance(it, BatchPrediction))
     outputs = (render_value(output, {"vars": local.vars}) for output in given)
     return {Store.at(it).place for it in outputs if isinstance(it, str) and it.startswith("gs://")}
+
+
+def _endpoints(project: Project, local: Environment) -> tuple[str, ...]:
+    """The endpoints of Vertex AI that some trigger rolls out to, by their whole names."""
+    launches = (trigger.launch for trigger in project.triggers)
+    named = {it.endpoint for it in launches if isinstance(it, OnlineDeployment) and it.endpoint in local.endpoints}
+    places = (place_of(local.endpoints[name].name, local.project, local.location) for name in named)
+    return tuple(sorted(f"projects/{it.project}/locations/{it.location}/endpoints/{it.endpoint}" for it in places))
 
 
 def _ledgers(local: Environment) -> set[str]:

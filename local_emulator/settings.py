@@ -36,7 +36,8 @@ class Settings:
     """What one project needs of its emulator.
 
     All of `buckets` are made; changes in the `watched` ones reach the functions, and so do messages of `topics`
-    (projects/P/topics/T); `outbox` is a topic that functions publish to. `environment` is what functions and tasks
+    (projects/P/topics/T); `outbox` is a topic that functions publish to; `endpoints` of Vertex AI
+    (projects/P/locations/L/endpoints/E) are made, too. `environment` is what functions and tasks
     inherit, `function_environment` is added for functions only. `copies` announces every event that often. With
     `azure`, the functions are an app of Azure Functions: `function_source` is its folder, and what reaches them comes
     that cloud's ways.
@@ -53,6 +54,7 @@ class Settings:
     watched: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
     outbox: str | None = None
+    endpoints: tuple[str, ...] = ()
     schedules: tuple[TriggerSchedule, ...] = ()
     tick_every: timedelta = timedelta(seconds=60)
     copies: int = 1

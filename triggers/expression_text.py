@@ -67,7 +67,21 @@ def tokens(source: str) -> tuple[Token, ...]:
     """The tokens without space and comments. Raise ExpressionError `syntax` or `too_complex`."""
     if len(source) > MAX_SOURCE:
         raise ExpressionError(f"the expression is longer than {MAX_SOURCE} characters", code="too_complex")
-    return tuple(_scan(source, 0))
+    return _dotted(source) or tuple(_scan(source, 0))
+
+
+def _dotted(source: str) -> tuple[Token, ...]:
+    """Of names with dots between, which most expressions are; else none. Compiling the lexemes takes 3 ms."""
+    names = source.split(".")
+    if not source.isascii() or not all(name.isidentifier() for name in names):
+        return ()
+    found: list[Token] = []
+    at = 0
+    for name in names:
+        found += [Token("sign", ".", at - 1)] if found else []
+        found.append(Token("name", name, at))
+        at += len(name) + 1
+    return tuple(found)
 
 
 def _scan(source: str, at: int) -> Iterator[Token]:

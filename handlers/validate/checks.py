@@ -7,12 +7,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.handlers.outcome import Verdict
-from retrigger.triggers import schema_cost
+from retrigger.handlers.validate import plain_schema
 from retrigger.triggers.errors import Refused
 from retrigger.triggers.event import Message, Object
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from retrigger.triggers.event import Event, Json
     from retrigger.triggers.spec import ObjectCheck
@@ -44,7 +44,11 @@ def check_message(schema: Json, event: Event) -> Verdict | None:
     values, depth = _measured(message.json)
     if depth > _DEEPEST:
         return Verdict("check", "stop", "too_deep", f"the message is nested more than {_DEEPEST} levels deep")
-    validator, rules = _validator(json.dumps(schema, sort_keys=True))
+    text = json.dumps(schema, sort_keys=True)
+    plain = _plain(text)
+    if plain is not None and plain(message.json):
+        return None
+    validator, rules = _validator(text)
     if rules * values > _MOST_QUESTIONS or rules * len(message.body) > _MOST_BYTES_ASKED:
         return _too_large(message)
     if validator.is_valid(message.json):
@@ -67,12 +71,19 @@ def check_object(event: Event, check: ObjectCheck | None = None) -> Verdict | No
 
 
 @lru_cache(maxsize=64)
+def _plain(schema: str) -> Callable[[Any], bool] | None:
+    return plain_schema.compiled(json.loads(schema))
+
+
+@lru_cache(maxsize=64)
 def _validator(schema: str) -> tuple[Any, int]:
     """By content, for the life of the process: and how many rules it asks about each value at the most.
 
     Patterns run in linear time, and no `$ref` leaves the document.
     """
     import jsonschema_rs
+
+    from retrigger.triggers import schema_cost
 
     loaded = json.loads(schema)
     try:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from retrigger.local_emulator.planes import operations, traffic_split
 from retrigger.local_emulator.planes.deploying import KIND, endpoint_name
 from retrigger.local_emulator.planes.operations import Operations
-from retrigger.local_emulator.planes.resources import Body, Conflict, Invalid, Resource, Resources, camel
+from retrigger.local_emulator.planes.resources import AlreadyExists, Body, Conflict, Invalid, Resource, Resources, camel
 from retrigger.local_emulator.planes.rest import Call, page
 from retrigger.local_emulator.runners.record import timestamp
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from retrigger.local_emulator.planes.deploying import Deployments
+    from retrigger.local_emulator.runners.routing import Traffic
 
 _ID = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?|[1-9][0-9]{0,8}")
 _MAX_NAME = 128
@@ -30,9 +32,12 @@ _UPDATABLE = ("displayName", "description", "labels", "trafficSplit")
 class Endpoints:
     """Shown as Google's JSON shows them: what is empty is left out. The etag changes with every change."""
 
-    def __init__(self, resources: Resources, deployments: Deployments, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, resources: Resources, deployments: Deployments, traffic: Traffic, now: Callable[[], datetime]
+    ) -> None:
         self._resources = resources
         self._deployments = deployments
+        self._traffic = traffic
         self._operations = Operations(resources, now)
         self._now = now
 
@@ -44,19 +49,14 @@ class Endpoints:
             raise Invalid(
                 f"Invalid endpoint_id {endpoint_id[:80]!r}: a letter and up to 62 of [a-z0-9-], or up to 9 digits."
             )
-        name = f"{call.parent}/{KIND}/{endpoint_id or secrets.randbits(62)}"
-        split = traffic_split.checked(call.body.get("trafficSplit"), ())
-        moment = timestamp(self._now())
-        body = {
-            **call.body,
-            "name": name,
-            "deployedModels": [],
-            "trafficSplit": split,
-            "createTime": moment,
-            "updateTime": moment,
-        }
-        made = _shown(self._resources.create(name, body))
-        return self._operations.done(name, operations.CREATE_ENDPOINT, made)
+        traffic_split.checked(call.body.get("trafficSplit"), ())
+        made = self._made(f"{call.parent}/{KIND}/{endpoint_id or secrets.randbits(62)}", call.body)
+        return self._operations.done(made.name, operations.CREATE_ENDPOINT, _shown(made))
+
+    def ensure(self, name: str) -> None:
+        """Make an endpoint that a project names as one that is there, whatever its id; one that is there stays."""
+        with suppress(AlreadyExists):
+            self._made(name, {"displayName": name.rsplit("/", 1)[-1]})
 
     def get(self, call: Call) -> Body:
         return _shown(self._deployments.look(endpoint_name(call)))
@@ -90,7 +90,14 @@ class Endpoints:
         with self._deployments.changing(endpoint_name(call)) as found:
             self._deployments.check_unused(found)
             self._resources.delete(found.name)
+            self._traffic.forget(found.name)
             return self._operations.done(found.name, operations.DELETE, {})
+
+    def _made(self, name: str, body: Body) -> Resource:
+        """Errors: AlreadyExists."""
+        moment = timestamp(self._now())
+        own = {"name": name, "deployedModels": [], "trafficSplit": {}, "createTime": moment, "updateTime": moment}
+        return self._resources.create(name, {**body, **own})
 
 
 def _check(endpoint: Body) -> None:

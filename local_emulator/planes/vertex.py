@@ -52,7 +52,7 @@ class Vertex:
         self._batches = BatchPredictions(resources, self._models, processes, now, clock=clock)
         self._operations = Operations(resources, now)
         self._deployments = Deployments(resources, self._models, servers, now)
-        self._endpoints = Endpoints(resources, self._deployments, now)
+        self._endpoints = Endpoints(resources, self._deployments, traffic, now)
         self._predictions = Predictions(self._deployments, traffic, now)
         self._monitoring = Monitoring(resources, traffic)
 
@@ -61,6 +61,10 @@ class Vertex:
         self._jobs.recover()
         self._batches.recover()
         self._deployments.recover()
+
+    def ensure_endpoint(self, name: str) -> None:
+        """Make the endpoint projects/P/locations/L/endpoints/E, unless it is there."""
+        self._endpoints.ensure(name)
 
     def routes(self) -> list[Route]:
         """The more particular path stands before the one that would swallow it."""

@@ -164,6 +164,17 @@ def test_a_header_chooses_the_deployment_and_the_endpoint_has_a_default(plane: P
     assert told(invoke(plane, asked("run-2"))) == (400, "UserError")
 
 
+def test_tags_are_patched_and_the_default_stays(plane: Plane) -> None:
+    serve(plane)
+    status, patched = plane("PATCH", ENDPOINT, {"tags": {"team": "growth"}})
+    assert (status, patched["tags"], patched["properties"]["defaults"]) == (
+        200,
+        {"team": "growth"},
+        {"deploymentName": "blue"},
+    )
+    assert told(plane("PATCH", ENDPOINT, {"properties": {}})) == (400, "UserError")
+
+
 def test_endpoints_and_deployments_are_listed_and_deleted(plane: Plane) -> None:
     serve(plane)
     listed = [plane("GET", path)[1]["value"] for path in ("/batchEndpoints", f"{ENDPOINT}/deployments")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,15 @@ def test_an_id_is_taken_once_and_made_where_none_is_given(plane: Plane) -> None:
     assert len(made) == 2
 
 
+def test_one_that_a_project_names_is_there_and_stays_as_it_is(plane: Plane) -> None:
+    name = f"{ENDPOINTS}/1234567890123"
+    plane.vertex.ensure_endpoint(name)
+    status, made = plane("GET", name)
+    assert (status, made["displayName"]) == (200, "1234567890123")
+    plane.vertex.ensure_endpoint(name)
+    assert plane("GET", name) == (200, made)
+
+
 @pytest.mark.parametrize("endpoint_id", ["Churn", "churn-", "-churn", "0123", "1234567890", "a" * 64, "a_b", ""])
 def test_an_id_that_vertex_does_not_take_is_refused(plane: Plane, endpoint_id: str) -> None:
     status, told = plane("POST", ENDPOINTS, {"displayName": "Churn"}, endpointId=endpoint_id)
@@ -114,6 +124,13 @@ def test_endpoints_are_listed_by_filter_and_page(plane: Plane) -> None:
 def test_a_page_size_that_is_no_number_is_refused(plane: Plane, size: str) -> None:
     status, told = plane("GET", ENDPOINTS, pageSize=size)
     assert (status, told["error"]["status"]) == (400, "INVALID_ARGUMENT")
+
+
+@pytest.mark.parametrize("token", [b"[" * 20_000, b"[1]", b"{}", b"\xff"])
+def test_a_page_token_that_is_none_is_refused(plane: Plane, token: bytes) -> None:
+    told = "Invalid page_token: pass the next_page_token of the page before."
+    asked = base64.urlsafe_b64encode(token).decode()
+    assert plane("GET", ENDPOINTS, pageToken=asked) == error(400, "INVALID_ARGUMENT", told)
 
 
 def test_a_patch_changes_what_its_mask_names_and_with_it_the_etag(plane: Plane) -> None:
