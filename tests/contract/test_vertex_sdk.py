@@ -303,7 +303,8 @@ def test_a_deployment_with_no_traffic_and_our_id_is_followed_by_its_operations(p
     }
 
 
-def test_artifacts_are_registered_once_read_and_found(plane: Server) -> None:
+@pytest.mark.usefixtures("plane")
+def test_artifacts_are_registered_once_read_and_found() -> None:
     told = {"uri": "gs://b/m.json", "display_name": "churn", "metadata": {"members": 2, "trigger": "é🎉"}}
     made = aiplatform.Artifact.create(schema_title="system.Dataset", resource_id="churn-0a1b", **told)
     again = aiplatform.Artifact("churn-0a1b")
