@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from retrigger.handlers.outcome import Verdict
@@ -10,7 +9,7 @@ from retrigger.triggers import keys
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.event import FIRED, Object, Schedule
 from retrigger.triggers.expressions import load_expression
-from retrigger.triggers.frozen import dataclass
+from retrigger.triggers.frozen import dataclass, replace
 from retrigger.triggers.spec import MessageSource, ObjectSource, ScheduleSource
 
 if TYPE_CHECKING:
