@@ -37,6 +37,7 @@ class Platform(ABC):
 
     endpoints: Endpoints
     body: ClassVar[Json]
+    mirrors = True
 
     @abstractmethod
     def close(self) -> None: ...
@@ -74,6 +75,7 @@ class AzureMl(Platform):
 
 class Vertex(Platform):
     body: ClassVar[Json] = {"instances": [[1]]}
+    mirrors = False
 
     def __init__(self, folder: Path) -> None:
         self.plane = VertexPlane(State.at(folder))
@@ -250,3 +252,26 @@ def test_what_has_traffic_stays(platform: Platform, endpoints: Endpoints) -> Non
         endpoints.remove("churn", old)
     seen = settled(endpoints)
     assert (set(seen.deployments), seen.split) == ({old, new}, {old: 100})
+
+
+def test_traffic_is_mirrored_to_what_has_none_or_refused(platform: Platform, endpoints: Endpoints) -> None:
+    (_, old), (_, new) = deployed(platform, "1"), deployed(platform, "2")
+    served(platform, {old: 100})
+    seen = settled(endpoints)
+    if not platform.mirrors:
+        with pytest.raises(Refused) as refused:
+            endpoints.mirror("churn", {new: 10}, seen)
+        assert (refused.value.code, settled(endpoints)) == ("no_mirror", seen)
+        return
+    assert endpoints.mirror("churn", {new: 10}, seen)
+    assert settled(endpoints).mirror == {new: 10}
+    assert not endpoints.mirror("churn", {}, seen)
+    for act in (
+        lambda: endpoints.remove("churn", new),
+        lambda: endpoints.shift("churn", {new: 100}, settled(endpoints)),
+    ):
+        with pytest.raises(RetriggerError):
+            act()
+    assert endpoints.mirror("churn", {}, settled(endpoints))
+    served(platform, {new: 100})
+    assert settled(endpoints).mirror == {}

@@ -19,7 +19,7 @@ from retrigger.triggers.errors import Refused, Unavailable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from retrigger.handlers.ports import RolloutJob, Split
+    from retrigger.handlers.ports import RolloutJob
 
 # The platform's JSON, of which only the fields named below are looked at.
 Document = dict[str, Any]
@@ -117,21 +117,29 @@ def _iso(milliseconds: int | None) -> str | None:
     return f"PT{minutes}M{seconds}S" if minutes and rest else f"PT{minutes}M" if minutes else f"PT{seconds}S"
 
 
-def with_split(found: Document, split: Split) -> Document:
-    """An endpoint as it was found, with another split: what its maker said of it is kept."""
+def with_traffic(found: Document, **shares: Mapping[str, int]) -> Document:
+    """An endpoint as it was found, with another `traffic` or `mirrorTraffic`: what its maker said of it is kept."""
     properties = {name: value for name, value in found["properties"].items() if name not in _READ_ONLY}
     body = {
         name: found[name] for name in ("location", "identity", "kind", "sku", "tags") if found.get(name) is not None
     }
     if isinstance(identity := body.get("identity"), dict):  # who it is is the platform's to say
         body["identity"] = {name: value for name, value in identity.items() if name not in {"principalId", "tenantId"}}
-    return {**body, "properties": {**properties, "traffic": dict(split)}}
+    return {**body, "properties": {**properties, **{name: dict(share) for name, share in shares.items()}}}
 
 
 def split_of(found: Document) -> dict[str, int]:
     """Names are compared as they were written: those of deployments are in lower case."""
-    traffic: dict[str, int] = found["properties"].get("traffic") or {}
-    return {name: share for name, share in sorted(traffic.items()) if share}
+    return _shares(found, "traffic")
+
+
+def mirror_of(found: Document) -> dict[str, int]:
+    return _shares(found, "mirrorTraffic")
+
+
+def _shares(found: Document, name: str) -> dict[str, int]:
+    shares: dict[str, int] = found["properties"].get(name) or {}
+    return {deployment: share for deployment, share in sorted(shares.items()) if share}
 
 
 def scoring_uri(found: Document) -> str:

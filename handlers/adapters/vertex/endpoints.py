@@ -17,7 +17,7 @@ from retrigger.handlers.ports import Answer
 from retrigger.triggers.errors import Refused, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from retrigger.handlers.adapters.vertex.serving import Place
     from retrigger.handlers.ports import Endpoint, Health, Request, RolloutJob, Split
@@ -95,6 +95,11 @@ class VertexEndpoints:
                 raise self._api.refusal(answer, request.url)
             return False
         return True
+
+    def mirror(self, endpoint: str, mirror: Mapping[str, int], seen: Endpoint) -> bool:
+        """Vertex AI copies no traffic."""
+        del mirror, seen
+        raise Refused(f"traffic of {endpoint} cannot be mirrored: Vertex AI has no such thing", code="no_mirror")
 
     def remove(self, endpoint: str, deployment: str) -> None:
         request = serving.undeploy_request(self._place(endpoint), deployment, self._address)
