@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from retrigger.handlers.launch import asked_for, is_rollout, job_id
 from retrigger.handlers.ledger import from_ms
 from retrigger.triggers.errors import RetriggerError
 from retrigger.triggers.event import ENDED, Event, Lifecycle, rfc3339
+from retrigger.triggers.frozen import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

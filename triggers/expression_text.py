@@ -233,6 +233,9 @@ def template(text: str) -> tuple[str | Hole, ...]:
 
 def _end(text: str, start: int) -> int:
     """Where the `}}` stands that closes a hole: not in quotes, not in a bracket of the expression."""
+    close = text.find("}}", start)
+    if close >= 0 and _dotted(text[start:close].strip()):
+        return close
     depth = 0
     for token in _scan(text, start):
         if depth == 0 and text.startswith("}}", token.at):

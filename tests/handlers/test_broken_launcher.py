@@ -16,7 +16,7 @@ from tests.handlers.protocol.scenes import PREDICTION, trigger
 if TYPE_CHECKING:
     from retrigger.triggers.spec import Trigger
 
-WHOLE = trigger(WindowRule(quiet=MINUTE))
+WHOLE = trigger(WindowRule(key="match.k", quiet=MINUTE))
 BROKEN = "retrigger itself broke on the way to the platform (TypeError): its log says where"
 
 

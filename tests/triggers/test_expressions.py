@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from retrigger.triggers import expression_text
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.event import Event, Message, Object
 from retrigger.triggers.expressions import EVENT_VARIABLES, compile_expression, load_expression
@@ -263,3 +264,14 @@ def test_a_text_with_a_nul_is_refused_and_never_cut() -> None:
     assert expression.evaluate({"match": {"a": "x", "b": "y"}}) == "xy"
     with pytest.raises(ExpressionError, match="NUL"):
         expression.evaluate({"match": {"a": "x\0y", "b": "z"}})
+
+
+@pytest.mark.parametrize("source", ["event", "event.message.json.a_1", "a.event", "vars.True", "x.matches"])
+def test_names_with_dots_are_read_as_the_grammar_reads_them(source: str) -> None:
+    assert expression_text.tokens(source) == tuple(expression_text._scan(source, 0))
+    assert expression_text.template(f"a ${{{{ {source} }}}}b") == ("a ", expression_text.Hole(source, 6), "b")
+
+
+@pytest.mark.parametrize("source", ["", ".", "a..b", "1.a", "a.1", "é", "a b"])
+def test_anything_else_is_left_to_the_grammar(source: str) -> None:
+    assert expression_text._dotted(source) == ()

@@ -7,13 +7,13 @@ instead of 201, or 400 if anything but its tags differs. The dataset of a job is
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from retrigger.handlers.adapters.azureml.jobs import PERHAPS_THERE, tags_of
 from retrigger.handlers.adapters.azureml.request import FINGERPRINT, job_request
 from retrigger.triggers.errors import Unavailable
+from retrigger.triggers.frozen import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

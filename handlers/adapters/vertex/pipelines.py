@@ -5,7 +5,6 @@ Nor does a second registration of the dataset of a job, which comes first.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -15,6 +14,7 @@ from retrigger.handlers.adapters.vertex.status import job_status
 from retrigger.handlers.ports import JobStatus
 from retrigger.handlers.transport.api import object_in
 from retrigger.triggers.errors import Refused, Unavailable
+from retrigger.triggers.frozen import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
