@@ -70,8 +70,9 @@ def explain(
 ) -> None:
     """What each event would launch, and why: verdicts, identity, run id, and the exact request. Sends nothing.
 
-    Each FILE holds one request body, as for `decode`. Every event is judged by itself, over an empty ledger: slots are
-    free, windows close at once, and the data is not read. Exit code 0 if something would launch.
+    Each FILE holds one request body, as for `decode`, or one event as `decode --format json` prints it. Every event is
+    judged by itself, over an empty ledger: slots are free, windows close at once, and the data is not read. Exit code 0
+    if something would launch.
     """
     from retrigger.cli.dry_run import explain_event
     from retrigger.cli.unclaimed import reasons

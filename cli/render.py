@@ -22,6 +22,8 @@ _COLOURS: Final = {
     **dict.fromkeys(("failed", "rejected", "dead", "lost", "stop", "retry"), "red"),
     **dict.fromkeys(("ignored", "cancelled", "skipped", "-"), "bright_black"),
 }
+_NAME: Final = 20
+"""Columns of a field's name, at least."""
 
 
 def format_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -71,7 +73,14 @@ def dim(text: str) -> str:
 
 def field(name: str, value: str) -> None:
     """One field of what the line above names."""
-    say(f"  {dim(f'{name:<20}')} {visible(value)}")
+    fields({name: value})
+
+
+def fields(values: Mapping[str, str]) -> None:
+    """Some at once, under each other however long a name is."""
+    longest = max(_NAME, *map(width, values))
+    for name, value in values.items():
+        say(f"  {dim(name + ' ' * (longest - width(name)))} {visible(value)}")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -12,7 +12,7 @@ import click
 from retrigger.cli import pausing
 from retrigger.cli.errors import NO, Failed
 from retrigger.cli.local import Remote, ledger_at, running_on, state_of, state_option
-from retrigger.cli.render import Format, examples, field, format_option, json_line, note, say, time_of
+from retrigger.cli.render import Format, examples, fields, format_option, json_line, note, say, time_of
 from retrigger.handlers.journal import Journal
 from retrigger.local_emulator.claim import running
 
@@ -45,13 +45,18 @@ def status(ctx: click.Context, folder: Path | None, form: Format) -> None:
         json_line({"running": True, "state": str(state.root), "started": process.started, **told, "pauses": held})
         return
     say(f"The emulator runs at {process.url} (process {process.pid}, since {time_of(process.started)}).")
-    field("blob", str(told["blob_url"]))
-    field("queue", str(told["queue_url"]))
-    field("project", str(told["project_folder"]))
-    field("state", str(state.root))
-    field("clock", f"{time_of(told['now'])}, wound by {told['wound_s']:.0f} s")
-    for name, counts in told["deliveries"].items():
-        field(name, ", ".join(f"{count:,} {what}" for what, count in counts.items()))
+    about = {
+        "blob": str(told["blob_url"]),
+        "queue": str(told["queue_url"]),
+        "project": str(told["project_folder"]),
+        "state": str(state.root),
+        "clock": f"{time_of(told['now'])}, wound by {told['wound_s']:.0f} s",
+    }
+    deliveries = {
+        name: ", ".join(f"{count:,} {what}" for what, count in counts.items())
+        for name, counts in told["deliveries"].items()
+    }
+    fields(about | deliveries)
     for pause in pauses:
         say(pausing.told(pause))
 

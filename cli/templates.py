@@ -39,7 +39,7 @@ def fetching(root: Path, environ: Mapping[str, str]) -> FetchedTemplates:
 
 
 class FetchedTemplates:
-    """The port `Templates`. `registry` replaces both addresses of Artifact Registry: tests have another."""
+    """The port `Templates`. `registry` replaces both addresses of Artifact Registry."""
 
     def __init__(
         self, root: Path, http: Http, api: GoogleApi, *, storage: str = PUBLIC, registry: str | None = None
@@ -90,7 +90,7 @@ class FetchedTemplates:
         place = urljoin(url, answer.headers.get("location", ""))
         if urlsplit(place)[:2] == urlsplit(url)[:2]:
             return self._api.call("GET", place).body
-        if urlsplit(place).scheme != "https" and self._registry is None:
+        if urlsplit(place).scheme not in {"https", urlsplit(url).scheme}:
             raise Unavailable("the registry sends us where nothing is encrypted", code="odd_answer")
         moved = self._http.request("GET", place, headers={}, write=False)
         if moved.status != 200:

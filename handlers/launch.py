@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from retrigger.handlers.outcome import Verdict
 from retrigger.handlers.ports import BatchJob, Dataset, PipelineJob, RolloutJob
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from retrigger.handlers.records import Run
     from retrigger.triggers.event import Json
 
+Submitted: TypeAlias = Literal["created", "adopted", "conflict"]
+_LOG = logging.getLogger(__name__)
 _TRIES_AT_MOST = 150  # with these pauses: 24 hours
 _FIRST_PAUSE_MS = 60_000
 _LONGEST_PAUSE_MS = 600_000
@@ -68,7 +71,7 @@ def send(ledger: Ledger, launcher: Launcher, name: str, run: Stored[Run]) -> Sto
 
     The record is `launched`, `wait` (the platform did not answer: try again later), or `ended` as `dead`. What is sent
     at most once is `sending` from before it is sent: whoever finds it so does not send it. It stays so where the answer
-    was lost, and `Following` finds out.
+    was lost, or the launcher broke, and `Following` finds out.
     """
     job = job_of(name, run.value)
     template = None
@@ -82,7 +85,7 @@ def send(ledger: Ledger, launcher: Launcher, name: str, run: Stored[Run]) -> Sto
             return None
         run = entered
     try:
-        result = launcher.submit(job, template)
+        result = _submitted(launcher, job, template)
     except Refused as error:
         return ledger.runs.swap(run, dead(ledger, name, run.value, str(error), error.code))
     except Unavailable as error:
@@ -94,6 +97,18 @@ def send(ledger: Ledger, launcher: Launcher, name: str, run: Stored[Run]) -> Sto
         return ledger.runs.swap(run, dead(ledger, name, run.value, reason))
     launched = replace(run.value, state="launched", launched_ms=ledger.now_ms(), error=None)
     return ledger.runs.swap(run, launched)
+
+
+def _submitted(launcher: Launcher, job: Job, template: Mapping[str, Json] | None) -> Submitted:
+    """A fault of ours is told as a lost answer: it is tried as often as one, and then a dead letter says so."""
+    try:
+        return launcher.submit(job, template)
+    except RetriggerError:
+        raise
+    except Exception as error:
+        _LOG.exception("launch_broken", extra={"fields": {"job": job.id}})
+        told = f"retrigger itself broke on the way to the platform ({type(error).__name__}): its log says where"
+        raise Unknown(told, code="launch_broken") from error
 
 
 def dead(ledger: Ledger, name: str, run: Run, reason: str, code: str = "refused") -> Run:

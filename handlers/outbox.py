@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from retrigger.handlers.ledger import from_ms
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.triggers import keys
-from retrigger.triggers.errors import RetriggerError, Unavailable
+from retrigger.triggers.errors import Refused, RetriggerError, Unavailable
 from retrigger.triggers.event import rfc3339
 from retrigger.triggers.frozen import replace
 
@@ -74,16 +74,19 @@ class Outbox:
         if self._publisher is not None and stored is not None:
             self._publish_outcome(_outcome(claim, stored.value))
 
-    def ended(self, name: str, run: Stored[Run]) -> bool:
-        """Tell that a run has ended, once it is recorded so. False: it was not told, or not recorded; try again."""
+    def ended(self, name: str, run: Stored[Run]) -> Literal["told", "later", "refused"]:
+        """Tell that a run has ended, once it is recorded so. `later`: it was not told, or not recorded; try again.
+
+        `refused`: the channel takes nothing, or not this, until somebody mends it.
+        """
         if self._publisher is None or run.value.told:
-            return True
+            return "told"
         try:
             self._publish(f"run:{name}", RUN_ENDED, run.value.trigger, run.value.ended_ms, _ending(name, run.value))
         except RetriggerError as error:
             _LOG.warning("outbox_deferred", extra={"fields": {"run": name, "error": str(error)}})
-            return False
-        return self._ledger.runs.swap(run, replace(run.value, told=True)) is not None
+            return "refused" if isinstance(error, Refused) else "later"
+        return "told" if self._ledger.runs.swap(run, replace(run.value, told=True)) is not None else "later"
 
     def _publish_outcome(self, outcome: Outcome) -> None:
         result = outcome.stored or outcome.result

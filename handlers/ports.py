@@ -179,7 +179,8 @@ class RolloutJob(AnyJob):
     `endpoint` and `model` are the platform's names. `steps`: the new deployment's traffic in percent, rising to 100,
     each watched for `bake_ms`. `smoke`: the body of the request that must succeed before any traffic is sent, and that
     probes while a step is watched; None: nothing is asked. It goes back over `error_rate` (0..1) or `p95_ms`, judged
-    by what the `platform` measured, or by our own `probes`.
+    by what the `platform` measured, or by our own `probes`. Before any traffic `mirror_percent` of it is copied to the
+    new deployment for `mirror_ms`, where it is not 0.
     `options`: how it is deployed, by the environment's names (`instance_type`, `machine_type`, …).
     """
 
@@ -194,6 +195,8 @@ class RolloutJob(AnyJob):
     approve_before: int | None = None
     approve_within_ms: int = 0
     health: Literal["probes", "platform"] = "probes"
+    mirror_percent: int = 0
+    mirror_ms: int = 0
     options: Mapping[str, Json] = field(default_factory=dict)
 
 
@@ -266,10 +269,14 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """An endpoint as the platform knows it now. `changing`: a change is under way. `etag`: None where there is none."""
+    """An endpoint as the platform knows it now. `changing`: a change is under way. `etag`: None where there is none.
+
+    `mirror`: deployment -> the percentage of the traffic that is copied to it, and not answered; mostly empty.
+    """
 
     deployments: Mapping[str, Deployment]
     split: Split
+    mirror: Mapping[str, int] = field(default_factory=dict)
     etag: str | None = None
     changing: bool = False
 
@@ -317,6 +324,9 @@ class Endpoints(Protocol):
 
     def shift(self, endpoint: str, split: Split, seen: Endpoint) -> bool:
         """Ask for another split. False: the endpoint is not any more what was `seen`; look again."""
+
+    def mirror(self, endpoint: str, mirror: Mapping[str, int], seen: Endpoint) -> bool:
+        """Ask for another mirror. False: as for `shift`. Raises Refused where the platform has none."""
 
     def invoke(self, endpoint: str, deployment: str, body: Json) -> Answer | None:
         """One request to this very deployment; None where the platform cannot ask it now, as one without traffic."""

@@ -27,6 +27,8 @@ RolloutPhase = Literal[
     "prepare",
     "deploy",
     "smoke",
+    "mirror",
+    "mirrored",
     "approve",
     "shift",
     "bake",

@@ -206,6 +206,8 @@ def _rollout_job(
         "approve_before": None if approve is None else approve.before,
         "approve_within_ms": 0 if approve is None else _ms(approve.within),
         "health": options.pop("health"),
+        "mirror_percent": 0 if launch.mirror is None else launch.mirror.percent,
+        "mirror_ms": 0 if launch.mirror is None else _ms(launch.mirror.lasts),
         "options": {name: value for name, value in options.items() if name != "name" and value is not None},
         "labels": _labels(environment, trigger, run, event),
     }

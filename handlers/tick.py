@@ -16,13 +16,14 @@ from retrigger.triggers.frozen import dataclass
 from retrigger.triggers.spec import ScheduleSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from retrigger.handlers.core import Core
     from retrigger.handlers.records import Manifest, Note
     from retrigger.triggers.spec import Trigger
 
 _LOG = logging.getLogger(__name__)
+_TELL_AGAIN_MS: Final[Mapping[str, int]] = {"later": FIRST_POLL_MS, "refused": LONGEST_POLL_MS}
 _MEMBERS_KEPT_MS: Final = 3_600_000
 
 
@@ -173,8 +174,8 @@ class Tick:
         if isinstance(look, int):
             return look
         chained = self._chaining.ended(name, look)
-        told = chained is not None and self.core.outbox.ended(name, chained)
-        return None if told else on_grid(self.ledger.now_ms(), FIRST_POLL_MS)
+        told = "later" if chained is None else self.core.outbox.ended(name, chained)
+        return None if told == "told" else on_grid(self.ledger.now_ms(), _TELL_AGAIN_MS[told])
 
     # the rest
 

@@ -129,7 +129,7 @@ class Emulator:
         if azure is None or azure.azureml is None:
             return []
         told = "{} is not registered: put its YAML into components/ of the project, with this name and version"
-        return [*azure.unfit, *map(told.format, self.azureml.missing(azure.azureml))]
+        return [*azure.unfit, *self.azureml.refused, *map(told.format, self.azureml.missing(azure.azureml))]
 
     @property
     def blob_url(self) -> str:
@@ -181,8 +181,8 @@ class Emulator:
         self._processes.close()
         self._azure_processes.close()
         self.servers.close()
-        self.azureml.close()
         self._claim.release()
+        self.azureml.close()
         self.queues.close()
         self.pulled.close()
         self.objects.close()

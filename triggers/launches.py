@@ -77,6 +77,14 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mirror:
+    """A copy of `percent` of the traffic, which the new deployment gets for a while before any that it answers."""
+
+    percent: int
+    lasts: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OnlineDeployment:
     """A rollout of a registered model to an online endpoint (a name in the environment), by `steps` in percent.
 
@@ -87,6 +95,7 @@ class OnlineDeployment:
     model: str
     version: Json
     smoke: Json = None
+    mirror: Mirror | None = None
     steps: tuple[int, ...] = (100,)
     bake: timedelta = timedelta()
     rollback_if: Rollback = field(default_factory=Rollback)

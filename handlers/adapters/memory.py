@@ -172,6 +172,7 @@ class MemoryEndpoints:
         self.deployments: dict[str, dict[str, Deployment]] = {}
         self.splits: dict[str, dict[str, int]] = {}
         self.answers: dict[str, Answer] = {}
+        self.mirrors: dict[str, dict[str, int]] = {}
         self.measured: dict[str, Health] = {}
         self.idle_answer = True
         self.failing: set[str] = set()
@@ -195,7 +196,7 @@ class MemoryEndpoints:
     def look(self, endpoint: str) -> Endpoint:
         deployments = dict(self._known(endpoint))
         split = {name: share for name, share in sorted(self.splits[endpoint].items()) if share}
-        return Endpoint(deployments=deployments, split=split)
+        return Endpoint(deployments=deployments, split=split, mirror=self.mirrors.get(endpoint, {}))
 
     def deploy(self, job: RolloutJob, since_ms: int) -> None:
         del since_ms
@@ -209,6 +210,8 @@ class MemoryEndpoints:
         gone = set(split) - set(self._known(endpoint))
         if gone:
             raise Refused(f"no deployment {min(gone)} of {endpoint} gets traffic: it is not there", code="not_found")
+        if set(split) & set(self.mirrors.get(endpoint, {})):
+            raise Refused("what gets a copy of the traffic gets none of it", code="bad_request")
         self.splits[endpoint] = dict(split)
         return True
 
@@ -220,8 +223,16 @@ class MemoryEndpoints:
         self.asked.append((endpoint, deployment, body))
         return self.answers.get(deployment, Answer(status=200, latency_ms=1))
 
+    def mirror(self, endpoint: str, mirror: Mapping[str, int], seen: Endpoint) -> bool:
+        if seen != self.look(endpoint):
+            return False
+        if any(self.splits[endpoint].get(name) for name in mirror):
+            raise Refused("what has traffic gets no copy of it", code="bad_request")
+        self.mirrors[endpoint] = dict(mirror)
+        return True
+
     def remove(self, endpoint: str, deployment: str) -> None:
-        if self.splits[endpoint].get(deployment):
+        if self.splits[endpoint].get(deployment) or deployment in self.mirrors.get(endpoint, {}):
             raise Refused(f"deployment {deployment} gets traffic", code="in_use")
         self._known(endpoint).pop(deployment, None)
 

@@ -39,6 +39,7 @@ _READ_AT_ONCE: Final = 16
 _DELETED_AT_ONCE: Final = 100
 # Cloud Storage takes about one write a second to the same object: https://cloud.google.com/storage/quotas#objects
 _BUSY: Final = "429 Too Many Requests"
+_NO_TOKEN: Final = ("Error performing token request", "'az account get-access-token' command failed")
 _BUSY_PAUSES_S: Final = (0.25, 0.5, 1.0, 2.0)
 
 
@@ -198,12 +199,26 @@ class ObjectRecords:
         self.delete([f"{folder}/now"])
 
     def _unavailable(self, error: Exception) -> Unavailable:
+        if _is_without_token(error):
+            return self._no_credentials()
         message = f"the ledger {self._place} is not usable: {_first_line(error)}; docs/ledger.md says what it needs"
         return Unavailable(message, code="ledger_unavailable")
 
-    def _unknown(self, error: Exception) -> Unknown:
+    def _unknown(self, error: Exception) -> Unavailable:
+        if _is_without_token(error):  # so that nothing was sent
+            return self._no_credentials()
         message = f"the ledger {self._place} may or may not have written: {_first_line(error)}; look, or try again"
         return Unknown(message, code="ledger_unknown")
+
+    def _no_credentials(self) -> Unavailable:
+        message = f"no token was to be had for the ledger {self._place}: try again, or give the function an identity"
+        step = "on a laptop run `az login` and set AZURE_USE_AZURE_CLI=true"
+        return Unavailable(f"{message}; {step}", code="no_credentials")
+
+
+def _is_without_token(error: Exception) -> bool:
+    """Whether obstore's own search for credentials of Azure failed: it has no class for that."""
+    return any(said in _first_line(error) for said in _NO_TOKEN)
 
 
 def _first_line(error: Exception) -> str:

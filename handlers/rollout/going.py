@@ -44,6 +44,13 @@ def prepared(it: Rollout, seen: Endpoint, now_ms: int) -> Rollout:
     return replace(into(it, "deploy", now_ms), before=before, split=before)
 
 
+def to_first(it: Rollout, job: RolloutJob, now_ms: int) -> Rollout:
+    """The new deployment is well without traffic: on to a copy of it, if one is wanted and there is any to copy."""
+    if job.mirror_percent and it.before:
+        return into(it, "mirror", now_ms)
+    return to_step(it, job, 0, now_ms)
+
+
 def to_step(it: Rollout, job: RolloutJob, step: int, now_ms: int, *, approved: bool = False) -> Rollout:
     """On the way to a step's share; an endpoint without traffic goes to all of it at once, by the last step."""
     step = step if it.before else len(it.steps) - 1
@@ -65,25 +72,33 @@ def shifted(it: Rollout, job: RolloutJob, now_ms: int) -> Rollout:
 def tested(it: Rollout, job: RolloutJob, now_ms: int) -> Rollout:
     """The smoke test is passed: on to the first step, or, if that is where it was taken, its time begins."""
     passed = replace(it, tested=True, probes=[])
-    return into(passed, "bake", now_ms) if it.deployment in it.split else to_step(passed, job, 0, now_ms)
+    return into(passed, "bake", now_ms) if it.deployment in it.split else to_first(passed, job, now_ms)
 
 
 def unasked(it: Rollout, job: RolloutJob, now_ms: int) -> Rollout | None:
     """The platform cannot ask the deployment now: without traffic it is tested at the first step. None: it waits."""
-    if it.deployment not in it.split:
-        return to_step(it, job, 0, now_ms)
+    if it.phase == "smoke" and it.deployment not in it.split:
+        return to_first(it, job, now_ms)
     if now_ms < due_ms(it, job) + KNOWN_WITHIN_MS:
         return None
     return paused(it, f"deployment {it.deployment} could not be asked in {KNOWN_WITHIN_MS // 60_000} minutes")
 
 
 def due_ms(it: Rollout, job: RolloutJob) -> int:
-    """When the time is over for which a step is watched; that of a smoke test is none."""
-    return it.since_ms + (job.bake_ms if it.phase == "bake" else 0)
+    """When the time is over for which a step, or the mirror, is watched; that of a smoke test is none."""
+    match it.phase:
+        case "bake":
+            return it.since_ms + job.bake_ms
+        case "mirrored":
+            return it.since_ms + job.mirror_ms
+        case _:
+            return it.since_ms
 
 
 def baked(it: Rollout, job: RolloutJob, now_ms: int) -> Rollout:
-    """After a step was watched long enough."""
+    """After a step, or the mirror, was watched long enough."""
+    if it.phase == "mirrored":
+        return to_step(it, job, 0, now_ms)
     if it.step + 1 < len(it.steps):
         return to_step(it, job, it.step + 1, now_ms)
     return into(it, "settle", now_ms)
@@ -117,6 +132,8 @@ def accepted(it: Rollout, seen: Endpoint) -> Rollout:
     known = replace(it, accept=False, past=[*it.past, dict(seen.split)])
     if it.phase in {"smoke", "bake"} and it.deployment in it.split:  # it is watched anew
         known = replace(known, phase="shift", probes=[])
+    if it.phase == "mirrored":
+        known = replace(known, phase="mirror", probes=[])
     left = it.before
     if not all(name in seen.deployments for name in it.before):
         left = remaining(it.before, seen.deployments)

@@ -14,6 +14,8 @@ from retrigger.handlers.rollout.judging import is_bounded, is_well, of_probes, o
 from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from retrigger.handlers.ports import Endpoint, Health, RolloutJob, Split
     from retrigger.handlers.records import Rollout
 
@@ -48,6 +50,13 @@ class Shift:
 
 
 @dataclass(frozen=True, slots=True)
+class Mirror:
+    """Ask for this mirror."""
+
+    mirror: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
     """Send one request to the new deployment, and keep what it answered."""
 
@@ -59,8 +68,9 @@ class Remove:
     name: str
 
 
-Intent: TypeAlias = Stay | Become | Deploy | Shift | Probe | Remove
-_WATCHED: Final = frozenset({"smoke", "approve", "shift", "bake", "settle"})
+Intent: TypeAlias = Stay | Become | Deploy | Shift | Mirror | Probe | Remove
+_MIRRORING: Final = frozenset({"mirror", "mirrored"})
+_WATCHED: Final = frozenset({"smoke", *_MIRRORING, "approve", "shift", "bake", "settle"})
 """The phases in which the deployments, old and new, must be there."""
 
 
@@ -77,6 +87,8 @@ def plan(
     surprise = _surprise(it, model, seen)
     if surprise is not None:
         return Become(going.paused(it, surprise))
+    if it.deployment in seen.mirror and it.phase not in {*_MIRRORING, "ended"}:  # also what somebody late has written
+        return Mirror({})
     match it.phase:
         case "prepare":
             return Become(going.prepared(it, seen, now_ms))
@@ -84,11 +96,13 @@ def plan(
             return _deploy(it, job, seen, now_ms)
         case "smoke":
             return _smoke(it, job, seen, now_ms)
+        case "mirror":
+            return _mirror(it, job, seen, now_ms)
         case "approve":
             return _approve(it, job, now_ms)
         case "shift" | "restore":
             return _shift(it, job, seen, now_ms)
-        case "bake":
+        case "bake" | "mirrored":
             return _bake(it, job, seen, health, now_ms)
         case "settle" | "hold":
             return _outlive(it, seen, now_ms)
@@ -109,6 +123,8 @@ def _surprise(it: Rollout, model: str, seen: Endpoint) -> str | None:
         return f"deployment {it.deployment} holds {own.model}, and was made with {model}"
     if dict(seen.split) != it.split and dict(seen.split) not in it.past:
         return f"the split is {_told(seen.split)}, and was made {_told(it.split)}"
+    if it.phase in _MIRRORING and not seen.mirror.keys() <= {it.deployment}:
+        return f"traffic is mirrored to {', '.join(sorted(seen.mirror))}"
     if it.phase in _WATCHED:
         gone = next((name for name in (it.deployment, *it.before) if name not in seen.deployments), None)
         return None if gone is None else f"deployment {gone} is gone"
@@ -125,7 +141,7 @@ def _deploy(it: Rollout, job: RolloutJob, seen: Endpoint, now_ms: int) -> Intent
         return Deploy()
     match made.state:
         case "ready" if job.smoke is None:
-            return Become(going.to_step(it, job, 0, now_ms))
+            return Become(going.to_first(it, job, now_ms))
         case "ready":
             return Become(going.into(it, "smoke", now_ms))
         case "creating" if now_ms < it.since_ms + READY_WITHIN_MS:
@@ -150,6 +166,13 @@ def _smoke(it: Rollout, job: RolloutJob, seen: Endpoint, now_ms: int) -> Intent:
     return Become(going.back(it, f"the smoke test {told}", now_ms))
 
 
+def _mirror(it: Rollout, job: RolloutJob, seen: Endpoint, now_ms: int) -> Intent:
+    wanted = {it.deployment: job.mirror_percent}
+    if seen.mirror != wanted:
+        return Mirror(wanted)
+    return Become(going.into(it, "mirrored", now_ms))
+
+
 def _approve(it: Rollout, job: RolloutJob, now_ms: int) -> Intent:
     if it.approved_ms and it.approved_ms <= it.until_ms:
         return Become(going.to_step(it, job, it.step, now_ms, approved=True))
@@ -167,9 +190,12 @@ def _shift(it: Rollout, job: RolloutJob, seen: Endpoint, now_ms: int) -> Intent:
 def _bake(it: Rollout, job: RolloutJob, seen: Endpoint, health: Health | None, now_ms: int) -> Intent:
     if dict(seen.split) != it.split:
         return Shift(it.split)
+    if it.phase == "mirrored" and seen.mirror != {it.deployment: job.mirror_percent}:
+        return Mirror({it.deployment: job.mirror_percent})
     passed = over(job, health or of_probes(it.probes))
     if passed is not None:
-        return Become(going.back(it, f"at {it.split[it.deployment]} % {passed}", now_ms))
+        share = f"at {it.split[it.deployment]} %" if it.phase == "bake" else f"with {job.mirror_percent} % mirrored,"
+        return Become(going.back(it, f"{share} {passed}", now_ms))
     if now_ms >= going.due_ms(it, job) and _is_known(it, job, health):
         return Become(going.baked(it, job, now_ms))
     if job.health == "platform" and health is None and now_ms >= going.due_ms(it, job) + going.KNOWN_WITHIN_MS:

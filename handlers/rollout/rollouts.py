@@ -12,7 +12,7 @@ from retrigger.handlers.ports import JobStatus, RolloutJob
 from retrigger.handlers.rollout import going
 from retrigger.handlers.rollout.commands import roll_back
 from retrigger.handlers.rollout.judging import is_bounded
-from retrigger.handlers.rollout.plan import Become, Deploy, Probe, Remove, Shift, Stay, plan
+from retrigger.handlers.rollout.plan import Become, Deploy, Mirror, Probe, Remove, Shift, Stay, plan
 from retrigger.handlers.rollout.telling import phase
 from retrigger.triggers.errors import Refused, Unavailable
 
@@ -78,7 +78,8 @@ class Rollouts:
 
     def _health(self, job: RolloutJob, it: Rollout, now_ms: int) -> Health | None:
         """None too if the platform does not answer: the plan bounds how long a step waits to be judged."""
-        if job.health != "platform" or not is_bounded(job) or (it.phase, it.want) != ("bake", "go"):
+        watched = it.phase in {"bake", "mirrored"} and it.want == "go"
+        if job.health != "platform" or not is_bounded(job) or not watched:
             return None
         try:
             return self.endpoints.health(it.endpoint, it.deployment, it.since_ms, now_ms)
@@ -96,6 +97,8 @@ class Rollouts:
                 self.endpoints.deploy(job, it.since_ms)
             case Shift(split):
                 self.endpoints.shift(it.endpoint, split, seen)
+            case Mirror(mirror):
+                self.endpoints.mirror(it.endpoint, mirror, seen)
             case Remove(name):
                 self.endpoints.remove(it.endpoint, name)
             case Probe():

@@ -57,6 +57,8 @@ def in_words(job: RolloutJob) -> Iterator[str]:
     yield f"deploy model {job.model}, version {job.version}, to {job.endpoint}, without traffic"
     if job.smoke is not None:
         yield "send the smoke test to the new deployment (on Vertex AI at the first step): any 2xx is good"
+    if job.mirror_percent:
+        yield f"copy {job.mirror_percent} % of the traffic to it, watched for {_long(job.mirror_ms)}"
     for percent in job.steps:
         if percent == job.approve_before:
             yield f"wait for `retrigger rollout approve`, {_long(job.approve_within_ms)} at the most"

@@ -38,6 +38,8 @@ _PATIENCE: Final = 3.0
 class IdentitySettings:
     """`endpoint` is asked with `headers` for `version` of its API; `client_id` names one of several identities.
 
+    AZURE_CLIENT_ID does, unless it stands beside a secret or a federated token: then it is that application's.
+
     `others`: where an endpoint that was not configured does not answer, azure-identity looks for credentials; it is
     asked first for those that `named` says.
     """
@@ -52,7 +54,8 @@ class IdentitySettings:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], endpoint: str | None = None) -> IdentitySettings:
         """`endpoint` (the emulator's metadata server) goes before everything that the machine offers."""
-        client_id = environ.get("AZURE_CLIENT_ID")
+        named = named_by(environ)
+        client_id = environ.get("AZURE_CLIENT_ID") if named is None else None
         functions, secret = environ.get("IDENTITY_ENDPOINT"), environ.get("IDENTITY_HEADER")
         if endpoint is None and functions and secret:
             headers = {"X-IDENTITY-HEADER": secret}
@@ -63,7 +66,7 @@ class IdentitySettings:
             headers={"Metadata": "true"},
             client_id=client_id,
             others=endpoint is None,
-            named=named_by(environ) if endpoint is None else None,
+            named=named if endpoint is None else None,
         )
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from retrigger.local_emulator.planes.deploying import Deployments
+    from retrigger.local_emulator.runners.routing import Traffic
 
 _ID = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?|[1-9][0-9]{0,8}")
 _MAX_NAME = 128
@@ -31,9 +32,12 @@ _UPDATABLE = ("displayName", "description", "labels", "trafficSplit")
 class Endpoints:
     """Shown as Google's JSON shows them: what is empty is left out. The etag changes with every change."""
 
-    def __init__(self, resources: Resources, deployments: Deployments, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, resources: Resources, deployments: Deployments, traffic: Traffic, now: Callable[[], datetime]
+    ) -> None:
         self._resources = resources
         self._deployments = deployments
+        self._traffic = traffic
         self._operations = Operations(resources, now)
         self._now = now
 
@@ -86,6 +90,7 @@ class Endpoints:
         with self._deployments.changing(endpoint_name(call)) as found:
             self._deployments.check_unused(found)
             self._resources.delete(found.name)
+            self._traffic.forget(found.name)
             return self._operations.done(found.name, operations.DELETE, {})
 
     def _made(self, name: str, body: Body) -> Resource:

@@ -52,7 +52,7 @@ class Vertex:
         self._batches = BatchPredictions(resources, self._models, processes, now, clock=clock)
         self._operations = Operations(resources, now)
         self._deployments = Deployments(resources, self._models, servers, now)
-        self._endpoints = Endpoints(resources, self._deployments, now)
+        self._endpoints = Endpoints(resources, self._deployments, traffic, now)
         self._predictions = Predictions(self._deployments, traffic, now)
         self._monitoring = Monitoring(resources, traffic)
 

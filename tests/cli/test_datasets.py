@@ -24,6 +24,7 @@ environments:
     cloud: gcp
     project: acme-dev
     location: europe-west4
+    service_account: ml@acme-dev.iam.gserviceaccount.com
     ledger: gs://acme-dev-retrigger
     stores: {landing: gs://acme-dev-landing}
     pipelines: {read: {template: pipelines/read.json, root: gs://acme-dev-pipelines/read}}

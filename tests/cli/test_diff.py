@@ -153,7 +153,7 @@ def test_another_pipeline_account_label_or_template_is_a_change(project: Path, c
     assert found["changes"] == {
         "pipeline": {"old": "train", "new": "other"},
         "root": {"old": "gs://acme-dev-pipelines", "new": "gs://other"},
-        "service account": {"old": None, "new": "a@b.iam.gserviceaccount.com"},
+        "service account": {"old": "ml@acme-dev.iam.gserviceaccount.com", "new": "a@b.iam.gserviceaccount.com"},
         "labels.team": {"old": None, "new": "growth"},
     }
 

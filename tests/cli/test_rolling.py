@@ -137,10 +137,11 @@ environments:
     workspace: /subscriptions/1/resourceGroups/r/providers/Microsoft.MachineLearningServices/workspaces/ml
     ledger: https://acmedev.blob.core.windows.net/retrigger
     stores: {landing: https://acmedev.blob.core.windows.net/landing}
-    endpoints: {churn: {name: churn-online, instance_type: Standard_F4s_v2}}
+    endpoints: {churn: {name: churn-online, instance_type: Standard_F4s_v2, health: platform}}
 """
     object_source = "source: [{object: {in: landing, match: '*.csv'}}]"
     trigger = SERVE.replace("source: [{message: {in: requests, key: event.message.json.id}}]", object_source)
+    trigger = trigger.replace("    smoke: smoke.json\n", "    smoke: smoke.json\n    mirror: {percent: 10, for: 1h}\n")
     files = {"retrigger.yaml": azure, "triggers/requests.yaml": trigger, "smoke.json": "{}"}
     project = write_project(tmp_path / "project", files)
     (project / "triggers" / "tables.yaml").unlink()
@@ -155,10 +156,11 @@ environments:
     assert told["steps"] == [
         "deploy model churn, version 7, to churn-online, without traffic",
         "send the smoke test to the new deployment (on Vertex AI at the first step): any 2xx is good",
+        "copy 10 % of the traffic to it, watched for 1h",
         "10 % of the traffic, watched for 30m",
         "wait for `retrigger rollout approve`, 3d at the most",
         "100 % of the traffic, watched for 30m",
-        "back to the split that was there, as soon as our own requests pass a bound of `rollback_if`",
+        "back to the split that was there, as soon as the platform's figures pass a bound of `rollback_if`",
         "remove the deployments that had the traffic before",
     ]
     assert "step 3" in retrigger("explain", event, "--project", project).out

@@ -143,12 +143,12 @@ def _deployment(path: str, name: str) -> dict[str, Any]:
     return {"id": path, "name": name, "location": "westeurope", "properties": properties, "sku": sku}
 
 
-def certificate(folder: Path) -> Path:
-    """A self-signed one for localhost, with its key in the same file."""
+def certificate(folder: Path, host: str = "localhost") -> Path:
+    """A self-signed one for a host that is played on loopback, with its key in the same file."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
     now = dt.datetime.now(dt.UTC)
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    names = [x509.DNSName(host), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -160,7 +160,7 @@ def certificate(folder: Path) -> Path:
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .sign(key, hashes.SHA256())
     )
-    path = folder / "localhost.pem"
+    path = folder / f"{host}.pem"
     secret = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from abc import ABC, abstractmethod
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from retrigger.handlers.adapters.azureml.client import AzureMlLauncher
 from retrigger.handlers.adapters.azureml.endpoints import AzureMlEndpoints
@@ -32,7 +31,7 @@ from tests.local_emulator.planes.azureml_plane import ACCOUNT, WORKSPACE
 from tests.local_emulator.planes.test_vertex import PARENT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from retrigger.handlers.ports import Endpoints, Launcher
@@ -55,6 +54,7 @@ class Kind(ABC):
     cloud: Cloud
     launch: Launch
     pipeline: Mapping[str, Json] | None = None
+    health: Literal["probes", "platform"] = "probes"
 
     def __init__(self, folder: Path) -> None:
         self.plane = self.start(State.at(folder / "state"))
@@ -97,7 +97,7 @@ class World:
             ledger="",
             channels={"go": Channel(address=TOPIC)},
             pipelines={"train": Pipeline(template=sha, root=kind_root(kind), service_account="default")},
-            endpoints={"online": Endpoint(name="churn"), "scores": Endpoint(name="scores")},
+            endpoints={"online": Endpoint(name="churn", health=kind.health), "scores": Endpoint(name="scores")},
             models={"churn": Model()},
         )
         trigger = Trigger(name="go", sources=(MessageSource(channel="go"),), launch=kind.launch)
@@ -112,11 +112,12 @@ class World:
         event = Event(id="1", source="//test", type="test", time=self.kind.plane.now, subject=None, payload=payload)
         self.app.core.handle(event)
 
-    def run(self) -> Run:
-        """The one run, when it has ended or nobody knows whether it was launched."""
+    def run(self, between: Callable[[], object] = lambda: None) -> Run:
+        """The one run, when it has ended or nobody knows whether it was launched. `between`: what ticks wait for."""
         while True:
             self.kind.plane.now += _TICKS_EVERY
             self.app.tick().run()
+            between()
             [stored] = self.app.ledger.runs.list()
             if stored.value.state in {"ended", "unsure"}:
                 return stored.value
@@ -278,4 +279,4 @@ class AzureMlRollout(OnAzureMl):
 
 def impatient() -> Http:
     """As little patience as lets the planes answer."""
-    return Http(HttpSettings(connect_timeout=2, timeout=float(os.environ.get("RETRIGGER_TEST_PATIENCE_S", "2"))))
+    return Http(HttpSettings(connect_timeout=2, timeout=2))

@@ -205,6 +205,21 @@ def test_another_split_is_asked_for_as_the_sdk_asks_for_it(
     assert OURS_ALONE.keys() <= sent.body.keys() - expected.body.keys()
 
 
+@pytest.mark.parametrize("mirror", [{"green": 10}, {}], ids=["set", "cleared"])
+def test_a_mirror_is_asked_for_as_the_sdk_asks_for_it(
+    recorder: Recorder, theirs: MLClient, ours: AzureMlEndpoints, mirror: dict[str, int]
+) -> None:
+    before = {"green": 50 if mirror else 10}
+    recorder.online = an_endpoint(recorder, mirrorTraffic=before)
+    endpoint = theirs.online_endpoints.get("churn-online")
+    endpoint.mirror_traffic = mirror
+    [expected] = changes(recorder, lambda: theirs.online_endpoints.begin_create_or_update(endpoint))
+    seen = Endpoint(deployments={}, split={"blue": 100}, mirror=before)
+    [sent] = changes(recorder, lambda: ours.mirror("churn-online", mirror, seen))
+    assert (sent.method, sent.path, sent.query) == (expected.method, expected.path, expected.query)
+    assert {name: part for name, part in sent.body.items() if name not in OURS_ALONE} == expected.body
+
+
 def test_a_deployment_is_removed_as_the_sdk_removes_it(
     recorder: Recorder, theirs: MLClient, ours: AzureMlEndpoints
 ) -> None:

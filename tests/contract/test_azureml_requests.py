@@ -1,5 +1,6 @@
 """Our request is the one that azure-ai-ml sends for the same job, captured live, over the options that a pipeline has.
 
+Each by itself, and all that an environment, a trigger and a template can say of a job in pairs.
 What is told apart from the template (parameters, tags, the environment's compute, experiment and caching) is written
 into the job's YAML, as one would write it for `az ml job create`. EXCEPTIONS names what differs on purpose.
 """
@@ -15,6 +16,7 @@ import yaml
 from retrigger.handlers.adapters.azureml.request import job_request
 from retrigger.handlers.ports import PipelineJob
 from tests.contract.azureml_sdk import SUBSCRIPTION, WORKSPACE, Credential, Recorder
+from tests.contract.pairwise import every_pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -331,6 +333,47 @@ CASES: Mapping[str, tuple[dict[str, Any], PipelineJob]] = {
     ),
     **{f"batches of {size}": (a_parallel(mini_batch_size=size), a_job()) for size in ("5", "10kb", "2MB", "1gb")},
 }
+
+
+HOSTILE = "é🎉 \u202e \\ \" ' <b> %2F: #"
+OPTIONS: Mapping[str, list[Any]] = {
+    "given": [
+        *((kind, {}, place) for kind in DATA_TYPES[:-1] for place in (BLOB, ASSET[kind])),  # EXCEPTIONS has the last
+        ("uri_file", {"mode": "ro_mount"}, f"azureml:churn-manifest:{'0' * 32}"),
+        ("uri_folder", {"mode": "download"}, f"{BLOB}é%20🎉/"),
+        ("custom_model", {"mode": "direct"}, "azureml://datastores/landing/paths/model/"),
+        ("string", {}, HOSTILE),
+        ("string", {"optional": True}, "x" * 20_000),
+        ("string", {"default": "of the template"}, "5"),
+        ("integer", {"min": -5, "max": 5}, -5),
+        ("number", {"default": 0.5}, 1e-07),
+        ("boolean", {}, False),
+        ("boolean", {"optional": True}, True),
+    ],
+    "compute": [None, "gpu"],
+    "experiment": [None, "weekly", "w" * 255],
+    "caching": [None, True, False],
+    "id": ["churn-retrain-0a1b", "a" * 255],
+    "display_name": ["churn", HOSTILE],
+    "labels": [{}, {"team": "growth", HOSTILE: HOSTILE}, {f"k{n}": "v" * 256 for n in range(40)}],
+    "settings": [
+        {"default_compute": "azureml:cpu"},
+        {"default_compute": "serverless", "force_rerun": True, "continue_on_step_failure": False},
+    ],
+    "own": [{}, {"tags": {"team": "of the template"}, "description": HOSTILE, "properties": {"p": HOSTILE}}],
+    "identity": [{}, {"identity": {"type": "managed"}}, {"identity": {"type": "user_identity"}}],
+}
+
+
+def a_row(row: dict[str, Any]) -> tuple[dict[str, Any], PipelineJob]:
+    """The template and the job of one row."""
+    kind, about, value = row.pop("given")
+    settings, own, identity = (row.pop(name) for name in ("settings", "own", "identity"))
+    template = a_pipeline(inputs={"it": {"type": kind, **about}}, settings=settings, **own, **identity)
+    return template, a_job(**row, parameters={"it": value})
+
+
+CASES = {**CASES, **{f"pairs, row {number}": a_row(row) for number, row in enumerate(every_pair(OPTIONS))}}
 
 
 def as_written_by_hand(template: Mapping[str, Any], job: PipelineJob) -> dict[str, Any]:

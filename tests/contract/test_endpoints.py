@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
@@ -11,7 +12,8 @@ import pytest
 from retrigger.handlers.adapters.azureml.endpoints import AzureMlEndpoints
 from retrigger.handlers.adapters.memory import MemoryEndpoints
 from retrigger.handlers.adapters.vertex.endpoints import VertexEndpoints
-from retrigger.handlers.ports import Answer, Deployment, Endpoint, Endpoints, RolloutJob
+from retrigger.handlers.ledger import to_ms
+from retrigger.handlers.ports import Answer, Deployment, Endpoint, Endpoints, Health, RolloutJob
 from retrigger.handlers.transport.azure import AzureApi
 from retrigger.handlers.transport.credentials import KeptToken
 from retrigger.handlers.transport.google import GoogleApi
@@ -32,14 +34,22 @@ if TYPE_CHECKING:
     from retrigger.triggers.event import Json
 
 
+MINUTE = timedelta(minutes=1)
+
+
 class Platform(ABC):
     """An endpoint `churn` without deployments, and three versions of a model `churn`, of which 3 never comes up."""
 
     endpoints: Endpoints
     body: ClassVar[Json]
+    mirrors = True
 
     @abstractmethod
     def close(self) -> None: ...
+
+    @abstractmethod
+    def later(self) -> tuple[int, int]:
+        """Ten minutes pass, and what was asked of the deployments has been measured. -> from when to when, in ms."""
 
 
 class Memory(Platform):
@@ -50,9 +60,19 @@ class Memory(Platform):
         endpoints = MemoryEndpoints()
         endpoints.put("churn", {}, {})
         endpoints.failing.add("churn:3")
-        self.endpoints = endpoints
+        self.endpoints = self._memory = endpoints
 
     def close(self) -> None: ...
+
+    def later(self) -> tuple[int, int]:
+        well = Health(error_rate=0.0, p95_ms=1)
+        self._memory.measured = {deployment: well for _, deployment, _ in self._memory.asked}
+        return 0, 600_000
+
+
+def passed(plane: AzurePlane | VertexPlane) -> tuple[int, int]:
+    began, plane.now = plane.now, plane.now + 10 * MINUTE
+    return to_ms(began - MINUTE), to_ms(plane.now)
 
 
 class AzureMl(Platform):
@@ -71,9 +91,13 @@ class AzureMl(Platform):
     def close(self) -> None:
         self.plane.stop()
 
+    def later(self) -> tuple[int, int]:
+        return passed(self.plane)
+
 
 class Vertex(Platform):
     body: ClassVar[Json] = {"instances": [[1]]}
+    mirrors = False
 
     def __init__(self, folder: Path) -> None:
         self.plane = VertexPlane(State.at(folder))
@@ -89,6 +113,9 @@ class Vertex(Platform):
 
     def close(self) -> None:
         self.plane.stop()
+
+    def later(self) -> tuple[int, int]:
+        return passed(self.plane)
 
 
 @pytest.fixture(params=[Memory, AzureMl, Vertex])
@@ -250,3 +277,38 @@ def test_what_has_traffic_stays(platform: Platform, endpoints: Endpoints) -> Non
         endpoints.remove("churn", old)
     seen = settled(endpoints)
     assert (set(seen.deployments), seen.split) == ({old, new}, {old: 100})
+
+
+def test_traffic_is_mirrored_to_what_has_none_or_refused(platform: Platform, endpoints: Endpoints) -> None:
+    (_, old), (_, new) = deployed(platform, "1"), deployed(platform, "2")
+    served(platform, {old: 100})
+    seen = settled(endpoints)
+    if not platform.mirrors:
+        with pytest.raises(Refused) as refused:
+            endpoints.mirror("churn", {new: 10}, seen)
+        assert (refused.value.code, settled(endpoints)) == ("no_mirror", seen)
+        return
+    assert endpoints.mirror("churn", {new: 10}, seen)
+    assert settled(endpoints).mirror == {new: 10}
+    assert not endpoints.mirror("churn", {}, seen)
+    for act in (
+        lambda: endpoints.remove("churn", new),
+        lambda: endpoints.shift("churn", {new: 100}, settled(endpoints)),
+    ):
+        with pytest.raises(RetriggerError):
+            act()
+    assert endpoints.mirror("churn", {}, settled(endpoints))
+    served(platform, {new: 100})
+    assert settled(endpoints).mirror == {}
+
+
+def test_what_was_asked_is_measured_and_what_was_not_is_not(platform: Platform, endpoints: Endpoints) -> None:
+    (_, old), (_, new) = deployed(platform, "1"), deployed(platform, "2")
+    served(platform, {new: 100})
+    for _ in range(3):
+        asked(platform, new)
+    since_ms, until_ms = platform.later()
+    measured = endpoints.health("churn", new, since_ms, until_ms)
+    assert measured is not None
+    assert (measured.error_rate, measured.p95_ms < 10_000) == (0.0, True)
+    assert endpoints.health("churn", old, since_ms, until_ms) is None

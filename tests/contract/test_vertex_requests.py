@@ -1,5 +1,6 @@
 """Our request is the one that google-cloud-aiplatform sends for the same job, captured live, over its options.
 
+Each option by itself, those that belong together in every combination, and all of them in pairs.
 Compared as what the API reads out of both, the message `PipelineJob`: the SDK writes `5.0` for `5` and an enum as its
 number, which the API does not tell apart. There are no exceptions.
 """
@@ -18,6 +19,8 @@ from google.protobuf import json_format
 
 from retrigger.handlers.adapters.vertex.request import job_request
 from retrigger.handlers.ports import PipelineJob
+from tests.contract.kfp_registry import HOST, Registry
+from tests.contract.pairwise import every_pair
 from tests.handlers.conftest import Loopback, Reply
 
 if TYPE_CHECKING:
@@ -139,10 +142,51 @@ CASES: Mapping[str, tuple[dict[str, Any], PipelineJob]] = {
 }
 
 
-class Sdk:
-    """google-cloud-aiplatform against a loopback that takes every job."""
+PINNED = f"https://{HOST}/acme-dev/pipelines/churn/sha256:{'1' * 64}"
+HOSTILE = "é🎉 \u202e\u2028 \\ \" ' <b> ${{x}} {{$.inputs}} %2F\t\n"
+OPTIONS: Mapping[str, list[Any]] = {
+    "given": [
+        *(("2.1.0", kind, values[-1]) for kind, values in VALUES.items()),
+        *(("2.0.0", kind, values[0]) for kind, values in OLD_VALUES.items()),
+        ("2.1.0", "STRING", HOSTILE),
+        ("2.1.0", "STRING", "x" * 100_000),
+        ("2.1.0", "STRUCT", {HOSTILE: [HOSTILE]}),
+        ("2.0.0", "STRING", HOSTILE),
+    ],
+    "around": ["nothing", "a job", "a root"],
+    "root": ["gs://acme-dev-pipelines/churn", "gs://b/é 🎉", ""],
+    "template_uri": [None, PINNED],
+    "id": ["churn-retrain-0a1b", "a" * 127],
+    "display_name": ["churn", "é🎉" * 64, HOSTILE],
+    "caching": [None, True, False],
+    "labels": [{}, {"team": "growth"}, {f"k{n:02}" + "_" * 60: "v" * 63 for n in range(60)}],
+    "service_account": ["default", SERVICE_ACCOUNT],
+    "artifacts": [{}, {"base": "123", "other": "churn-0a1b"}],
+    "failure_policy": [None, "slow", "fast"],
+    "network": [(None, ()), ("projects/12/global/networks/ml", ()), ("projects/12/global/networks/ml", ("a", "b"))],
+    "kms_key": [None, KEY],
+}
 
-    def __init__(self) -> None:
+
+def a_row(row: dict[str, Any]) -> tuple[dict[str, Any], PipelineJob]:
+    """The template and the job of one row."""
+    (version, kind, value), (network, ranges) = row.pop("given"), row.pop("network")
+    spec, around = a_spec(version, it=kind), row.pop("around")
+    if around == "a root" or not row["root"]:
+        spec["defaultPipelineRoot"] = "gs://acme/default"
+    job = a_job(**row, parameters={"it": value}, network=network, reserved_ip_ranges=ranges)
+    config = {"gcsOutputDirectory": "gs://acme/wrapped", "failurePolicy": "PIPELINE_FAILURE_POLICY_FAIL_FAST"}
+    return ({"pipelineSpec": spec, "runtimeConfig": config} if around == "a job" else spec), job
+
+
+CASES = {**CASES, **{f"pairs, row {number}": a_row(row) for number, row in enumerate(every_pair(OPTIONS))}}
+
+
+class Sdk:
+    """google-cloud-aiplatform against a loopback that takes every job, and a registry that has every template."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
         self.loopback = Loopback()
         self.loopback.always = self._answer
 
@@ -154,9 +198,10 @@ class Sdk:
 
     def launch(self, file: Path, job: PipelineJob) -> Received:
         self.loopback.requests.clear()
+        self.registry.document = file.read_bytes()
         made = aiplatform.PipelineJob(
             display_name=job.display_name,
-            template_path=str(file),
+            template_path=job.template_uri or str(file),
             job_id=job.id,
             pipeline_root=job.root or None,
             parameter_values=dict(job.parameters),
@@ -176,9 +221,15 @@ class Sdk:
 
 
 @pytest.fixture(scope="module")
-def sdk() -> Iterator[Sdk]:
-    made = Sdk()
+def sdk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sdk]:
+    registry = Registry(tmp_path_factory.mktemp("registry"))
+    made = Sdk(registry)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HTTPS_PROXY", registry.url)
+        patch.setenv("https_proxy", registry.url)
+        patch.setenv("NO_PROXY", "127.0.0.1")
+        patch.setenv("no_proxy", "127.0.0.1")
+        patch.setenv("SSL_CERT_FILE", str(registry.certificate))
         patch.setenv("STORAGE_EMULATOR_HOST", made.loopback.url)
         aiplatform.init(
             project="p",
@@ -190,6 +241,7 @@ def sdk() -> Iterator[Sdk]:
         yield made
     aiplatform.initializer.global_config.__init__()
     made.loopback.close()
+    registry.close()
 
 
 def read(body: object) -> Any:

@@ -301,3 +301,18 @@ def test_a_deployment_with_no_traffic_and_our_id_is_followed_by_its_operations(p
         (True, "DeployModelOperationMetadata", False): 1,
         (True, "DeployModelOperationMetadata", True): 1,
     }
+
+
+@pytest.mark.usefixtures("plane")
+def test_artifacts_are_registered_once_read_and_found() -> None:
+    told = {"uri": "gs://b/m.json", "display_name": "churn", "metadata": {"members": 2, "trigger": "é🎉"}}
+    made = aiplatform.Artifact.create(schema_title="system.Dataset", resource_id="churn-0a1b", **told)
+    again = aiplatform.Artifact("churn-0a1b")
+    for one in (made, again):
+        seen = (one.uri, one.display_name, one.metadata, one.schema_title, one.state.name)
+        assert seen == (*told.values(), "system.Dataset", "LIVE")
+    assert [it.name for it in aiplatform.Artifact.list(filter='schema_title="system.Dataset"')] == [made.name]
+    assert aiplatform.Artifact.list(filter='schema_title="system.Model"') == []
+    assert aiplatform.Artifact.get_with_uri("gs://b/m.json").resource_name == made.resource_name
+    with pytest.raises((AlreadyExists, Conflict)):
+        aiplatform.Artifact.create(schema_title="system.Dataset", resource_id="churn-0a1b", **told)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from retrigger.testing import Sandbox
-from retrigger.triggers.errors import Unavailable
+from retrigger.triggers.errors import Refused, Unavailable
 from tests.projects import template, write_files
 
 if TYPE_CHECKING:
@@ -113,6 +113,27 @@ def test_what_the_channel_did_not_take_is_told_later(sandbox: Sandbox, monkeypat
     assert sorted(told(sandbox)) == [("retrigger.outcome", "launched"), ("retrigger.run.ended", "succeeded")]
     sandbox.advance(timedelta(hours=2))
     assert len(sandbox.outbox.sent) == 2
+
+
+def test_a_channel_that_refuses_the_end_of_a_run_is_asked_again_every_ten_minutes(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def refuse(*message: object) -> None:
+        asked.append(message)
+        raise Refused("there is no such topic", code="not_found")
+
+    [outcome] = sandbox.publish("requests", {"data": "gs://x"})
+    assert outcome.run is not None
+    with monkeypatch.context() as outage:
+        outage.setattr(sandbox.outbox, "publish", refuse)
+        sandbox.finish(outcome.run)
+        asked.clear()
+        sandbox.advance(timedelta(hours=1))
+        assert len(asked) == 6
+    sandbox.advance(timedelta(minutes=11))
+    assert told(sandbox) == [("retrigger.outcome", "launched"), ("retrigger.run.ended", "succeeded")]
 
 
 def test_a_channel_that_does_not_answer_is_left_alone_for_a_minute(

@@ -45,16 +45,18 @@ def servers(mark: str) -> list[int]:
 def test_what_was_deployed_serves_after_a_kill_of_the_emulator_which_leaves_no_server(laptop: Laptop) -> None:
     mark = str(laptop.folder)
     process, url = start_elsewhere(laptop)
-    deploy(url, mark)
-    eventually(lambda: predicts(url))
-    before = servers(mark)
-    assert len(before) == 1
-    process.kill()
-    process.wait()
-    eventually(lambda: all(is_gone(pid) for pid in before))
+    try:
+        deploy(url, mark)
+        eventually(lambda: bool(predicts(url)), timeout=30)
+        before = servers(mark)
+        assert len(before) == 1
+    finally:
+        process.kill()
+        process.wait()
+    eventually(lambda: all(is_gone(pid) for pid in before), timeout=30)
     emulator = laptop.up()
     try:
-        eventually(lambda: predicts(emulator.url) == [{"by": "blue", "of": 1, "with": None}])
+        eventually(lambda: predicts(emulator.url) == [{"by": "blue", "of": 1, "with": None}], timeout=30)
         after = servers(mark)
         assert len(after) == 1
     finally:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from retrigger.local_emulator.azureml_project import furniture_of
 from retrigger.local_emulator.planes.azureml.arm import Workspace
-from retrigger.local_emulator.planes.azureml.plane import Asset, Furniture
+from retrigger.local_emulator.planes.azureml.plane import Asset, Furniture, Put
 from retrigger.triggers.authoring.project import load_project
 from tests.projects import write_files
 
@@ -120,7 +120,7 @@ def test_a_file_that_cannot_be_registered_is_told_with_its_reason(tmp_path: Path
     )
     assert [line.replace("\n", " ") for line in unfit] == [
         "components/bad.yaml: it is no YAML: while parsing a flow node",
-        "components/nest.yml: it has no version; write the one that the pipeline refers to",
+        "components/nest.yml: it has no version; write the one by which others refer to it",
         "components/train.yaml: there is no ../none, which it names; check the path",
         "environments/sk.yaml: there is no none.yaml, which it names; check the path",
     ]
@@ -162,3 +162,70 @@ def test_the_online_endpoints_that_a_project_rolls_out_to_are_there(tmp_path: Pa
     assert found is not None
     assert found.endpoints == ("Churn-online",)
     assert [told.partition(" is none ")[0] for told in unfit] == ["the endpoint name c"]
+
+
+SCHEMA = "https://azuremlschemas.azureedge.net/latest"
+MODEL = f"$schema: {SCHEMA}/model.schema.json\nname: churn\nversion: 1\ntype: mlflow_model\npath: ../src\n"
+SCORES = f"$schema: {SCHEMA}/batchEndpoint.schema.json\nname: scores\ndefaults: {{deployment_name: blue}}\n"
+BLUE = f"""\
+$schema: {SCHEMA}/modelBatchDeployment.schema.json
+name: blue
+endpoint_name: scores
+model: azureml:churn:1
+environment: azureml:sk:1
+environment_variables: {{MODE: fast}}
+code_configuration: {{code: ../src, scoring_script: train.py}}
+settings: {{mini_batch_size: 5, output_action: summary_only}}
+"""
+
+
+def test_the_models_and_batch_endpoints_of_a_project_are_there(tmp_path: Path) -> None:
+    changed = {"models/churn.yaml": MODEL, "endpoints/a/blue.yaml": BLUE, "endpoints/scores.yaml": SCORES}
+    found, unfit = furniture(tmp_path, changed)
+    assert found is not None
+    model = Asset(
+        kind="models",
+        name="churn",
+        version="1",
+        properties={"modelUri": (tmp_path / "src").as_uri(), "modelType": "mlflow_model"},
+    )
+    assert [one for one in found.assets if one.kind == "models"] == [model]
+    # `blue.yaml` lies one folder deeper: there is no ../src beside it
+    assert unfit == ("endpoints/a/blue.yaml: there is no ../src, which it names; check the path",)
+    assert [put.path for put in found.puts] == [("batchEndpoints", "scores")]
+    (tmp_path / "endpoints/a/blue.yaml").rename(tmp_path / "endpoints/blue.yaml")
+    found, unfit = furniture(tmp_path, {"models/churn.yaml": MODEL, "endpoints/scores.yaml": SCORES})
+    assert found is not None
+    assert unfit == ()
+    scores = {"authMode": "AADToken", "defaults": {"deploymentName": "blue"}}
+    blue = {
+        "model": {"assetId": "azureml:churn:1", "referenceType": "Id"},
+        "environmentId": "azureml:sk:1",
+        "environmentVariables": {"MODE": "fast"},
+        "miniBatchSize": 5,
+        "errorThreshold": None,
+        "outputFileName": None,
+        "outputAction": "SummaryOnly",
+        "codeConfiguration": {"codeId": (tmp_path / "src").as_uri(), "scoringScript": "train.py"},
+    }
+    assert found.puts == (
+        Put(path=("batchEndpoints", "scores"), properties=scores),
+        Put(path=("batchEndpoints", "scores", "deployments", "blue"), properties=blue),
+    )
+
+
+def test_a_batch_deployment_names_what_is_registered(tmp_path: Path) -> None:
+    changed = {
+        "models/churn.yaml": MODEL.replace("path: ../src\n", ""),
+        "endpoints/scores.yaml": SCORES.replace("name: scores\n", ""),
+        "endpoints/blue.yaml": BLUE.replace("azureml:churn:1", "./model"),
+        "endpoints/green.yaml": BLUE.replace("azureml:sk:1", "{image: ubuntu}"),
+    }
+    _, unfit = furniture(tmp_path, changed)
+    registered = "is no registered one; give that a file of its own, and name it azureml:NAME:VERSION"
+    assert unfit == (
+        f"endpoints/blue.yaml: its model {registered}",
+        f"endpoints/green.yaml: its environment {registered}",
+        "endpoints/scores.yaml: it has no name; write one",
+        "models/churn.yaml: it has no path; write where the model's files are",
+    )

@@ -14,6 +14,7 @@ from retrigger.triggers.launches import (
     Approval,
     BatchPrediction,
     Choice,
+    Mirror,
     OnlineDeployment,
     PipelineLaunch,
     Rollback,
@@ -105,6 +106,7 @@ launches = (
         bake=durations,
         rollback_if=st.builds(Rollback, error_rate=st.none() | st.floats(0, 1), p95=st.none() | durations),
         approve=st.none() | st.builds(Approval, before=numbers, within=durations),
+        mirror=st.none() | st.builds(Mirror, percent=numbers, lasts=durations),
     )
 )
 columns = st.builds(Column, type=st.sampled_from(["str", "int"]), one_of=st.lists(text, max_size=2).map(tuple))

@@ -78,7 +78,13 @@ ServiceBusAddress = Annotated[
     str, Text(r"sb://[^/\s]{1,200}/\S{1,900}", "`sb://NAMESPACE.servicebus.windows.net/TOPIC`", "Service Bus address")
 ]
 Workspace = Annotated[
-    str, Text(r"/subscriptions/.{1,900}/workspaces/[^/]{1,100}", "the workspace's resource id", "workspace")
+    str,
+    Text(
+        r"/subscriptions/.{1,900}/workspaces/[^/]{1,100}",
+        "the workspace's resource id, `/subscriptions/ID/resourceGroups/GROUP/providers/"
+        "Microsoft.MachineLearningServices/workspaces/NAME`",
+        "workspace",
+    ),
 ]
 PlatformAddress = Annotated[
     str,

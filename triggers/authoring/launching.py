@@ -69,6 +69,16 @@ class Approval(Model):
     within: Period = Field(description="After this time without consent, the rollout goes back.")
 
 
+MirrorPercent = Annotated[int, Field(ge=1, le=50)]
+
+
+class Mirror(Model):
+    """A copy of the traffic, for the new deployment alone: nobody gets its answers. Azure ML's."""
+
+    percent: MirrorPercent = Field(description="How much of the traffic is copied.")
+    lasts: Period = Field(alias="for", description="How long, before the first step.")
+
+
 class OnlineDeployment(Model):
     """A rollout: the stepwise update of an online endpoint."""
 
@@ -77,6 +87,7 @@ class OnlineDeployment(Model):
     smoke: FilePath | None = Field(
         default=None, description="A JSON file: the request that must succeed before any traffic is sent."
     )
+    mirror: Mirror | None = Field(default=None, description="A copy of the traffic before any that is answered.")
     steps: list[Percent] = Field(
         default=[100], min_length=1, max_length=20, description="Traffic in percent, step by step, ending with 100."
     )

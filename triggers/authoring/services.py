@@ -32,6 +32,10 @@ class GoogleServices(Model):
     pubsub: ServiceAddress | None = Field(
         default=None, description="Pub/Sub; default: `https://pubsub.googleapis.com`."
     )
+    monitoring: ServiceAddress | None = Field(
+        default=None,
+        description="Cloud Monitoring, by which rollouts judge; default: `https://monitoring.googleapis.com`.",
+    )
 
 
 class AzureServices(Model):

@@ -265,6 +265,7 @@ def _rollout(it: launching.OnlineDeployment, documents: Mapping[str, Json]) -> l
         model=it.model.name,
         version=it.model.version,
         smoke=documents.get(it.smoke) if it.smoke else None,
+        mirror=launches.Mirror(percent=it.mirror.percent, lasts=it.mirror.lasts) if it.mirror else None,
         steps=tuple(it.steps),
         bake=it.bake,
         rollback_if=launches.Rollback(error_rate=it.rollback_if.error_rate, p95=it.rollback_if.p95),

@@ -14,7 +14,7 @@ from retrigger.handlers.ports import Answer, Endpoint
 from retrigger.triggers.errors import Refused, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from retrigger.handlers.ports import Deployment, Health, Request, RolloutJob, Split
     from retrigger.handlers.transport.azure import AzureApi
@@ -60,6 +60,7 @@ class AzureMlEndpoints:
         return Endpoint(
             deployments=dict(self._deployments(endpoint)),
             split=serving.split_of(found),
+            mirror=serving.mirror_of(found),
             changing=serving.is_changing(found),
         )
 
@@ -74,18 +75,27 @@ class AzureMlEndpoints:
         found = self._found(endpoint)
         if serving.split_of(found) != dict(seen.split) or serving.is_changing(found):
             return False
-        self._write("PUT", self._url(endpoint), serving.with_split(found, split))
+        self._write("PUT", self._url(endpoint), serving.with_traffic(found, traffic=split))
+        return True
+
+    def mirror(self, endpoint: str, mirror: Mapping[str, int], seen: Endpoint) -> bool:
+        found = self._found(endpoint)
+        there = (serving.split_of(found), serving.mirror_of(found))
+        if there != (dict(seen.split), dict(seen.mirror)) or serving.is_changing(found):
+            return False
+        self._write("PUT", self._url(endpoint), serving.with_traffic(found, mirrorTraffic=mirror))
         return True
 
     def invoke(self, endpoint: str, deployment: str, body: Json) -> Answer:
         """A deployment that does not answer within 30 s, or at all, has answered with status 0."""
         found = self._found(endpoint)
+        url = serving.scoring_uri(found)
         headers = {
             "Authorization": f"Bearer {self._secret(endpoint, found)}",
             "Content-Type": "application/json",
             "azureml-model-deployment": deployment,
         }
-        url, data = str(found["properties"]["scoringUri"]), json.dumps(body).encode()
+        data = json.dumps(body).encode()
         began = time.monotonic()
         try:
             status = self._http.request("POST", url, headers=headers, body=data, timeout=_PATIENCE, write=True).status

@@ -7,19 +7,19 @@ what azure-ai-ml sends; the tests compare with what its client writes.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from retrigger.handlers.adapters.azureml.request import FINGERPRINT, PUBLIC
 from retrigger.handlers.adapters.azureml.resources import asset_id
 from retrigger.handlers.ports import Deployment, Request
 from retrigger.handlers.transport.api import first_line
 from retrigger.triggers import keys
-from retrigger.triggers.errors import Unavailable
+from retrigger.triggers.errors import Refused, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from retrigger.handlers.ports import RolloutJob, Split
+    from retrigger.handlers.ports import RolloutJob
 
 # The platform's JSON, of which only the fields named below are looked at.
 Document = dict[str, Any]
@@ -38,6 +38,7 @@ _STATES: Final[Mapping[str, State]] = {
     "Deleting": "deleting",
 }
 _CHANGING: Final = frozenset({"Creating", "Updating", "Deleting"})
+_HERE: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _READ_ONLY: Final = frozenset({"provisioningState", "scoringUri", "swaggerUri", "keys"})
 
 
@@ -116,21 +117,44 @@ def _iso(milliseconds: int | None) -> str | None:
     return f"PT{minutes}M{seconds}S" if minutes and rest else f"PT{minutes}M" if minutes else f"PT{seconds}S"
 
 
-def with_split(found: Document, split: Split) -> Document:
-    """An endpoint as it was found, with another split: what its maker said of it is kept."""
+def with_traffic(found: Document, **shares: Mapping[str, int]) -> Document:
+    """An endpoint as it was found, with another `traffic` or `mirrorTraffic`: what its maker said of it is kept."""
     properties = {name: value for name, value in found["properties"].items() if name not in _READ_ONLY}
     body = {
         name: found[name] for name in ("location", "identity", "kind", "sku", "tags") if found.get(name) is not None
     }
     if isinstance(identity := body.get("identity"), dict):  # who it is is the platform's to say
         body["identity"] = {name: value for name, value in identity.items() if name not in {"principalId", "tenantId"}}
-    return {**body, "properties": {**properties, "traffic": dict(split)}}
+    return {**body, "properties": {**properties, **{name: dict(share) for name, share in shares.items()}}}
 
 
 def split_of(found: Document) -> dict[str, int]:
     """Names are compared as they were written: those of deployments are in lower case."""
-    traffic: dict[str, int] = found["properties"].get("traffic") or {}
-    return {name: share for name, share in sorted(traffic.items()) if share}
+    return _shares(found, "traffic")
+
+
+def mirror_of(found: Document) -> dict[str, int]:
+    return _shares(found, "mirrorTraffic")
+
+
+def _shares(found: Document, name: str) -> dict[str, int]:
+    shares: dict[str, int] = found["properties"].get(name) or {}
+    return {deployment: share for deployment, share in sorted(shares.items()) if share}
+
+
+def scoring_uri(found: Document) -> str:
+    """Where an endpoint is asked, with its key. Resource Manager tells it, and is believed; not without TLS, though.
+
+    Raises Unavailable where it has none yet, Refused for one that anybody on the way could read.
+    """
+    told = found["properties"].get("scoringUri")
+    if not told:
+        raise Unavailable("the endpoint has no address yet; it is looked at again later", code="no_address")
+    uri = urlsplit(str(told))
+    if uri.scheme != "https" and uri.hostname not in _HERE:
+        message = f"the endpoint is asked at {first_line(str(told))!r}, without TLS: its key is not sent there"
+        raise Refused(f"{message}; give it an https address", code="insecure_endpoint")
+    return str(told)
 
 
 def is_changing(found: Document) -> bool:

@@ -17,7 +17,7 @@ from retrigger.handlers.ports import Answer
 from retrigger.triggers.errors import Refused, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from retrigger.handlers.adapters.vertex.serving import Place
     from retrigger.handlers.ports import Endpoint, Health, Request, RolloutJob, Split
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from retrigger.triggers.event import Json
 
 _CONTESTED: Final = frozenset({400, 409})
-_BUSY: Final = 409
 _NOT_ALLOWED: Final = frozenset({401, 403})
 _PAGES: Final = 20
 _PAGE_SIZE: Final = 100
@@ -85,7 +84,7 @@ class VertexEndpoints:
         if answer.status in _CONTESTED:
             seen = self.look(job.endpoint)
             if not (seen.changing or name in seen.deployments):
-                raise self._refusal(answer, request)
+                raise self._api.refusal(answer, request.url)
 
     def shift(self, endpoint: str, split: Split, seen: Endpoint) -> bool:
         place = self._place(endpoint)
@@ -93,9 +92,14 @@ class VertexEndpoints:
         answer = self._write(request, _CONTESTED)
         if answer.status in _CONTESTED:
             if self._found(place).get("etag") == seen.etag:
-                raise self._refusal(answer, request)
+                raise self._api.refusal(answer, request.url)
             return False
         return True
+
+    def mirror(self, endpoint: str, mirror: Mapping[str, int], seen: Endpoint) -> bool:
+        """Vertex AI copies no traffic."""
+        del mirror, seen
+        raise Refused(f"traffic of {endpoint} cannot be mirrored: Vertex AI has no such thing", code="no_mirror")
 
     def remove(self, endpoint: str, deployment: str) -> None:
         request = serving.undeploy_request(self._place(endpoint), deployment, self._address)
@@ -103,7 +107,7 @@ class VertexEndpoints:
         if answer.status in _CONTESTED | GONE:
             seen = self.look(endpoint)
             if deployment in seen.deployments and not seen.changing:
-                raise self._refusal(answer, request)
+                raise self._api.refusal(answer, request.url)
 
     def invoke(self, endpoint: str, deployment: str, body: Json) -> Answer | None:
         """Vertex AI asks whom the split says: it is sent again until it meets this deployment, within 25 s.
@@ -168,12 +172,6 @@ class VertexEndpoints:
 
     def _write(self, request: Request, accept: frozenset[int]) -> Response:
         return self._api.call(request.method, request.url, body=encoded(request.body), write=True, accept=accept)
-
-    def _refusal(self, answer: Response, request: Request) -> Refused | Unavailable:
-        if answer.status == _BUSY:
-            told = "another change of the endpoint is under way; it is looked at again later"
-            return Unavailable(told, code="endpoint_busy")
-        return self._api.refusal(answer, request.url)
 
 
 def _since(began: float) -> int:

@@ -55,9 +55,16 @@ class Assets:
         return Answer(shown(call, call.path, body), 201 if made else 200)
 
     def register(
-        self, workspace: Workspace, kind: str, name: str, version: str, properties: Mapping[str, Any]
+        self,
+        workspace: Workspace,
+        kind: str,
+        name: str,
+        version: str,
+        properties: Mapping[str, Any],
+        *,
+        news: bool = True,
     ) -> tuple[bool, Body]:
-        """Make or replace a version; tell whether it is new, and what is kept of it."""
+        """Make or replace a version; tell whether it is new, and what is kept of it. `news`: others are told of it."""
         place = key(workspace, kind, name, "versions", version)
         known = {**_EXPECTED.get(kind, {}), **properties, "provisioningState": "Succeeded"}
         for field in _URIS:
@@ -72,7 +79,7 @@ class Assets:
             body["createdAt"] = before.body["createdAt"]
             self._resources.update(place, body, before.etag)
             return False, body
-        if kind == "models":
+        if kind == "models" and news:
             self._registered(workspace, name, body)
         return True, body
 

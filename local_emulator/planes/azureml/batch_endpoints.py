@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.local_emulator.planes.azureml import deployed
 from retrigger.local_emulator.planes.azureml.arm import Answer, key, page
-from retrigger.local_emulator.planes.azureml.endpoint_resources import checked_name, found, gone, kept, view
+from retrigger.local_emulator.planes.azureml.endpoint_resources import checked_name, found, gone, kept, patched, view
 from retrigger.local_emulator.planes.resources import AlreadyExists, Body, Invalid, NotFound
 from retrigger.local_emulator.runners.azureml import scoring
 from retrigger.local_emulator.runners.azureml.pipelines import Command, Declared, Given, Kept, Pipeline, Step
@@ -62,6 +62,11 @@ class BatchEndpoints:
         if default and found(self._resources, key(call.workspace, *call.path, "deployments", default)) is None:
             raise Invalid(f"`defaults.deploymentName` is {default[:80]!r}, which the endpoint does not have.")
         return self._kept(call, body, before)
+
+    def patch(self, call: Call) -> Answer:
+        """Errors: Invalid for what may not be patched."""
+        before = self._known(call)
+        return self._kept(call, patched(call, before.body, self._now()), before)
 
     def put_deployment(self, call: Call) -> Answer:
         """Nothing runs until the endpoint is asked, so a deployment has succeeded at once."""

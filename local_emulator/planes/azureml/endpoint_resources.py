@@ -49,6 +49,14 @@ def kept(call: Call, name: str, now: datetime, before: Resource | None, **more: 
     return body
 
 
+def patched(call: Call, before: Body, now: datetime) -> Body:
+    """Other tags, another identity: nothing else of an endpoint may be patched. Errors: Invalid."""
+    given = {name: call.body[name] for name in ("tags", "identity") if isinstance(call.body.get(name), dict)}
+    if not given or call.body.keys() - given.keys():
+        raise Invalid("Only `tags` and `identity`, which are objects, can be patched; put the endpoint instead.")
+    return {**before, "tracked": {**before["tracked"], **given}, "modifiedAt": now.isoformat()}
+
+
 def view(call: Call, path: tuple[str, ...], body: Body, properties: Body) -> Body:
     return {**shown(call, path, body, {**body["properties"], **properties}), **body["tracked"]}
 

@@ -126,6 +126,8 @@ class Endpoints:
                 return self._batch.get(call)
             case "PUT", (_,):
                 return self._batch.put(call)
+            case "PATCH", (_,):
+                return self._batch.patch(call)
             case "PUT", (_, "deployments", _):
                 return self._batch.put_deployment(call)
             case "DELETE", (_,) | (_, "deployments", _):

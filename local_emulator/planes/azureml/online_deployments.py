@@ -22,7 +22,7 @@ from retrigger.local_emulator.runners.serving import ServerSpec
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import datetime
     from pathlib import Path
 
@@ -37,6 +37,7 @@ _UNDER_WAY: Final = frozenset({"Creating", "Updating"})
 _STATUSES: Final = {"Creating": "InProgress", "Updating": "InProgress", "Succeeded": "Succeeded", "Failed": "Failed"}
 _READY_WITHIN_S = 900.0  # an environment may have to be made first
 _MOST_LINES = 5000
+_MOST_SERVED = 32  # each is a process of this machine
 # What azure-ai-ml reads of every deployment, whether or not anybody gave it.
 _EXPECTED: Final = {"endpointComputeType": "Managed", "scaleSettings": {"scaleType": "Default"}, "properties": {}}
 
@@ -63,10 +64,8 @@ class OnlineDeployments:
 
     def recover(self) -> None:
         """After a start of the emulator: what was ready, or on its way, is started again."""
-        for collection in self._resources.collections("deployments"):
-            if f"/{ENDPOINTS.lower()}/" in collection:
-                for resource in self._resources.all(collection):
-                    self._start_servers(resource)
+        for resource in self._all():
+            self._start_servers(resource)
 
     def names(self, endpoint: str) -> set[str]:
         return {str(item.body["name"]) for item in self._resources.all(f"{endpoint}/deployments")}
@@ -79,6 +78,8 @@ class OnlineDeployments:
         with self._changing:
             endpoint = self._endpoint(call)
             before = self._settled(call.key)
+            if before is None and sum(1 for _ in self._all()) >= _MOST_SERVED:
+                raise Precondition(f"{_MOST_SERVED} deployments are served here, and no more: delete one first.")
             if before is not None and before.body["state"] in _UNDER_WAY:
                 raise _busy(name)
             body = kept(call, name, self._now(), before, scoring=asdict(wanted), endpoint=endpoint.name)
@@ -148,6 +149,11 @@ class OnlineDeployments:
         within = deployed.timeout_of(resource.body["properties"])
         return (_server(resource.name, serving) if serving else None), within
 
+    def _all(self) -> Iterator[Resource]:
+        for collection in self._resources.collections("deployments"):
+            if f"/{ENDPOINTS.lower()}/" in collection:
+                yield from self._resources.all(collection)
+
     def _endpoint(self, call: Call) -> Resource:
         try:
             return self._resources.get(key(call.workspace, ENDPOINTS, call.path[1]))
@@ -204,7 +210,8 @@ class OnlineDeployments:
         wanted = {body["serving"], body["generation"] if body["state"] in _UNDER_WAY else body["serving"]} - {0}
         for generation in sorted(wanted):
             folder = self._place(resource.name, generation)
-            Scoring(**body["scoring"]).write(folder)
+            if generation == body["generation"]:
+                Scoring(**body["scoring"]).write(folder)
             spec = ServerSpec(
                 command=[sys.executable, "-m", scoring.__name__, "serve", str(folder)],
                 env={},

@@ -12,7 +12,15 @@ import secrets
 from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.local_emulator.planes.azureml.arm import Answer, key, page, stored
-from retrigger.local_emulator.planes.azureml.endpoint_resources import LOCATION, checked_name, found, gone, kept, view
+from retrigger.local_emulator.planes.azureml.endpoint_resources import (
+    LOCATION,
+    checked_name,
+    found,
+    gone,
+    kept,
+    patched,
+    view,
+)
 from retrigger.local_emulator.planes.azureml.online_deployments import ENDPOINTS
 from retrigger.local_emulator.planes.resources import Body, Invalid, NotFound, Precondition
 
@@ -77,14 +85,10 @@ class OnlineEndpoints:
                 self._resources.create(place, body)
 
     def patch(self, call: Call) -> Answer:
-        """Tags and identity: nothing else may be patched."""
-        given = {name: call.body[name] for name in ("tags", "identity") if isinstance(call.body.get(name), dict)}
-        if not given or call.body.keys() - given.keys():
-            raise Invalid("Only `tags` and `identity`, which are objects, can be patched; put the endpoint instead.")
+        """Errors: Invalid for what may not be patched."""
         with self._changing:
             before = self._known(call)
-            tracked = {**before.body["tracked"], **given}
-            body = {**before.body, "tracked": tracked, "modifiedAt": self._now().isoformat()}
+            body = patched(call, before.body, self._now())
             self._resources.update(before.name, body, before.etag)
         return Answer(self._view(call, body))
 

@@ -6,12 +6,13 @@ a 424, one that takes too long a 408). Mirrored requests go out beside the answe
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -36,12 +37,17 @@ if TYPE_CHECKING:
 
 MAX_BODY: Final = 16 << 20
 DEPLOYMENT: Final = "azureml-model-deployment"
+_AT_ONCE = 32
+_MOST_WAITING = 128
 _MIRRORS = 4
 _MOST_MIRRORED = 64
 
 
 class OnlineScoring:
-    """Passes requests on to `servers`, and counts them by endpoint (its name in `resources`) and deployment."""
+    """Passes requests on to `servers`, and counts them by endpoint (its name in `resources`) and deployment.
+
+    It has threads of its own, and takes so many requests at most: a slow model holds up no other face.
+    """
 
     def __init__(
         self,
@@ -59,11 +65,15 @@ class OnlineScoring:
         self._servers = servers
         self._traffic = traffic
         self._now = now
+        self._waiting = 0
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="scoring")
         self._mirrors = ThreadPoolExecutor(_MIRRORS, thread_name_prefix="mirror")
         self._room = threading.BoundedSemaphore(_MOST_MIRRORED)
 
     def close(self) -> None:
-        self._mirrors.shutdown(wait=False, cancel_futures=True)
+        """When there are neither callers nor servers any more."""
+        self._threads.shutdown()
+        self._mirrors.shutdown(cancel_futures=True)
 
     def route(self) -> Route:
         return Route(f"{SCORING}/subscriptions/{{rest:path}}", self._score, methods=["POST"])
@@ -74,10 +84,17 @@ class OnlineScoring:
                 place = key(workspace, ENDPOINTS, endpoint)
             case _:
                 return _response(_told(404, "There is no such endpoint."))
-        body = await _read(request)
-        if body is None:
-            return _response(_told(413, f"A request is of at most {MAX_BODY} bytes."))
-        return _response(await run_in_threadpool(self.score, place, request.headers, body))
+        if self._waiting >= _MOST_WAITING:
+            return _response(_told(429, "Too many requests wait for an answer."))
+        self._waiting += 1
+        try:
+            body = await _read(request)
+            if body is None:
+                return _response(_told(413, f"A request is of at most {MAX_BODY} bytes."))
+            ask = partial(self.score, place, request.headers, body)
+            return _response(await asyncio.get_running_loop().run_in_executor(self._threads, ask))
+        finally:
+            self._waiting -= 1
 
     def score(self, place: str, headers: Mapping[str, str], body: bytes) -> Served:
         endpoint = found(self._resources, place)

@@ -6,7 +6,7 @@ Every workspace is there, and so is every compute; of registries there are none.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -15,14 +15,14 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from retrigger.local_emulator.planes.azureml.addresses import Addresses
-from retrigger.local_emulator.planes.azureml.arm import Answer, Workspace, parted, route
+from retrigger.local_emulator.planes.azureml.arm import Answer, Call, Workspace, parted, route
 from retrigger.local_emulator.planes.azureml.assets import KINDS, Assets
 from retrigger.local_emulator.planes.azureml.endpoints import Endpoints
 from retrigger.local_emulator.planes.azureml.jobs import Jobs
 from retrigger.local_emulator.planes.azureml.lifecycle import Endings, model_registered
 from retrigger.local_emulator.planes.azureml.places import Places
 from retrigger.local_emulator.planes.azureml.resolving import Resolver
-from retrigger.local_emulator.planes.resources import NotFound
+from retrigger.local_emulator.planes.resources import NotFound, ResourceError
 from retrigger.local_emulator.stores.errors import Conflict
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from retrigger.local_emulator.planes.azureml.arm import Call
     from retrigger.local_emulator.planes.resources import Resources
     from retrigger.local_emulator.runners.process import JobProcesses
     from retrigger.local_emulator.runners.routing import Traffic
@@ -47,11 +46,19 @@ _CONTAINER = "azureml"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asset:
-    """One version of a component or environment: `properties` are those of its resource."""
+    """One version of a component, an environment or a model: `properties` are those of its resource."""
 
-    kind: Literal["components", "environments"]
+    kind: Literal["components", "environments", "models"]
     name: str
     version: str
+    properties: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Put:
+    """A batch endpoint or a deployment of one: its path below the workspace, and the properties of its resource."""
+
+    path: tuple[str, ...]
     properties: Mapping[str, Json]
 
 
@@ -60,7 +67,7 @@ class Furniture:
     """What a project's workspace is furnished with.
 
     `datastores` are accounts and containers by name; `components` are those that its pipelines refer to; `endpoints`
-    are the online endpoints that its rollouts change.
+    are the online endpoints that its rollouts change; `puts` has endpoints before their deployments.
     """
 
     workspace: Workspace
@@ -68,6 +75,7 @@ class Furniture:
     components: tuple[str, ...] = ()
     datastores: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     endpoints: tuple[str, ...] = ()
+    puts: tuple[Put, ...] = ()
 
 
 class AzureMl:
@@ -96,6 +104,7 @@ class AzureMl:
         self._blobs = blobs
         self._blob_url = blob_url
         self._account = account
+        self.refused: list[str] = []
         addresses = Addresses(resources, f"https://{account}.blob.core.windows.net/{_CONTAINER}", blob_url)
         self.assets = Assets(
             resources,
@@ -134,15 +143,28 @@ class AzureMl:
         self.endpoints.close()
 
     def furnish(self, furniture: Furniture) -> None:
-        """Register what a project brings along."""
+        """Register what a project brings along: no news to anybody. `refused` tells what could not be."""
         workspace = furniture.workspace
         for name, (account, container) in furniture.datastores.items():
             properties = {"datastoreType": "AzureBlob", "accountName": account, "containerName": container}
             self.places.register(workspace, name, properties)
         for one in furniture.assets:
-            self.assets.register(workspace, one.kind, one.name, one.version, one.properties)
+            self.assets.register(workspace, one.kind, one.name, one.version, one.properties, news=False)
         for name in furniture.endpoints:
             self.endpoints.ensure(workspace, name)
+        bare = [replace(put, properties={**put.properties, "defaults": None}) for put in furniture.puts]
+        self.refused = list(
+            dict.fromkeys(filter(None, (self._put(workspace, put) for put in (*bare, *furniture.puts))))
+        )
+
+    def _put(self, workspace: Workspace, put: Put) -> str:
+        """-> why it is refused, "" if it is not."""
+        body = {"properties": {name: value for name, value in put.properties.items() if value is not None}}
+        try:
+            self.answer(Call("PUT", workspace, put.path, {}, body, self._blob_url))
+        except ResourceError as error:
+            return f"{'/'.join(put.path)}: {error}"
+        return ""
 
     def missing(self, furniture: Furniture) -> list[str]:
         """Those of a project's components that nobody has registered."""

@@ -170,9 +170,13 @@ class Handler(BaseHTTPRequestHandler):
         sys.stderr.write(f"{form % words}\n")
 
 
+class Server(ThreadingHTTPServer):
+    request_queue_size = 128
+
+
 def serve(plan: Plan) -> None:
     Handler.model = load(plan)
-    ThreadingHTTPServer(("127.0.0.1", int(os.environ[PORT])), Handler).serve_forever()
+    Server(("127.0.0.1", int(os.environ[PORT])), Handler).serve_forever()
 
 
 def batch(plan: Plan, source: Path, target: Path) -> int:

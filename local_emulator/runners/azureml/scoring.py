@@ -120,8 +120,9 @@ def _plan(scoring: Scoring, folder: Path, model: Path | None, code: Path) -> Non
 def _become(scoring: Scoring, folder: Path, code: Path, words: list[str]) -> None:
     """Go on as the program that predicts, in the environment of the model."""
     python = json.loads((folder / _PLAN).read_text(encoding="utf-8"))["python"]
+    model = {"AZUREML_MODEL_DIR": str(folder / "models" / scoring.asset)} if scoring.model else {}
     told = {
-        "AZUREML_MODEL_DIR": str(folder / "models" / scoring.asset),
+        **model,
         "AZUREML_ENTRY_SCRIPT": scoring.script,
         "PYTHONUNBUFFERED": "1",
         "PATH": os.pathsep.join([str(Path(python).parent), os.environ.get("PATH", os.defpath)]),

@@ -14,12 +14,14 @@ from retrigger.handlers.transport.http import Http, HttpSettings
 from retrigger.triggers.errors import Unavailable, Unknown
 from tests.contract.faulty import Road, road_to
 from tests.contract.object_ledgers import cloud_storage, gcs_ledger
+from tests.handlers.conftest import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from retrigger.handlers.ports import Record, Records
+    from tests.handlers.conftest import Loopback
 
 
 class Wound:
@@ -244,7 +246,23 @@ def test_a_container_is_reached_with_the_identity_of_the_function_app(
     monkeypatch.setenv("IDENTITY_ENDPOINT", f"{road.url}/msi/token")
     monkeypatch.setenv("IDENTITY_HEADER", "secret")
     records = blob_records("https://acmeprod.blob.core.windows.net/retrigger", HttpSettings())
-    with pytest.raises(Unavailable, match=r"https://acmeprod\.blob\.core\.windows\.net/retrigger is not usable"):
+    with pytest.raises(
+        Unavailable, match=r"no token .* for the ledger https://acmeprod\.blob\.core\.windows\.net/retrigger"
+    ):
         records.get("meta")
     wanted = "/msi/token?api-version=2019-08-01&resource=https%3A%2F%2Fstorage.azure.com"
     assert set(road.requests) == {("GET", wanted)}
+
+
+def test_a_ledger_in_blob_storage_without_credentials_says_so_and_wrote_nothing(
+    loopback: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IDENTITY_ENDPOINT", loopback.url)
+    monkeypatch.setenv("IDENTITY_HEADER", "secret")
+    loopback.always = lambda _: Reply(400, b"no identity")
+    records = blob_records("https://acme.blob.core.windows.net/retrigger", HttpSettings())
+    asked: list[Callable[[], object]] = [lambda: records.get("meta"), lambda: records.create("a/b", {}), records.now]
+    for ask in asked:
+        with pytest.raises(Unavailable, match=r"or give the function an identity; .* run `az login`") as raised:
+            ask()
+        assert (raised.value.code, type(raised.value)) == ("no_credentials", Unavailable)

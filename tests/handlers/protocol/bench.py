@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from retrigger.handlers.outcome import Outcome
     from retrigger.handlers.ports import Entry, Job, ObjectStat, Record
-    from retrigger.triggers.errors import RetriggerError
     from retrigger.triggers.event import Json
     from retrigger.triggers.spec import Environment, Trigger
 
@@ -95,8 +94,8 @@ class MoodyLauncher(MemoryLauncher):
 
     def __init__(self) -> None:
         super().__init__()
-        self.before: list[RetriggerError] = []
-        self.after: list[RetriggerError] = []
+        self.before: list[Exception] = []
+        self.after: list[Exception] = []
         self.slow = False
 
     def cancel(self, job: Job) -> None:

@@ -18,6 +18,8 @@ from retrigger.triggers.errors import Refused, Unavailable, Unknown
 from tests.handlers.protocol.violation import require
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from retrigger.handlers.ledger import Ledger, Stored
     from retrigger.handlers.ports import Request, RolloutJob, Split
     from retrigger.handlers.records import Rollout
@@ -42,6 +44,9 @@ class Online:
         self._idle_answer = idle_answer
         self.deployments = {OLD: Deployment(state="ready", model="churn:6")}
         self.split: dict[str, int] = {OLD: 100}
+        self.mirror: dict[str, int] = {}
+        self.mirrored_ms: dict[str, int] = {}
+        """Since when each deployment has had its copy of the traffic."""
         self.version = 0
         self.jobs: dict[str, RolloutJob] = {}
         self.bad: set[str] = set()
@@ -109,6 +114,8 @@ class Online:
         for name in split:
             if self.deployments.get(name) is None or self.deployments[name].state != "ready":
                 raise Refused(f"{name} is not ready", code="bad_request")
+            if name in self.mirror:
+                raise Refused(f"{name} gets a copy of the traffic", code="bad_request")
         if self._tagged:
             accepted = any(self.foreign in stored.value.past for stored in self._going())
             require(self.foreign is None or accepted, "SOMEBODY ELSE'S SPLIT WAS WRITTEN OVER")
@@ -117,8 +124,19 @@ class Online:
         self.foreign = None
         return True
 
+    def copy(self, mirror: Mapping[str, int], seen: Endpoint) -> bool:
+        if self._tagged and seen.etag != str(self.version):
+            return False
+        for name in mirror:
+            if self.split.get(name) or name not in self.deployments:
+                raise Refused(f"{name} can have no copy of the traffic", code="bad_request")
+            self.mirrored_ms.setdefault(name, self._world.ms)
+        self.mirror = dict(mirror)
+        self.version += 1
+        return True
+
     def remove(self, name: str) -> None:
-        if self.split.get(name):
+        if self.split.get(name) or name in self.mirror:
             raise Refused(f"{name} gets traffic", code="in_use")
         if name in self.deployments and any(share == 100 for share in self.split.values()):
             [only] = self.split
@@ -160,6 +178,7 @@ class Online:
                 winner = stored.value.deployment
         require(self.split == {winner: 100}, f"THE SPLIT IS WRONG: {self.split}, not {winner}")
         require(set(self.deployments) == {winner}, f"DEPLOYMENTS ARE LEFT: {sorted(self.deployments)}")
+        require(not self.mirror, f"A MIRROR IS LEFT: {sorted(self.mirror)}")
 
     def _rises_by_steps(self, split: Split) -> None:
         """A new deployment gets each of its shares in turn, each of them watched, and after a rollback none."""
@@ -174,6 +193,10 @@ class Online:
             require(name not in self.gone_back, "IT ROSE AGAIN AFTER IT WENT BACK")
             at = steps.index(share)
             require(name in self.tested_ms or not (at or self._idle_answer), "TRAFFIC WITHOUT A SMOKE TEST")
+            mirror = self._launch.mirror
+            if mirror is not None:
+                copied_ms = self._world.ms - self.mirrored_ms.get(name, self._world.ms)
+                require(copied_ms >= mirror.lasts.total_seconds() * 1000, "TRAFFIC BEFORE ITS COPY WAS WATCHED")
             for earlier in steps[:at]:
                 require((name, earlier) in self.reached_ms, "A STEP WAS SKIPPED")
             if at:
@@ -225,7 +248,8 @@ class HostileEndpoints:
         self._edge()
         assert endpoint == "churn-online"
         it = self._online
-        return Endpoint(deployments=dict(it.deployments), split=dict(sorted(it.split.items())), etag=str(it.version))
+        split, mirror = dict(sorted(it.split.items())), dict(it.mirror)
+        return Endpoint(deployments=dict(it.deployments), split=split, mirror=mirror, etag=str(it.version))
 
     def deploy(self, job: RolloutJob, since_ms: int) -> None:
         del since_ms
@@ -237,6 +261,13 @@ class HostileEndpoints:
         self._edge()
         assert endpoint == "churn-online"
         done = self._online.shift(split, seen)
+        self._lost()
+        return done
+
+    def mirror(self, endpoint: str, mirror: Mapping[str, int], seen: Endpoint) -> bool:
+        self._edge()
+        assert endpoint == "churn-online"
+        done = self._online.copy(mirror, seen)
         self._lost()
         return done
 

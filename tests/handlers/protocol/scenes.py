@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, get_args
 
 from retrigger.triggers.event import Event, Message
-from retrigger.triggers.launches import Approval, BatchPrediction, OnlineDeployment, PipelineLaunch, Rollback
+from retrigger.triggers.launches import Approval, BatchPrediction, Mirror, OnlineDeployment, PipelineLaunch, Rollback
 from retrigger.triggers.spec import (
     Channel,
     Column,
@@ -122,7 +122,8 @@ def scene(seed: int, style: Style) -> Scene:
     know by our ids; an operator settles what is unsure.
     `rollout`: models go to an endpoint that is slow, that somebody else changes, and whose deployments fail; operators
     approve, pause, resume and turn back. In some of them no deployment can be asked that gets no traffic; in some the
-    platform's figures judge, and come late. `chained`: another trigger listens to every end of a run.
+    platform's figures judge, and come late; in some the traffic is mirrored first. `chained`: another
+    trigger listens to every end of a run.
     """
     chance = random.Random(f"scene {seed}")
     rule = _rule(chance, style)
@@ -159,7 +160,7 @@ def scene(seed: int, style: Style) -> Scene:
     if style == "once":
         made = replace(made, launch=PREDICTION)
     if style == "rollout":
-        made = replace(made, launch=_rollout(chance))
+        made = replace(made, launch=_rollout(chance, mirrored=seed // 8 % 2 == 1))
     return Scene(
         trigger=made,
         environment=environment(
@@ -173,7 +174,7 @@ def scene(seed: int, style: Style) -> Scene:
     )
 
 
-def _rollout(chance: random.Random) -> OnlineDeployment:
+def _rollout(chance: random.Random, *, mirrored: bool) -> OnlineDeployment:
     steps = chance.choice([(100,), (10, 100), (10, 50, 100)])
     asked = Approval(before=chance.choice(steps), within=timedelta(minutes=chance.choice([1, 10])))
     return OnlineDeployment(
@@ -181,6 +182,7 @@ def _rollout(chance: random.Random) -> OnlineDeployment:
         model="churn",
         version="7",
         smoke={"instances": [1]},
+        mirror=Mirror(percent=10, lasts=timedelta(minutes=10)) if mirrored else None,
         steps=steps,
         bake=timedelta(minutes=chance.choice([0, 10])),
         rollback_if=Rollback(error_rate=0.01),

@@ -578,6 +578,24 @@ class NothingKnownIsWell(Rollouts):
         return intent
 
 
+class StepsFromTheMirror(Rollouts):
+    """A copy of the traffic that was seen once has been watched."""
+
+    def _next(self, job: RolloutJob, it: Rollout, seen: Endpoint, now_ms: int) -> Intent:
+        intent = super()._next(job, it, seen, now_ms)
+        if isinstance(intent, Become) and intent.rollout.phase == "mirrored":
+            return Become(going.to_step(it, job, 0, now_ms))
+        return intent
+
+
+class LeavesTheMirror(Rollouts):
+    """Whoever goes on, or back, needs no copy of the traffic any more: somebody will clear it."""
+
+    def _next(self, job: RolloutJob, it: Rollout, seen: Endpoint, now_ms: int) -> Intent:
+        blind = seen if it.phase in {"mirror", "mirrored"} else replace(seen, mirror={})
+        return super()._next(job, it, blind, now_ms)
+
+
 class NoTurns(Slots):
     """Nobody asks whether another rollout is under way at the endpoint."""
 
@@ -709,6 +727,10 @@ NAIVE = {
     "what nothing is known of is well": Naive(
         Parts(rollouts=NothingKnownIsWell), "NOT WATCHED AT ALL", "rollout", range(20)
     ),
+    "a copy that was seen was watched": Naive(
+        Parts(rollouts=StepsFromTheMirror), "BEFORE ITS COPY WAS WATCHED", "rollout", range(8, 40)
+    ),
+    "the copy is left": Naive(Parts(rollouts=LeavesTheMirror), "LEFT|STUCK", "rollout", range(8, 40)),
     "several at once": Naive(Parts(slots=NoTurns), "TWO ROLLOUTS AT ONCE", "rollout", range(20)),
     "consent after its time": Naive(Parts(approve=approves_late), "APPROVED TOO LATE", "rollout", range(20)),
     "let go of the note, then chain": Naive(

@@ -14,6 +14,7 @@ from retrigger.handlers.rollout.plan import (
     Become,
     Deploy,
     Intent,
+    Mirror,
     Probe,
     Remove,
     Shift,
@@ -192,3 +193,70 @@ def test_the_old_deployment_outlives_whoever_may_still_send_traffic_there() -> N
     alone = Endpoint(deployments={"green": READY}, split={"green": 100})
     ended = replace(retiring, phase="ended", outcome="succeeded", since_ms=9)
     assert planned(retiring, alone, now_ms=9) == Become(ended)
+
+
+# a copy of the traffic
+
+COPYING = replace(JUDGED, mirror_percent=20, mirror_ms=60_000)
+MIRRORED = replace(DEPLOYING, phase="mirrored", tested=True)
+
+
+def copied(mirror: dict[str, int], split: dict[str, int] | None = None) -> Endpoint:
+    return replace(green(split or {"blue": 100}), mirror=mirror)
+
+
+def test_after_the_smoke_test_the_traffic_is_mirrored_until_that_is_seen() -> None:
+    passed = planned(replace(TESTING, probes=[[200, 1]]), copied({}), 5, job=COPYING)
+    mirroring = replace(MIRRORED, phase="mirror", since_ms=5)
+    assert passed == Become(mirroring)
+    assert planned(mirroring, copied({}), 6, job=COPYING) == Mirror({"green": 20})
+    assert planned(mirroring, copied({"green": 20}), 7, job=COPYING) == Become(replace(MIRRORED, since_ms=7))
+
+
+def test_without_a_smoke_test_it_is_mirrored_when_it_is_ready() -> None:
+    told = planned(DEPLOYING, copied({}), 5, job=replace(COPYING, smoke=None))
+    assert told == Become(replace(DEPLOYING, phase="mirror", since_ms=5))
+
+
+def test_where_there_is_no_traffic_none_is_mirrored() -> None:
+    first = replace(TESTING, before={}, split={}, probes=[[200, 1]])
+    told = planned(first, green({}), job=COPYING)
+    assert isinstance(told, Become)
+    assert (told.rollout.phase, told.rollout.split) == ("shift", {"green": 100})
+
+
+def test_the_mirror_is_watched_and_cleared_before_the_first_step() -> None:
+    seen = copied({"green": 20})
+    assert planned(MIRRORED, seen, 59_999, WELL, COPYING) == Stay()
+    over = planned(MIRRORED, seen, 60_000, WELL, COPYING)
+    assert isinstance(over, Become)
+    assert (over.rollout.phase, over.rollout.split) == ("shift", AT_10.split)
+    assert planned(over.rollout, seen, 60_001, WELL, COPYING) == Mirror({})
+    assert planned(over.rollout, copied({}), 60_001, WELL, COPYING) == Shift(AT_10.split)
+
+
+def test_over_a_bound_while_mirrored_it_goes_back_and_the_mirror_is_cleared() -> None:
+    seen = copied({"green": 20})
+    told = planned(MIRRORED, seen, 5, Health(error_rate=0.5, p95_ms=1), COPYING)
+    assert isinstance(told, Become)
+    assert told.rollout.reason == "with 20 % mirrored, 50.0% of its requests failed, and 1.0% may"
+    assert planned(told.rollout, seen, 6, None, COPYING) == Mirror({})
+    assert planned(replace(MIRRORED, phase="remove"), seen, 6, None, COPYING) == Mirror({})
+
+
+def test_a_mirror_that_somebody_late_wrote_is_put_right_and_another_pauses() -> None:
+    assert planned(MIRRORED, copied({}), 5, WELL, COPYING) == Mirror({"green": 20})
+    assert planned(AT_10, copied({"green": 20}, {"blue": 90, "green": 10}), 5, WELL, COPYING) == Mirror({})
+    told = planned(MIRRORED, copied({"red": 5}), 5, WELL, COPYING)
+    assert told == Become(paused(MIRRORED, "traffic is mirrored to red"))
+    assert planned(TESTING, copied({"red": 5}), 5, job=COPYING) == Probe()
+
+
+def test_a_mirror_of_which_nothing_is_measured_pauses_and_is_watched_anew() -> None:
+    seen, last_ms = copied({"green": 20}), COPYING.mirror_ms + KNOWN_WITHIN_MS
+    assert planned(MIRRORED, seen, last_ms - 1, None, replace(COPYING, smoke=None)) == Stay()
+    told = planned(MIRRORED, seen, last_ms, None, COPYING)
+    assert told == Become(paused(MIRRORED, "the platform has measured no request to deployment green"))
+    resumed = planned(replace(MIRRORED, accept=True), seen, last_ms, None, COPYING)
+    assert isinstance(resumed, Become)
+    assert resumed.rollout.phase == "mirror"

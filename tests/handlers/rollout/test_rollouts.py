@@ -14,7 +14,7 @@ from retrigger.handlers.ports import Answer, Deployment, Health
 from retrigger.handlers.rollout import commands
 from retrigger.handlers.rollout.telling import phase
 from retrigger.triggers.errors import Refused, Unavailable, Unknown
-from retrigger.triggers.launches import Approval, OnlineDeployment, Rollback
+from retrigger.triggers.launches import Approval, Mirror, OnlineDeployment, Rollback
 from retrigger.triggers.spec import Concurrency, Endpoint, OnFailure, WindowRule
 from tests.handlers.protocol.bench import MINUTE, Bench
 from tests.handlers.protocol.scenes import environment, trigger
@@ -273,6 +273,37 @@ def test_the_first_step_still_waits_for_consent() -> None:
     assert splits(asking, 20) == [{"blue": 100}]
     commands.approve(asking.ledger, run_of(asking), by="ada")
     assert splits(asking, 60)[-1] == {"green": 100}
+
+
+# a copy of the traffic
+
+
+def test_it_is_mirrored_before_the_first_step() -> None:
+    bench = bench_of(replace(LAUNCH, mirror=Mirror(percent=10, lasts=5 * MINUTE)))
+    bench.publish("a")
+    seen = list[tuple[str, dict[str, int]]]()
+    while not seen or seen[-1][0] != "ended":
+        bench.advance()
+        seen.append((phase(rollout(bench)), dict(bench.endpoints.mirrors.get("churn-online", {}))))
+    copied = [name for name, mirror in seen if mirror == {rollout(bench).deployment: 10}]
+    assert {"mirrored", "shift 10 %"} <= set(copied) <= {"mirror", "mirrored", "shift 10 %"}
+    assert copied.count("mirrored") >= 5
+    assert ends(bench) == [("succeeded", None)]
+
+
+def test_one_that_fails_while_it_is_mirrored_never_gets_traffic() -> None:
+    bench = bench_of(replace(LAUNCH, mirror=Mirror(percent=10, lasts=30 * MINUTE)))
+    bench.publish("a")
+    bench.advance(8 * MINUTE)
+    assert rollout(bench).phase == "mirrored"
+    bench.endpoints.answers[rollout(bench).deployment] = Answer(status=500, latency_ms=1)
+    assert splits(bench, 40) == [{"blue": 100}]
+    [(state, error)] = ends(bench)
+    assert (state, "with 10 % mirrored" in str(error)) == ("failed", True)
+    assert (bench.endpoints.mirrors["churn-online"], list(bench.endpoints.deployments["churn-online"])) == (
+        {},
+        ["blue"],
+    )
 
 
 # one at a time

@@ -41,6 +41,14 @@ def test_a_function_asks_its_own_endpoint(http: Http, loopback: Loopback) -> Non
 
 
 @pytest.mark.parametrize(
+    "beside", ["AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_FEDERATED_TOKEN_FILE"]
+)
+def test_a_client_id_that_belongs_to_other_credentials_names_no_managed_identity(beside: str) -> None:
+    environ = {**FUNCTIONS, "AZURE_CLIENT_ID": "an-application", "AZURE_TENANT_ID": "t", beside: "x"}
+    assert IdentitySettings.from_environment(environ).client_id is None
+
+
+@pytest.mark.parametrize(
     ("environ", "endpoint", "expected"),
     [
         ({}, None, "http://169.254.169.254/metadata/identity/oauth2/token"),

@@ -354,7 +354,7 @@ def test_a_name_that_no_job_can_have_is_refused(plane: Plane, name: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/onlineEndpoints/e"), ("PATCH", "/jobs/j"), ("POST", "/jobs"), ("GET", "/x/y/z")]
+    ("method", "path"), [("GET", "/schedules/e"), ("PATCH", "/jobs/j"), ("POST", "/jobs"), ("GET", "/x/y/z")]
 )
 def test_what_is_not_emulated_is_told(plane: Plane, method: str, path: str) -> None:
     status, code, message = refusal(plane(method, path))

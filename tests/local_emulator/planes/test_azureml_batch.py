@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import urllib3
 
+from retrigger.local_emulator.planes.azureml.arm import Workspace
+from retrigger.local_emulator.planes.azureml.plane import Asset, Furniture, Put
 from retrigger.local_emulator.state import State
 from tests.local_emulator.planes.azureml_plane import ACCOUNT, WORKSPACE, Plane
-from tests.local_emulator.planes.served_models import put_code, put_model
+from tests.local_emulator.planes.served_models import LOADER, MLMODEL, put_code, put_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,6 +146,29 @@ def test_a_name_is_taken_once_but_the_same_request_is_the_same_job(plane: Plane)
         plane.ended(name)
 
 
+def test_what_a_project_brings_along_is_there_and_what_is_wrong_of_it_is_told(plane: Plane, tmp_path: Path) -> None:
+    for name, body in (("MLmodel", MLMODEL), ("code/scale.py", LOADER), ("data/factor", b"5")):
+        (tmp_path / "model" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "model" / name).write_bytes(body)
+    workspace = Workspace("s", "rg", "ml")
+    model = {"modelUri": (tmp_path / "model").as_uri(), "modelType": "mlflow_model"}
+    asset = Asset(kind="models", name="own", version="1", properties=model)
+    place = ("batchEndpoints", "scores")
+    puts = (
+        Put(path=place, properties={"defaults": {"deploymentName": "blue"}}),
+        Put(path=(*place, "deployments", "blue"), properties={"model": {"assetId": "azureml:own:1"}}),
+        Put(path=(*place, "deployments", "red"), properties={"model": {"assetId": "azureml:none:1"}}),
+    )
+    for _ in range(2):  # at each start
+        plane.azureml.furnish(Furniture(workspace=workspace, assets=(asset,), endpoints=("churn",), puts=puts))
+    (refused,) = plane.azureml.refused
+    assert refused.startswith("batchEndpoints/scores/deployments/red: azureml:none:1 is not registered")
+    assert (plane("GET", "/onlineEndpoints/churn")[0], plane.told) == (200, [])
+    assert invoke(plane, asked())[0] == 201
+    assert plane.ended("run-1")["status"] == "Completed", plane.page("run-1")
+    assert json.loads(predictions(plane)[0]) == [0, 15, "a.csv"]
+
+
 def test_a_job_is_cancelled_as_any_other(plane: Plane) -> None:
     code = put_code(plane, "import time\ndef init(): time.sleep(600)\n")
     serve(plane, codeConfiguration={"codeId": code, "scoringScript": "onlinescoring/score.py"})
@@ -162,6 +187,17 @@ def test_a_header_chooses_the_deployment_and_the_endpoint_has_a_default(plane: P
     assert told(plane("PUT", ENDPOINT, body)) == (400, "UserError")
     assert plane("PUT", ENDPOINT, {"properties": {}})[0] == 200
     assert told(invoke(plane, asked("run-2"))) == (400, "UserError")
+
+
+def test_tags_are_patched_and_the_default_stays(plane: Plane) -> None:
+    serve(plane)
+    status, patched = plane("PATCH", ENDPOINT, {"tags": {"team": "growth"}})
+    assert (status, patched["tags"], patched["properties"]["defaults"]) == (
+        200,
+        {"team": "growth"},
+        {"deploymentName": "blue"},
+    )
+    assert told(plane("PATCH", ENDPOINT, {"properties": {}})) == (400, "UserError")
 
 
 def test_endpoints_and_deployments_are_listed_and_deleted(plane: Plane) -> None:

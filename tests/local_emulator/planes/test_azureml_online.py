@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -238,6 +239,47 @@ def test_a_model_that_takes_too_long_is_a_408_and_one_that_dies_comes_back(plane
     assert score(plane, "die", azureml_model_deployment="blue").status == 502
     until(lambda: score(plane, [1], azureml_model_deployment="blue").status == 200)
     assert score(plane, "sleep", azureml_model_deployment="blue").status == 408
+
+
+def test_after_a_change_that_failed_the_old_one_comes_back_as_it_was_when_it_dies(plane: Plane) -> None:
+    put_endpoint(plane)
+    scripted(plane, environmentVariables={"MODE": "old"})
+    assert deployed(plane, "blue") == "Succeeded"
+    scripted(plane, "raise SystemExit(3)\n", environmentVariables={"MODE": "new"})
+    assert deployed(plane, "blue") == "Failed"
+    assert score(plane, "die", azureml_model_deployment="blue").status == 502
+    until(lambda: score(plane, [1], azureml_model_deployment="blue").status == 200)
+    assert score(plane, [1], azureml_model_deployment="blue").json()["mode"] == "old"
+
+
+def test_a_burst_on_a_slow_model_is_cut_and_holds_up_nobody_else(plane: Plane) -> None:
+    put_endpoint(plane)
+    scripted(plane, requestSettings={"requestTimeout": "PT1S"})
+    assert deployed(plane, "blue") == "Succeeded"
+    uri, secret = plane("GET", ENDPOINT)[1]["properties"]["scoringUri"], key(plane)
+    headers = {"Authorization": f"Bearer {secret}", "azureml-model-deployment": "blue"}
+    pool = urllib3.PoolManager(maxsize=200)
+
+    def ask(_: int) -> int:
+        return int(pool.request("POST", uri, body=b'"sleep"', headers=headers, retries=False, timeout=60).status)
+
+    with ThreadPoolExecutor(200) as callers:
+        asked = callers.map(ask, range(200))
+        began = time.monotonic()
+        assert plane("GET", ENDPOINT)[0] == 200
+        looked = time.monotonic() - began
+        statuses = Counter(asked)
+    assert looked < 5
+    assert statuses.keys() == {408, 429}
+    assert statuses[408] >= 128
+
+
+def test_so_many_deployments_are_served_and_no_more(plane: Plane) -> None:
+    put_endpoint(plane)
+    model = put_model(plane, 2)
+    for number in range(32):
+        plane.resources.create(f"{PLACE.replace('churn', 'other')}/deployments/d{number}", {})
+    assert told(deploy(plane, "blue", model))[:2] == (400, "UserError")
 
 
 def test_only_who_has_a_key_is_let_in(plane: Plane) -> None:

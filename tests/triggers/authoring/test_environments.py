@@ -75,7 +75,18 @@ environments:
         experiment: churn
         caching: false
         tags: {Cost Centre: "47"}
-    endpoints: {churn: churn-online, served: {name: served, instance_type: Standard_F4s_v2, instance_count: 2}}
+    endpoints:
+      churn: churn-online
+      served: {name: served, instance_type: Standard_F4s_v2, instance_count: 2, health: platform}
+      coded:
+        name: coded
+        environment: azureml://registries/azureml/environments/sklearn-1.5/versions/9
+        code: azureml:score:7
+        scoring_script: src/score.py
+        environment_variables: {WORKERS: "2"}
+        request_timeout_ms: 20000
+        max_concurrent_requests: 4
+        app_insights: true
     limits: {submit_per_minute: 5, running: 2}
     callers: platform
 """
@@ -182,7 +193,17 @@ def test_everything_that_azure_can_say(write: Write) -> None:
         },
         endpoints={
             "churn": Endpoint(name="churn-online"),
-            "served": Endpoint(name="served", instance_type="Standard_F4s_v2", instance_count=2),
+            "served": Endpoint(name="served", instance_type="Standard_F4s_v2", instance_count=2, health="platform"),
+            "coded": Endpoint(
+                name="coded",
+                environment="azureml://registries/azureml/environments/sklearn-1.5/versions/9",
+                code="azureml:score:7",
+                scoring_script="src/score.py",
+                environment_variables={"WORKERS": "2"},
+                request_timeout_ms=20_000,
+                max_concurrent_requests=4,
+                app_insights=True,
+            ),
         },
     )
     assert environment.platform(None) == Platform(kind="azureml", resource=WORKSPACE)
@@ -199,6 +220,18 @@ def test_everything_that_azure_can_say(write: Write) -> None:
         (AZURE, ("    workspace: WORKSPACE\n", ""), "missing_key"),
         (AZURE, ("callers: platform", "project: acme"), "unknown_key"),
         (AZURE, ("ml: WORKSPACE", "ml: https://ml.azure.com"), "bad_value"),
+        (AZURE, ("        scoring_script: src/score.py\n", ""), "missing_key"),
+        (
+            AZURE,
+            ("        environment: azureml://registries/azureml/environments/sklearn-1.5/versions/9\n", ""),
+            "missing_key",
+        ),
+        (AZURE, ("azureml:score:7", "azureml:score"), "bad_value"),
+        (AZURE, ("azureml:score:7", "./src"), "bad_value"),
+        (AZURE, ("sklearn-1.5/versions/9", "sklearn-1.5/labels/latest"), "bad_value"),
+        (AZURE, ("request_timeout_ms: 20000", "request_timeout_ms: 180001"), "bad_value"),
+        (AZURE, ("health: platform", "health: metrics"), "bad_value"),
+        (AZURE, ('WORKERS: "2"', "API_KEY: 0123456789abcdef"), "secret_in_parameter"),
         (GOOGLE, ("subscription: projects/acme-dev/subscriptions/all", "subscription: all"), "bad_value"),
         (GOOGLE, (", subscription: projects/acme-dev/subscriptions/all", ""), "missing_key"),
         (GOOGLE, ("projects/p/locations/l/endpoints/1", "projects/p"), "bad_value"),

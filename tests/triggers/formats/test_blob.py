@@ -165,7 +165,7 @@ def test_the_version_is_the_etag_else_the_sequencer_else_the_events_id(fields: d
 )
 def test_where_subject_and_url_differ(subject: str, url: str, place: str, notes: tuple[str, ...]) -> None:
     read, found = blob_place.read(ACCOUNT, f"/blobServices/default/containers/{subject}", url)
-    assert ("/".join(read), found) == (place, notes)
+    assert ("/".join(read[:3]), found) == (place, notes)
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,9 @@ def check(project: Project, environment: Environment) -> Iterator[Problem]:
                 yield from _on_vertex(one, one.trigger.launch, environment)
             if isinstance(one.trigger.launch, OnlineDeployment):
                 yield from _unwatched(one, one.trigger.launch, environment)
+                if environment.cloud == "gcp" and one.trigger.launch.mirror is not None:
+                    told = f"Environment `{environment.name}` is on Vertex AI, which copies no traffic: leave it out."
+                    yield one.document.problem(("launch", "online_deployment", "mirror"), "no_mirror", told, on="key")
             yield from _without_manifest(one)
             for _, source in one.launching:
                 yield from _values(one, source, environment)

@@ -73,7 +73,7 @@ def test_a_name_is_one_that_azure_takes_and_the_same_for_the_same_rollout(endpoi
 
 
 def test_it_is_looked_at_with_its_deployments_page_by_page(endpoints: AzureMlEndpoints, loopback: Loopback) -> None:
-    loopback.reply(200, an_endpoint(loopback, {"green": 10, "blue": 90, "old": 0}))
+    loopback.reply(200, an_endpoint(loopback, {"green": 10, "blue": 90, "old": 0}, mirrorTraffic={"old": 5, "blue": 0}))
     page = f"{loopback.url}{AT}/deployments?page=2"
     states = {"blue": "Succeeded", "green": "Updating"}
     first = [{"name": name, "properties": {"provisioningState": it, "model": name}} for name, it in states.items()]
@@ -87,6 +87,7 @@ def test_it_is_looked_at_with_its_deployments_page_by_page(endpoints: AzureMlEnd
             "old": Deployment(state="failed", error="Azure ML says why in the logs of the deployment"),
         },
         split={"blue": 90, "green": 10},
+        mirror={"old": 5},
     )
     assert asked(loopback) == [("GET", ENDPOINT_URL), ("GET", LIST_URL), ("GET", f"{AT}/deployments?page=2")]
 
@@ -197,6 +198,21 @@ def test_an_endpoint_that_changed_since_it_was_seen_is_left_alone(
     assert [method for method, _ in asked(loopback)] == ["GET"]
 
 
+def test_a_mirror_is_written_over_what_is_there_and_keeps_the_rest(
+    endpoints: AzureMlEndpoints, loopback: Loopback
+) -> None:
+    seen = Endpoint(deployments={}, split={"blue": 100})
+    loopback.reply(200, an_endpoint(loopback))
+    loopback.reply(200, {})
+    assert endpoints.mirror("churn-online", {"green": 10}, seen)
+    put = loopback.requests[-1]
+    properties = json.loads(put.body)["properties"]
+    assert (put.method, put.path) == ("PUT", ENDPOINT_URL)
+    assert (properties["traffic"], properties["mirrorTraffic"]) == ({"blue": 100}, {"green": 10})
+    loopback.reply(200, an_endpoint(loopback, mirrorTraffic={"green": 10}))
+    assert not endpoints.mirror("churn-online", {}, seen)
+
+
 @pytest.mark.parametrize("status", [200, 202, 204, 404])
 def test_a_deployment_is_removed_or_was(endpoints: AzureMlEndpoints, loopback: Loopback, status: int) -> None:
     loopback.reply(status)
@@ -255,6 +271,26 @@ def test_a_deployment_that_does_not_answer_has_answered_with_nothing(
 def test_how_an_endpoint_lets_callers_in_may_be_unknown(endpoints: AzureMlEndpoints, loopback: Loopback) -> None:
     loopback.reply(200, an_endpoint(loopback, authMode="Handshake"))
     with pytest.raises(Refused, match="handshake"):
+        endpoints.invoke("churn-online", "green", {})
+
+
+def test_the_key_of_an_endpoint_is_not_sent_without_tls(endpoints: AzureMlEndpoints, loopback: Loopback) -> None:
+    loopback.reply(200, an_endpoint(loopback, scoringUri="http://churn.westeurope.inference.ml.azure.com/score"))
+    with pytest.raises(Refused, match="without TLS: its key is not sent there") as raised:
+        endpoints.invoke("churn-online", "green", {})
+    assert (raised.value.code, asked(loopback)) == ("insecure_endpoint", [("GET", ENDPOINT_URL)])
+
+
+def test_the_key_of_an_endpoint_does_not_follow_a_redirect(endpoints: AzureMlEndpoints, loopback: Loopback) -> None:
+    loopback.reply(200, an_endpoint(loopback, authMode="AADToken"))
+    loopback.reply(307, b"", Location=f"{loopback.url}/elsewhere")
+    assert endpoints.invoke("churn-online", "green", {}).status == 307
+    assert [path for _, path in asked(loopback)][1:] == ["/score"]
+
+
+def test_an_endpoint_without_an_address_is_looked_at_later(endpoints: AzureMlEndpoints, loopback: Loopback) -> None:
+    loopback.reply(200, an_endpoint(loopback, scoringUri=None))
+    with pytest.raises(Unavailable, match="no address yet"):
         endpoints.invoke("churn-online", "green", {})
 
 

@@ -9,8 +9,11 @@ import pytest
 from retrigger.handlers.adapters.vertex.client import VertexLauncher
 from retrigger.handlers.ports import JobStatus, PipelineJob
 from retrigger.triggers.errors import Refused, Unavailable, Unknown
+from tests.handlers.adapters.vertex.test_serving import a_rollout
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from retrigger.handlers.transport.google import GoogleApi
     from tests.handlers.conftest import Loopback, Received
 
@@ -40,6 +43,21 @@ def a_job(**changes: Any) -> PipelineJob:
 @pytest.fixture
 def launcher(api: GoogleApi, loopback: Loopback) -> VertexLauncher:
     return VertexLauncher(api, project="p", location="l", endpoint=loopback.url)
+
+
+def test_a_rollout_is_no_job_of_the_platform(launcher: VertexLauncher, loopback: Loopback) -> None:
+    job = a_rollout()
+    calls: list[Callable[[], object]] = [
+        lambda: launcher.request(job, None),
+        lambda: launcher.submit(job, None),
+        lambda: launcher.status(job),
+        lambda: launcher.cancel(job),
+    ]
+    for call in calls:
+        with pytest.raises(Refused) as raised:
+            call()
+        assert raised.value.code == "no_endpoint"
+    assert loopback.requests == []
 
 
 def test_what_is_sent_is_what_request_says(launcher: VertexLauncher, loopback: Loopback) -> None:

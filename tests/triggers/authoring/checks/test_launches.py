@@ -134,6 +134,9 @@ def test_what_is_launched_is_checked(
         ("rollback_if: {error_rate: 101%}", [(5, 100, "bad_ratio")]),
         ("rollback_if: {p95: 5m}", [(5, 93, "bad_duration")]),
         ("smoke: schemas/none.json", [(5, 81, "missing_file")]),
+        ("mirror: {percent: 10, for: 30m}", [(5, 74, "no_mirror")]),
+        ("mirror: {percent: 51, for: 30m}", [(5, 92, "bad_value")]),
+        ("mirror: {percent: 10, for: 0}", [(5, 101, "bad_duration")]),
     ],
 )
 def test_a_rollout_is_checked(write: Write, more: str, expected: list[tuple[int, int, str]]) -> None:
