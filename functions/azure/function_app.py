@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 from typing import TYPE_CHECKING
 
@@ -123,3 +124,6 @@ for address, channel in heard(project.environment, project.sources()).items():
             hear_service_bus(channel, address, it)
         case None:
             pass  # what is published there is posted to `events`
+
+# What a start has loaded is no garbage: no collection walks through it.
+gc.freeze()
