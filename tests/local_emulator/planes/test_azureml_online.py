@@ -364,6 +364,8 @@ IMPROPER: list[tuple[str, str, Any]] = [
     ("PUT", f"{ENDPOINT}/deployments/blue", {"properties": {"environmentVariables": [1]}}),
     ("POST", f"{ENDPOINT}/deployments/blue/getLogs", {}),
     ("POST", f"{ENDPOINT}/regenerateKeys", {"keyType": "third"}),
+    ("POST", f"{ENDPOINT}/regenerateKeys", {"keyType": "Primary", "keyValue": "\ud800"}),
+    ("POST", f"{ENDPOINT}/regenerateKeys", {"keyType": "Primary", "keyValue": "a\r\nb"}),
     ("POST", f"{ENDPOINT}/other", {}),
     ("GET", "/endpointOperations", None),
 ]
