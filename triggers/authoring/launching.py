@@ -85,7 +85,8 @@ class OnlineDeployment(Model):
     endpoint: Name = Field(description="The online endpoint's name in the environment.")
     model: RegisteredModel = Field(description="What is deployed.")
     smoke: FilePath | None = Field(
-        default=None, description="A JSON file: the request that must succeed before any traffic is sent."
+        default=None,
+        description="A JSON file: the request that must succeed, before any traffic; on Vertex AI at the first step.",
     )
     mirror: Mirror | None = Field(default=None, description="A copy of the traffic before any that is answered.")
     steps: list[Percent] = Field(
