@@ -124,27 +124,19 @@ class Journal:
         With the chain that it stands in: the runs that led to it, and those that followed on its end.
         """
         every = self.events()
-        events = [event for event in every if target in _names_of(event)]
-        runs = {event.run for event in events if event.run} | ({target} if self._ledger.runs.get(target) else set())
-        runs |= {run for event in events for run in event.replayed}
-        windows = {event.window for event in events if event.window}
-        windows |= {run.value.window for name in runs if (run := self._ledger.runs.get(name)) and run.value.window}
-        if self._ledger.manifests.get(target) is not None:
-            windows.add(target)
+        events, windows, runs = self._belonging(every, target)
         if not (events or runs or windows):
             return None
         found = {name: self.window(name) for name in sorted(windows)}
-        for window in found.values():
-            runs |= set(window["runs"])
+        runs.update(*(window["runs"] for window in found.values()))
         if not events:
             events = [event for event in every if event.window in windows or event.run in runs]
-        before, earlier = _led_to(every, events)
-        after, later = _followed(every, runs)
-        windows = {it.value.window for name in earlier if (it := self._ledger.runs.get(name)) and it.value.window}
-        found |= {name: self.window(name) for name in sorted(windows)}
-        events = [event for event in every if any(event is it for it in (*events, *before, *after))]
-        views = [view for name in sorted(runs | earlier | later) if (view := self.run(name)) is not None]
-        views.sort(key=lambda view: view.created or "")
+        (before, earlier), (after, later) = _led_to(every, events), _followed(every, runs)
+        found |= {name: self.window(name) for name in sorted(self._windows_of(earlier))}
+        chosen = {id(event) for event in (*events, *before, *after)}
+        events = [event for event in every if id(event) in chosen]
+        known = (view for name in sorted(runs | earlier | later) if (view := self.run(name)) is not None)
+        views = sorted(known, key=lambda view: view.created or "")
         triggers = {event.trigger for event in events} | {view.trigger for view in views}
         return {
             "target": target,
@@ -153,6 +145,19 @@ class Journal:
             "runs": views,
             "pauses": [pause for pause in self.pauses() if pause.trigger is None or pause.trigger in triggers],
         }
+
+    def _belonging(self, every: Iterable[EventView], target: str) -> tuple[list[EventView], set[str], set[str]]:
+        """The events that are called so, and the windows and runs that are, or that these went into."""
+        events = [event for event in every if target in _names_of(event)]
+        runs = {run for event in events for run in (event.run, *event.replayed) if run}
+        runs |= {target} if self._ledger.runs.get(target) else set()
+        windows = {event.window for event in events if event.window} | self._windows_of(runs)
+        if self._ledger.manifests.get(target) is not None:
+            windows.add(target)
+        return events, windows, runs
+
+    def _windows_of(self, runs: Iterable[str]) -> set[str]:
+        return {it.value.window for name in runs if (it := self._ledger.runs.get(name)) and it.value.window}
 
     def window(self, name: str) -> dict[str, Any]:
         """What is known of a window: open, or frozen with its cause, members and runs."""

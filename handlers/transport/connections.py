@@ -1,27 +1,33 @@
 """Connections to hosts: through the proxy and with the certificates of the settings, kept for the next request.
 
-They are the standard library's, which the hosts of functions have loaded already (docs/adr/0016).
+They are the standard library's, which the hosts of functions have loaded already.
 """
 
 from __future__ import annotations
 
 import base64
 import functools
+import io
 import os
 import select
 import ssl
+import time
 import weakref
 from dataclasses import field
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from socket import gaierror
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from retrigger.triggers.errors import Unavailable
 from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Mapping
+
+_IDLE_S: Final = 120.0
+"""Azure's networks forget a silent connection after 4 minutes, and tell nobody: what is sent then is never answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +49,14 @@ class Connections:
     """For all threads of a process; at most `kept` of them wait for another request on the same route.
 
     A process that was forked has none: it would write between the lines of its parent. `certificates` is a PEM file of
-    the authorities to trust; None means the system's.
+    the authorities to trust; None means the system's. `idle`: for how many seconds one may wait.
     """
 
-    def __init__(self, certificates: str | None, kept: int) -> None:
+    def __init__(self, certificates: str | None, kept: int, idle: float = _IDLE_S) -> None:
         self._certificates = certificates
         self._kept = kept
-        self._waiting: dict[tuple[int, Route], list[HTTPConnection]] = {}
+        self._idle = idle
+        self._waiting: dict[tuple[int, Route], list[tuple[float, HTTPConnection]]] = {}
         weakref.finalize(self, _close_all, self._waiting)
 
     def take(self, route: Route, seconds: float) -> HTTPConnection:
@@ -57,10 +64,10 @@ class Connections:
         waiting = self._waiting.get((os.getpid(), route), [])
         while waiting:
             try:
-                connection = waiting.pop()
+                since, connection = waiting.pop()
             except IndexError:
                 break  # another thread was quicker
-            if _is_quiet(connection):
+            if time.monotonic() - since < self._idle and _is_quiet(connection):
                 return connection
             connection.close()
         return self._made(route, seconds)
@@ -69,12 +76,13 @@ class Connections:
         """It has been answered in full, and the other side keeps it open."""
         waiting = self._waiting.setdefault((os.getpid(), route), [])
         if len(waiting) < self._kept:
-            waiting.append(connection)
+            waiting.append((time.monotonic(), connection))
         else:
             connection.close()
 
     def _made(self, route: Route, seconds: float) -> HTTPConnection:
         connection = self._prepared(route, seconds)
+        answer_by(connection, time.monotonic() + seconds)  # a proxy answers before the host does
         try:
             connection.connect()
         except (OSError, HTTPException, UnicodeError) as exc:
@@ -90,6 +98,51 @@ class Connections:
         if route.proxy is not None:
             connection.set_tunnel(route.host, route.port, headers=dict(proxy_headers(route.proxy)))
         return connection
+
+
+def answer_by(connection: HTTPConnection, deadline: float) -> None:
+    """Have the next answer read until then, by the monotonic clock: the timeout of a socket begins anew at each byte.
+
+    Reading raises TimeoutError from then on, be it in the first line, in the headers or in the body.
+    """
+    made: Any = functools.partial(_answer, deadline)
+    connection.response_class = made
+
+
+def _answer(deadline: float, sock: socket.socket, *rest: Any, **named: Any) -> HTTPResponse:
+    """As http.client makes one, which wants no more of a socket than the file that it reads."""
+    timed: Any = _Timed(sock, deadline)
+    return HTTPResponse(timed, *rest, **named)
+
+
+class _Timed:
+    def __init__(self, sock: socket.socket, deadline: float) -> None:
+        self._sock = sock
+        self._deadline = deadline
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_TimedBytes(self._sock, self._deadline))
+
+
+class _TimedBytes(io.RawIOBase):
+    def __init__(self, sock: socket.socket, deadline: float) -> None:
+        self._sock = sock
+        self._deadline = deadline
+        self._bytes = sock.makefile("rb", buffering=0)  # who closes the socket has it closed after this
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left)
+        return self._bytes.readinto(buffer)
+
+    def close(self) -> None:
+        self._bytes.close()
+        super().close()
 
 
 def proxy_headers(proxy: str) -> Mapping[str, str]:
@@ -155,7 +208,7 @@ def _is_refusal(exc: Exception) -> bool:
     return isinstance(exc, OSError) and exc.errno is None
 
 
-def _close_all(waiting: Mapping[tuple[int, Route], list[HTTPConnection]]) -> None:
+def _close_all(waiting: Mapping[tuple[int, Route], list[tuple[float, HTTPConnection]]]) -> None:
     for connections in waiting.values():
-        for connection in connections:
+        for _, connection in connections:
             connection.close()

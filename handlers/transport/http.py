@@ -13,18 +13,20 @@ from http.client import HTTPException
 from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import quote, urlsplit
 
-from retrigger.handlers.transport.connections import Connections, Route, proxy_headers
+from retrigger.handlers.transport.connections import Connections, Route, answer_by, proxy_headers
 from retrigger.triggers.errors import Refused, Unavailable, Unknown
 from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from http.client import HTTPResponse
+    from http.client import HTTPConnection, HTTPResponse
 
     from retrigger.triggers.event import Json
 
 CHUNK: Final = 64 * 1024
-_NEVER_PROXIED: Final = ("localhost", "127.0.0.1", "::1", "metadata.google.internal", "169.254.169.254")
+_NEVER_PROXIED: Final = ("localhost", "127.0.0.1", "::1", "metadata.google.internal")
+_LINK_LOCAL: Final = "169.254."
+"""Where the platforms' identity endpoints are: what is sent there is a secret."""
 _SENT_AS_IT_IS: Final = "%/?:@!$&'()*+,;=[]|"
 
 
@@ -63,7 +65,8 @@ class HttpSettings:
     def proxy_for(self, url: str) -> str | None:
         parts = urlsplit(url)
         host = parts.hostname or ""
-        if host in _NEVER_PROXIED or any(_covers(suffix, host, parts.port) for suffix in self.no_proxy):
+        here = host in _NEVER_PROXIED or host.startswith(_LINK_LOCAL)
+        if here or any(_covers(suffix, host, parts.port) for suffix in self.no_proxy):
             return None
         proxy = self.https_proxy if parts.scheme == "https" else self.http_proxy
         return f"http://{proxy}" if proxy is not None and "://" not in proxy else proxy
@@ -118,13 +121,11 @@ class Http:
 
         Raises Unavailable if nothing was sent, or if `write` is false; Unknown if the answer to a write was lost.
         """
-        seconds = timeout or self.settings.timeout
         host = urlsplit(url).netloc
-        deadline = time.monotonic() + seconds
         parts: list[bytes] = []
-        with self._open(method, url, headers, body, seconds, write=write) as response:
+        with self._open(method, url, headers, body, timeout or self.settings.timeout, write=write) as response:
             left = self.settings.max_body
-            for chunk in _chunks(response, host, deadline, write=write):
+            for chunk in _chunks(response, host, write=write):
                 left -= len(chunk)
                 if left < 0:
                     _refuse_size(host, self.settings.max_body, write=write)
@@ -134,16 +135,15 @@ class Http:
     @contextmanager
     def stream(self, url: str, *, headers: Mapping[str, str], timeout: float | None = None) -> Iterator[Stream]:
         """GET, with the body left on the wire. `timeout` bounds the whole transfer; what is not read is thrown away."""
-        seconds = timeout or self.settings.timeout
-        deadline = time.monotonic() + seconds
-        with self._open("GET", url, headers, None, seconds, write=False) as response:
-            chunks = _chunks(response, urlsplit(url).netloc, deadline, write=False)
+        with self._open("GET", url, headers, None, timeout or self.settings.timeout, write=False) as response:
+            chunks = _chunks(response, urlsplit(url).netloc, write=False)
             yield Stream(response.status, _lowered(response), chunks)
 
     @contextmanager
     def _open(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, seconds: float, *, write: bool
     ) -> Iterator[HTTPResponse]:
+        deadline = time.monotonic() + seconds
         parts = urlsplit(url)
         target = quote(f"{parts.path or '/'}{parts.query and f'?{parts.query}'}", safe=_SENT_AS_IT_IS)
         route = Route.to(url, self.settings.proxy_for(url))
@@ -153,7 +153,8 @@ class Http:
         connection = self._connections.take(route, min(seconds, self.settings.connect_timeout))
         try:
             connection.sock.settimeout(seconds)
-            connection.request(method, target, body=body, headers=sent)
+            answer_by(connection, deadline)
+            _send(connection, method, target, body, sent)
             response = connection.getresponse()
         except (OSError, HTTPException) as exc:
             connection.close()
@@ -169,6 +170,16 @@ class Http:
                 connection.close()  # what is left of the body is not worth reading
 
 
+def _send(connection: HTTPConnection, method: str, target: str, body: bytes | None, headers: Mapping[str, str]) -> None:
+    """Raises Refused, before anything is sent, for a header that cannot be: what http.client says repeats its value."""
+    try:
+        connection.request(method, target, body=body, headers=headers)
+    except ValueError:
+        connection.close()
+        message = "a header holds what none can, such as the end of a line; check the settings of the identity"
+        raise Refused(message, code="bad_header") from None
+
+
 def _covers(suffix: str, host: str, port: int | None) -> bool:
     name, _, wanted = suffix.partition(":")
     if wanted and wanted != str(port):
@@ -180,13 +191,10 @@ def _lowered(response: HTTPResponse) -> dict[str, str]:
     return {name.lower(): value for name, value in response.getheaders()}
 
 
-def _chunks(response: HTTPResponse, host: str, deadline: float, *, write: bool) -> Iterator[bytes]:
+def _chunks(response: HTTPResponse, host: str, *, write: bool) -> Iterator[bytes]:
     try:
         while chunk := response.read1(CHUNK):
             yield chunk
-            if time.monotonic() > deadline:
-                # A peer that sends a byte now and then would pass every read timeout.
-                raise _lost(f"{host} did not finish its answer in time; try again", "timeout", write=write)
         if response.length:
             raise _broken(None, host, write=write)
     except (OSError, HTTPException) as exc:

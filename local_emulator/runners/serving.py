@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Final, Literal
 
 import urllib3
@@ -30,7 +31,7 @@ RESTARTS: Final = 3
 """How often in a row a server that was ready is started again when it has ended."""
 
 _PAUSE_S = 0.2
-_STEADY_S = 60.0  # who has lived so long has not crashed in a row
+_STEADY_S = 60.0  # who was ready for so long has not crashed in a row
 # What belongs to one connection, and not to the message: RFC 9110, 7.6.1.
 _CONNECTION: Final = frozenset(
     {
@@ -152,6 +153,7 @@ class _Kept:
         self.http = urllib3.PoolManager(retries=False, maxsize=8)
         self.url: str | None = None
         self.state = ServerState("creating")
+        self._since = inf  # when this run of it became ready
         self._thread = threading.Thread(target=self._look_after, name="model-server", daemon=True)
         self._thread.start()
 
@@ -166,16 +168,16 @@ class _Kept:
     def _look_after(self) -> None:
         crashes, error = 0, ""
         while crashes <= RESTARTS and not self._stopped.is_set():
-            began = time.monotonic()
             error = self._run()
             if self.state.state != "ready":
                 break
-            crashes = 1 if time.monotonic() - began > _STEADY_S else crashes + 1
+            crashes = 1 if time.monotonic() - self._since > _STEADY_S else crashes + 1
             self._stopped.wait(_PAUSE_S)
         self.state = ServerState("failed", error)
 
     def _run(self) -> str:
         """Run it once, from its start to its end; tell why it ended."""
+        self._since = inf
         try:
             server = self._started()
         except OSError as error:
@@ -185,7 +187,7 @@ class _Kept:
         try:
             if not server.wait_ready(self._stopped):
                 return ""
-            self.url, self.state = server.url, ServerState("ready")
+            self.url, self.state, self._since = server.url, ServerState("ready"), time.monotonic()
             server.wait()
             return server.ended()
         except PipelineError as error:

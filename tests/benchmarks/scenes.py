@@ -53,7 +53,7 @@ ENVIRONMENT: Final = Environment(
     ledger="",
     stores={"landing": Store(kind="gcs", bucket="landing")},
     channels={"retrain": Channel(address=TOPIC)},
-    pipelines={"train": Pipeline(template=_SHA, root="gs://acme-pipelines")},
+    pipelines={"train": Pipeline(template=_SHA, root="gs://acme-pipelines", service_account="ml@acme")},
 )
 WINDOWED: Final = Trigger(
     name="windowed",

@@ -11,7 +11,7 @@ from retrigger.triggers.authoring import environments
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from retrigger.triggers.authoring import callers, launching, models, predicting, serving
+    from retrigger.triggers.authoring import callers, launching, models, predicting, serving, sources
     from retrigger.triggers.authoring.files import Template
     from retrigger.triggers.event import Json
 
@@ -163,7 +163,7 @@ def _caller(entry: callers.Caller) -> spec.Caller:
     return spec.KeyCaller(setting=entry.key.setting)
 
 
-def _source(entry: models.Source, documents: Mapping[str, Json]) -> spec.Source:
+def _source(entry: sources.Source, documents: Mapping[str, Json]) -> spec.Source:
     if entry.object:
         return spec.ObjectSource(
             store=entry.object.store,
@@ -192,7 +192,7 @@ def _source(entry: models.Source, documents: Mapping[str, Json]) -> spec.Source:
             key=entry.lifecycle.key,
             parameters=_parameters(entry.lifecycle.parameters),
         )
-    assert entry.schedule, "models.Source holds exactly one"
+    assert entry.schedule, "sources.Source holds exactly one"
     return spec.ScheduleSource(
         cron=entry.schedule.cron,
         timezone=entry.schedule.timezone,

@@ -37,6 +37,7 @@ _UNDER_WAY: Final = frozenset({"Creating", "Updating"})
 _STATUSES: Final = {"Creating": "InProgress", "Updating": "InProgress", "Succeeded": "Succeeded", "Failed": "Failed"}
 _READY_WITHIN_S = 900.0  # an environment may have to be made first
 _MOST_LINES = 5000
+_SOON: Final = {"retry-after-ms": "200"}  # on a laptop nobody has to wait as long as in a cloud
 _MOST_SERVED = 32  # each is a process of this machine
 # What azure-ai-ml reads of every deployment, whether or not anybody gave it.
 _EXPECTED: Final = {"endpointComputeType": "Managed", "scaleSettings": {"scaleType": "Default"}, "properties": {}}
@@ -76,13 +77,13 @@ class OnlineDeployments:
         wanted = deployed.scoring_of(self._resolver(call.workspace), call.properties)
         deployed.timeout_of(call.properties)
         with self._changing:
-            endpoint = self._endpoint(call)
+            self._endpoint(call)
             before = self._settled(call.key)
             if before is None and sum(1 for _ in self._all()) >= _MOST_SERVED:
                 raise Precondition(f"{_MOST_SERVED} deployments are served here, and no more: delete one first.")
             if before is not None and before.body["state"] in _UNDER_WAY:
                 raise _busy(name)
-            body = kept(call, name, self._now(), before, scoring=asdict(wanted), endpoint=endpoint.name)
+            body = kept(call, name, self._now(), before, scoring=asdict(wanted))
             resource = self._keep(call.key, body, before)
             self._start_servers(resource)
         headers = {} if resource.body["state"] == "Succeeded" else _followed(call, resource)
@@ -175,7 +176,8 @@ class OnlineDeployments:
         old = before.body
         generation, serving = old["generation"], old["serving"]
         same = all(old[field] == body[field] for field in ("properties", "scoring"))
-        if same and old["state"] == "Succeeded":
+        lives = self._servers.state(_server(place, serving)).state != "failed"
+        if same and lives and old["state"] == "Succeeded":
             state = _state("Succeeded", generation, serving)
         else:
             if generation != serving:  # the last change failed
@@ -237,9 +239,6 @@ class OnlineDeployments:
         path = (*call.path[:3], body["name"])
         given = {**_EXPECTED, **{name: value for name, value in body["properties"].items() if value is not None}}
         return view(call, path, body, {**given, "provisioningState": body["state"]})
-
-
-_SOON: Final = {"retry-after-ms": "200"}  # on a laptop nobody has to wait as long as in a cloud
 
 
 def _state(state: str, generation: int, serving: int, error: str = "") -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 SCORING: Final = "/retrigger/azureml/online"
 _MODES: Final = {"key": "Key", "amltoken": "AMLToken", "aadtoken": "AADToken"}
 _KEYS: Final = {"primary": "primaryKey", "secondary": "secondaryKey"}
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _MOST_MIRRORED = 50
 _TOKEN_LASTS_S = 3600
 
@@ -114,8 +116,8 @@ class OnlineEndpoints:
 
     def regenerate_keys(self, call: Call) -> Answer:
         kind, value = str(call.body.get("keyType", "")).lower(), call.body.get("keyValue")
-        if kind not in _KEYS or not isinstance(value, str | None):
-            raise Invalid("`keyType` is Primary or Secondary; `keyValue` is a text, or absent.")
+        if kind not in _KEYS or not (value is None or (isinstance(value, str) and _KEY.fullmatch(value))):
+            raise Invalid("`keyType` is Primary or Secondary; `keyValue` is what a header can have, or absent.")
         with self._changing:
             self._let_in_by(call, "Key")
             before = self._known(call)

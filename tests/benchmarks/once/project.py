@@ -56,7 +56,7 @@ _ENVIRONMENT: Final = Environment(
     ledger="",
     stores={"landing": Store(kind="gcs", bucket="landing")},
     channels={"retrain": Channel(address=_TOPIC)},
-    pipelines={"train": Pipeline(template=_SHA, root="gs://acme-pipelines")},
+    pipelines={"train": Pipeline(template=_SHA, root="gs://acme-pipelines", service_account="ml@acme")},
 )
 _EAGER: Final = Trigger(
     name="eager",

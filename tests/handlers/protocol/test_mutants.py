@@ -705,7 +705,7 @@ NAIVE = {
     ),
     "the head says where a reference went": Naive(Parts(carrying=CarryTrustsHead), "LOST", "tight", range(500, 530)),
     "no note for what is carried": Naive(Parts(ledger=NoCarryNote), "LOST", "tight", range(40)),
-    "expire without sealing": Naive(Parts(carrying=ExpiresUnsealed), "SUCCEEDED AND DEAD", "tight", range(20, 60)),
+    "expire without sealing": Naive(Parts(carrying=ExpiresUnsealed), "SUCCEEDED AND DEAD", "tight", range(210, 290)),
     "carry without end": Naive(Parts(windows=NoCap), "ENDLESS CARRY", "tight", range(200)),
     "send again where the answer was lost": Naive(Parts(admission=SendsAgain), "JOBS THAT NO RUN", "once", range(20)),
     "take over what is being sent": Naive(Parts(following=TakesOver), "JOBS THAT NO RUN KNOWS", "once", range(20)),

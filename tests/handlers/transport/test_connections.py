@@ -30,6 +30,16 @@ def test_no_more_connections_wait_than_are_to_be_kept(loopback: Loopback) -> Non
     first.close()
 
 
+def test_a_connection_that_waited_too_long_is_not_used_again(loopback: Loopback) -> None:
+    connections, route = Connections(None, kept=1, idle=0), Route.to(loopback.url, None)
+    first = connections.take(route, 5)
+    connections.give_back(route, first)
+    second = connections.take(route, 5)
+    assert second is not first
+    assert first.sock is None, "it was closed"
+    second.close()
+
+
 def test_a_forked_process_does_not_use_its_parents_connections(
     loopback: Loopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:

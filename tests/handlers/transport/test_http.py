@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import secrets
 import socket
 import ssl
 import threading
+import traceback
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -109,9 +111,29 @@ def test_an_answer_is_bounded(*, loopback: Loopback, write: bool, error: type[Ex
         Http(HttpSettings(max_body=1000)).request("GET", loopback.url, headers={}, write=write)
 
 
-def test_an_answer_that_trickles_is_given_up(impatient: Http) -> None:
-    with trickling() as url, pytest.raises(Unavailable, match="did not finish its answer in time"):
+@pytest.mark.parametrize(
+    ("beginning", "then"),
+    [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", "x"),
+        ("HTTP/1.1 200 O", "K"),
+        ("HTTP/1.1 200 OK\r\nX-Long: ", "x"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", "X: x\r\n"),
+        ("", "HTTP/1.1 100 Continue\r\n\r\n"),
+    ],
+    ids=["body", "status", "header", "trailers", "continue"],
+)
+def test_an_answer_that_trickles_is_given_up(impatient: Http, beginning: str, then: str) -> None:
+    with trickling(beginning, then) as url, pytest.raises(Unavailable) as caught:
         impatient.request("GET", url, headers={}, write=False)
+    assert caught.value.code == "timeout"
+
+
+def test_a_header_that_cannot_be_is_not_repeated_to_anybody(http: Http, loopback: Loopback) -> None:
+    secret = secrets.token_hex()
+    with pytest.raises(Refused, match="a header holds what none can") as caught:
+        http.request("POST", loopback.url, headers={"Authorization": f"Bearer {secret}\n"}, write=True)
+    assert secret not in "".join(traceback.format_exception(caught.value))
+    assert loopback.requests == []
 
 
 def test_a_stream_is_read_as_it_comes_and_may_be_left_early(http: Http, loopback: Loopback) -> None:
@@ -191,6 +213,7 @@ def test_settings_come_from_the_environment_and_lower_case_wins() -> None:
         ("https://10.0.0.1/", "http://p:1"),
         ("https://metadata.google.internal/", None),
         ("https://127.0.0.1:5/", None),
+        ("https://169.254.255.2:8081/msi/token", None),
     ],
 )
 def test_what_goes_through_the_proxy(url: str, proxy: str | None) -> None:
@@ -203,7 +226,11 @@ def test_a_star_exempts_every_host() -> None:
 
 
 class trickling:  # noqa: N801  # used as a context manager, like contextlib's own
-    """A server that sends one byte of its answer every 50 ms, for as long as somebody reads."""
+    """A server that begins an answer, and then sends a little more of it every 50 ms, for 5 s at the most."""
+
+    def __init__(self, beginning: str, then: str) -> None:
+        self._beginning = beginning.encode()
+        self._then = then.encode()
 
     def __enter__(self) -> str:
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -216,10 +243,12 @@ class trickling:  # noqa: N801  # used as a context manager, like contextlib's o
         peer, _ = self._socket.accept()
         with peer:
             peer.recv(65536)
-            peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-            while not self._stop.wait(0.05):
+            peer.sendall(self._beginning)
+            for _ in range(100):
+                if self._stop.wait(0.05):
+                    return
                 try:
-                    peer.sendall(b"x")
+                    peer.sendall(self._then)
                 except OSError:
                     return
 

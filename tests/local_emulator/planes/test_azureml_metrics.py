@@ -66,6 +66,13 @@ def test_latencies_are_told_by_deployment_and_minute(plane: Plane) -> None:
     assert [one["name"]["value"] for one in both] == ["RequestLatency_P95", "RequestsPerMinute"]
 
 
+def test_a_metric_that_is_named_a_thousand_times_is_told_once_and_a_time_may_be_the_last_there_is(plane: Plane) -> None:
+    last = "9999-12-31T22:58:00Z/9999-12-31T23:00:00Z"
+    assert values(asked(plane, ",".join(["RequestsPerMinute"] * 1000), "deployment eq 'blue'", timespan=last)) == {
+        ("blue",): [None, None]
+    }
+
+
 NOT_EMULATED: list[dict[str, str]] = [
     {"metricnames": "CpuUtilization"},
     {"metricnames": "RequestLatency_P95", "$filter": "statuscodeclass eq '*'"},

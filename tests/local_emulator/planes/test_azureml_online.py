@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import urllib3
 
+from retrigger.local_emulator.runners.serving import RESTARTS
 from retrigger.local_emulator.state import State
 from tests.local_emulator.planes.azureml_plane import WORKSPACE, Plane
 from tests.local_emulator.planes.served_models import (
@@ -252,6 +253,19 @@ def test_after_a_change_that_failed_the_old_one_comes_back_as_it_was_when_it_die
     assert score(plane, [1], azureml_model_deployment="blue").json()["mode"] == "old"
 
 
+def test_one_that_has_died_for_good_is_made_anew_when_it_is_put_again(plane: Plane) -> None:
+    put_endpoint(plane)
+    scripted(plane)
+    assert deployed(plane, "blue") == "Succeeded"
+    for _ in range(1 + RESTARTS):
+        until(lambda: score(plane, [1], azureml_model_deployment="blue").status == 200)
+        assert score(plane, "die", azureml_model_deployment="blue").status == 502
+    until(lambda: score(plane, [1], azureml_model_deployment="blue").status == 503)
+    until(lambda: scripted(plane)[1]["properties"]["provisioningState"] == "Updating")
+    assert deployed(plane, "blue") == "Succeeded"
+    assert score(plane, [1], azureml_model_deployment="blue").status == 200
+
+
 def test_a_burst_on_a_slow_model_is_cut_and_holds_up_nobody_else(plane: Plane) -> None:
     put_endpoint(plane)
     scripted(plane, requestSettings={"requestTimeout": "PT1S"})
@@ -350,6 +364,8 @@ IMPROPER: list[tuple[str, str, Any]] = [
     ("PUT", f"{ENDPOINT}/deployments/blue", {"properties": {"environmentVariables": [1]}}),
     ("POST", f"{ENDPOINT}/deployments/blue/getLogs", {}),
     ("POST", f"{ENDPOINT}/regenerateKeys", {"keyType": "third"}),
+    ("POST", f"{ENDPOINT}/regenerateKeys", {"keyType": "Primary", "keyValue": "\ud800"}),
+    ("POST", f"{ENDPOINT}/regenerateKeys", {"keyType": "Primary", "keyValue": "a\r\nb"}),
     ("POST", f"{ENDPOINT}/other", {}),
     ("GET", "/endpointOperations", None),
 ]

@@ -158,7 +158,7 @@ def test_a_request_that_cannot_be_made_is_not_sent(launcher: AzureMlLauncher, lo
 
 def test_the_status_of_a_job_and_of_one_that_is_not_there(launcher: AzureMlLauncher, loopback: Loopback) -> None:
     loopback.reply(200, OURS)
-    assert launcher.status(a_job()) == JobStatus(state="running")
+    assert launcher.status(a_job()) == JobStatus(state="running", tags={"retrigger-fingerprint": "f00d"})
     loopback.reply(404, {"error": {"code": "UserError", "message": "not found"}})
     assert launcher.status(a_job()) == JobStatus(state="lost")
     assert asked(loopback) == [("GET", f"{JOB}?api-version=2024-01-01-preview")] * 2
