@@ -15,6 +15,7 @@ import urllib3
 
 from retrigger.cli.errors import Failed, No, Usage
 from retrigger.handlers.ledger import Ledger
+from retrigger.handlers.ports import RolloutJob
 from retrigger.handlers.wiring import cloud_of, records_of
 from retrigger.local_emulator.claim import running
 from retrigger.local_emulator.control import ROOT
@@ -146,7 +147,10 @@ def with_live_tasks(state: State, journal: Journal, runs: Iterable[RunView]) -> 
 
 
 def _live(launcher: Launcher, journal: Journal, run: RunView) -> RunView:
-    status = launcher.status(journal.job(run.id))
+    job = journal.job(run.id)
+    if isinstance(job, RolloutJob):  # no job of the platform: `retrigger rollouts` says how far it is
+        return run
+    status = launcher.status(job)
     return replace(run, tasks=status.tasks, metrics=status.metrics)
 
 

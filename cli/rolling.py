@@ -80,7 +80,7 @@ def pause(rollout: str, reason: str, by: str | None, folder: Path | None, ledger
 @rollout.command(epilog=examples("retrigger rollout resume churn-serve-5f1c…"))
 @_asking
 def resume(rollout: str, by: str | None, folder: Path | None, ledger: str | None) -> None:
-    """Go on, whatever the endpoint looks like by now: the split of the present step is asked for again."""
+    """Go on from there. The split of the present step is asked for again, whatever the endpoint looks like by now."""
     held = ledger_at(folder, ledger)
     done = commands.resume(held, _known(held, rollout), by=by or you())
     _say(done, f"{rollout} goes on: {_SOON}", f"{rollout} is not paused")
@@ -102,7 +102,8 @@ def approve(rollout: str, by: str | None, folder: Path | None, ledger: str | Non
     """Consent to the step that waits for it."""
     held = ledger_at(folder, ledger)
     done = commands.approve(held, _known(held, rollout), by=by or you())
-    _say(done, f"{rollout} is approved: {_SOON}", f"{rollout} does not wait for a consent, or not any more")
+    unchanged = f"{rollout} does not wait for a consent, or not any more (one that is paused: `resume` it first)"
+    _say(done, f"{rollout} is approved: {_SOON}", unchanged)
 
 
 def _known(ledger: Ledger, name: str) -> str:

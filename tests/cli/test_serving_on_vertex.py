@@ -73,9 +73,11 @@ def approved(laptop: Path, version: str, **env: str) -> None:
 
 
 def ended(laptop: Path, version: str) -> dict[str, Any]:
-    """The rollout of a version, at its end; the clock is wound until then."""
+    """The rollout of a version, at its end; the clock is wound until then. On the way it is a run like any other."""
 
     def look() -> dict[str, Any] | None:
+        called = retrigger("runs", "--state", laptop)
+        assert called.code == 0, called.err
         assert retrigger("clock", "advance", "1m", "--state", laptop).code == 0
         lines = retrigger("rollouts", "--format", "json", "--state", laptop).lines
         found = [one for one in lines if one["version"] == version]
