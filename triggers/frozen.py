@@ -104,7 +104,7 @@ def _made(cls: type[Any], *, kw_only: bool) -> type[Any]:
     metaclass: Any = type(cls)
     made: Any = metaclass(cls.__name__, cls.__bases__, body)
     made.__qualname__ = cls.__qualname__
-    made.__init__ = _init(made, slots)
+    made.__init__ = _first(made, slots)
     return cast("type[Any]", made)
 
 
@@ -116,6 +116,16 @@ def _twin(cls: type[Any], own: dict[str, Any], *, kw_only: bool) -> type[Any]:
     metaclass: Any = type(cls)
     twin: type[Any] = metaclass(cls.__name__, cls.__bases__, body)
     return dataclasses.dataclass(init=False, repr=False, eq=False, kw_only=kw_only)(twin)
+
+
+def _first(cls: Any, slots: dict[str, _Slot]) -> Callable[..., None]:
+    """Makes way for the real one when the first instance is made: of most classes a process has none."""
+
+    def __init__(self: object, *args: Any, **kwargs: Any) -> None:  # noqa: N807  # it stands in for one
+        cls.__init__ = _init(cls, slots)
+        cls.__init__(self, *args, **kwargs)
+
+    return __init__
 
 
 def _init(cls: Any, slots: dict[str, _Slot]) -> Any:

@@ -79,9 +79,15 @@ def unasked(it: Rollout, job: RolloutJob, now_ms: int) -> Rollout | None:
     """The platform cannot ask the deployment now: without traffic it is tested at the first step. None: it waits."""
     if it.phase == "smoke" and it.deployment not in it.split:
         return to_first(it, job, now_ms)
+    return overdue(it, job, now_ms)
+
+
+def overdue(it: Rollout, job: RolloutJob, now_ms: int, why: str | None = None) -> Rollout | None:
+    """Nobody could ask the deployment this time. None: there is time left to try again."""
     if now_ms < due_ms(it, job) + KNOWN_WITHIN_MS:
         return None
-    return paused(it, f"deployment {it.deployment} could not be asked in {KNOWN_WITHIN_MS // 60_000} minutes")
+    told = f"deployment {it.deployment} could not be asked in {KNOWN_WITHIN_MS // 60_000} minutes"
+    return paused(it, told if why is None else f"{told}: {why}")
 
 
 def due_ms(it: Rollout, job: RolloutJob) -> int:

@@ -102,11 +102,21 @@ class Rollouts:
             case Remove(name):
                 self.endpoints.remove(it.endpoint, name)
             case Probe():
-                answer = self.endpoints.invoke(it.endpoint, it.deployment, job.smoke)
-                return going.unasked(it, job, self.ledger.now_ms()) if answer is None else going.probed(it, answer)
+                return self._probed(job, it)
             case Stay():
                 pass
         return None
+
+    def _probed(self, job: RolloutJob, it: Rollout) -> Rollout | None:
+        """What cannot be asked because something else fails (a key that is not to be had) does not wait for ever."""
+        try:
+            answer = self.endpoints.invoke(it.endpoint, it.deployment, job.smoke)
+        except Unavailable as error:
+            late = going.overdue(it, job, self.ledger.now_ms(), str(error))
+            if late is None:
+                raise
+            return late
+        return going.unasked(it, job, self.ledger.now_ms()) if answer is None else going.probed(it, answer)
 
 
 class ByKind:

@@ -1,6 +1,6 @@
 """Connections to hosts: through the proxy and with the certificates of the settings, kept for the next request.
 
-They are the standard library's, which the hosts of functions have loaded already.
+They are the standard library's, which the hosts of functions have loaded already (docs/adr/0016).
 """
 
 from __future__ import annotations

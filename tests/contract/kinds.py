@@ -279,4 +279,4 @@ class AzureMlRollout(OnAzureMl):
 
 def impatient() -> Http:
     """As little patience as lets the planes answer."""
-    return Http(HttpSettings(connect_timeout=2, timeout=2))
+    return Http(HttpSettings(connect_timeout=1, timeout=1))

@@ -55,14 +55,13 @@ def job_status(job: Document) -> JobStatus:
     state = _STATES.get(str(name))
     if state is None:
         raise Unavailable(f"Vertex AI reports the state {name!r}; a newer retrigger may know it", code="unknown_state")
-    details = object_in(job, "jobDetail").get("taskDetails") or []
-    tasks = _named(details)
+    tasks = _named(_objects(object_in(job, "jobDetail").get("taskDetails")))
     return JobStatus(
         state=state,
         error=error_in(job),
         metrics=_shortest_names(list(_metrics(tasks))),
         models=dict(_models(tasks)),
-        tasks={name: _task_state(task.get("state", "STATE_UNSPECIFIED")) for name, task in tasks.items()},
+        tasks={name: _task_state(str(task.get("state", "STATE_UNSPECIFIED"))) for name, task in tasks.items()},
     )
 
 
@@ -71,7 +70,7 @@ def _named(details: list[Document]) -> dict[str, Document]:
     seen: Counter[str] = Counter()
     tasks = {}
     for task in details:
-        name = task.get("taskName") or str(task.get("taskId", "task"))
+        name = str(task.get("taskName") or task.get("taskId", "task"))
         seen[name] += 1
         tasks[name if seen[name] == 1 else f"{name}#{seen[name]}"] = task
     return tasks
@@ -84,27 +83,36 @@ def _task_state(state: str) -> str:
 def _metrics(tasks: Mapping[str, Document]) -> Iterator[_Metric]:
     """Numbers in the metadata of metric artifacts. A graph hands on its tasks' artifacts: each counts once."""
     seen = set()
-    for task, detail in tasks.items():
-        for output, listed in detail.get("outputs", {}).items():
-            for artifact in listed.get("artifacts", []):
-                resource = artifact.get("name")
-                if artifact.get("schemaTitle") not in _METRICS or resource in seen:
-                    continue
-                if resource:
-                    seen.add(resource)
-                for name, value in artifact.get("metadata", {}).items():
-                    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-                        yield _Metric((name, f"{task}.{name}", f"{task}.{output}.{name}"), float(value))
+    for task, output, artifact in _artifacts(tasks):
+        resource = str(artifact.get("name") or "")
+        if str(artifact.get("schemaTitle")) not in _METRICS or resource in seen:
+            continue
+        if resource:
+            seen.add(resource)
+        for name, value in object_in(artifact, "metadata").items():
+            if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+                yield _Metric((name, f"{task}.{name}", f"{task}.{output}.{name}"), float(value))
 
 
 def _models(tasks: Mapping[str, Document]) -> Iterator[tuple[str, str]]:
     """Resource and version of each registered model among the tasks' outputs, where its artifact says the version."""
-    for detail in tasks.values():
-        for listed in detail.get("outputs", {}).values():
-            for artifact in listed.get("artifacts", []):
-                resource, _, version = str(artifact.get("metadata", {}).get("resourceName", "")).partition("@")
-                if artifact.get("schemaTitle") == _MODEL and version:
-                    yield resource, version
+    for _, _, artifact in _artifacts(tasks):
+        resource, _, version = str(object_in(artifact, "metadata").get("resourceName", "")).partition("@")
+        if artifact.get("schemaTitle") == _MODEL and version:
+            yield resource, version
+
+
+def _artifacts(tasks: Mapping[str, Document]) -> Iterator[tuple[str, str, Document]]:
+    """Task, output and artifact. What is of another shape is left out: how a job ended does not hang on it."""
+    for task, detail in tasks.items():
+        outputs = object_in(detail, "outputs")
+        for output in outputs:
+            for artifact in _objects(object_in(outputs, output).get("artifacts")):
+                yield task, output, artifact
+
+
+def _objects(value: object) -> list[Document]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _shortest_names(metrics: list[_Metric]) -> dict[str, float]:

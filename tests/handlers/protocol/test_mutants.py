@@ -686,7 +686,7 @@ NAIVE = {
     "seal before the grant": Naive(Parts(admission=SealsBeforeGrant), "SEALED WITHOUT A SLOT", "mixed", range(20)),
     "seal a head that was not judged": Naive(Parts(windows=SealsBlind), "REJECTED WITH ITS MARKER", "late", range(100)),
     "helpers guess the cause": Naive(Parts(windows=HelperGuesses), "LAUNCHED AGAINST at_max_wait", "late", range(120)),
-    "release what was granted": Naive(Parts(admission=Releases), "MORE RUNS THAN SLOTS", "late", range(200)),
+    "release what was granted": Naive(Parts(admission=Releases), "MORE RUNS THAN SLOTS", "late", range(50, 200)),
     "skip without asking": Naive(Parts(granting=SkipsUnasked), "SKIPPED FOR A RUN THAT HAD ENDED", "skip", range(40)),
     "a newcomer takes what is free": Naive(Parts(slots=Overtakes), "OUT OF ORDER", "queue", range(20)),
     "a line of one": Naive(Parts(slots=RemembersOne), "OUT OF ORDER", "queue", range(100)),
@@ -698,7 +698,7 @@ NAIVE = {
     ),
     "the oldest is next": Naive(Parts(slots=OldestOfReplaced), "REPLACED BY NOTHING NEWER", "replace", range(40)),
     "forget what was replaced": Naive(Parts(following=ForgetsReplaced), "LOST", "replace", range(40)),
-    "count what was replaced": Naive(Parts(windows=CountsReplaced), "BURIED TOO SOON", "replace", range(400)),
+    "count what was replaced": Naive(Parts(windows=CountsReplaced), "BURIED TOO SOON", "replace", range(330, 400)),
     "free the slot first": Naive(Parts(following=FreesFirst), "LOST", "tight", range(60)),
     "the reference before the run names it": Naive(
         Parts(carrying=ReferenceFirst), "SUCCEEDED AND DEAD|ENDLESS", "tight", range(440, 480)
@@ -706,7 +706,7 @@ NAIVE = {
     "the head says where a reference went": Naive(Parts(carrying=CarryTrustsHead), "LOST", "tight", range(500, 530)),
     "no note for what is carried": Naive(Parts(ledger=NoCarryNote), "LOST", "tight", range(40)),
     "expire without sealing": Naive(Parts(carrying=ExpiresUnsealed), "SUCCEEDED AND DEAD", "tight", range(210, 290)),
-    "carry without end": Naive(Parts(windows=NoCap), "ENDLESS CARRY", "tight", range(200)),
+    "carry without end": Naive(Parts(windows=NoCap), "ENDLESS CARRY", "tight", range(110, 200)),
     "send again where the answer was lost": Naive(Parts(admission=SendsAgain), "JOBS THAT NO RUN", "once", range(20)),
     "take over what is being sent": Naive(Parts(following=TakesOver), "JOBS THAT NO RUN KNOWS", "once", range(20)),
     "what is not there was not sent": Naive(Parts(following=WaitsNoMore), "JOBS THAT NO RUN KNOWS", "once", range(20)),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from retrigger.handlers.ports import RolloutJob
     from retrigger.handlers.records import Rollout
     from retrigger.triggers.errors import RetriggerError
+    from retrigger.triggers.event import Json
 
 LAUNCH = OnlineDeployment(
     endpoint="churn",
@@ -227,6 +228,37 @@ def test_figures_that_may_not_be_read_turn_it_back() -> None:
     bench = silent(Refused("grant the role Monitoring Reader", code="forbidden"))
     bench.advance(30 * MINUTE)
     assert ends(bench) == [("failed", "the run failed: grant the role Monitoring Reader")]
+
+
+class MuteEndpoints(MemoryEndpoints):
+    """Changes are made, but nobody is let through to a deployment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mute = True
+        self.put("churn-online", {"blue": "churn:6"}, {"blue": 100})
+
+    def invoke(self, endpoint: str, deployment: str, body: Json) -> Answer | None:
+        if self.mute:
+            raise Unavailable("the endpoint's keys are not to be had", code="unavailable")
+        return super().invoke(endpoint, deployment, body)
+
+
+def test_a_deployment_that_cannot_be_asked_does_not_wait_for_ever() -> None:
+    bench, endpoints = bench_of(LAUNCH), MuteEndpoints()
+    bench.endpoints = endpoints
+    bench.deploy(replace(trigger(WindowRule(key="match.k")), launch=LAUNCH))
+    bench.publish("a")
+    assert splits(bench, 14) == [{"blue": 100}]
+    assert rollout(bench).want == "go"
+    bench.advance(10 * MINUTE)
+    it = rollout(bench)
+    told = f"deployment {it.deployment} could not be asked in 15 minutes: the endpoint's keys are not to be had"
+    assert (it.phase, it.want, it.reason) == ("smoke", "pause", told)
+    endpoints.mute = False
+    commands.resume(bench.ledger, run_of(bench), by="ada")
+    bench.advance(60 * MINUTE)
+    assert ends(bench) == [("succeeded", None)]
 
 
 # a platform that asks no deployment without traffic

@@ -272,6 +272,18 @@ def test_a_certificate_is_checked_against_the_named_authority(tmp_path: Path) ->
     assert (type(caught.value), caught.value.code) == (Unavailable, "certificate")
 
 
+def test_a_trusted_certificate_of_another_host_is_none(tmp_path: Path) -> None:
+    authority = self_signed(tmp_path)  # for 127.0.0.1
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=answer_over_tls, args=(listening, authority, 1))
+        thread.start()
+        url = f"https://localhost:{listening.getsockname()[1]}/"
+        with pytest.raises(Unavailable) as caught:
+            Http(HttpSettings(ca_bundle=str(authority))).request("POST", url, headers={}, write=True)
+        thread.join(10)
+    assert (type(caught.value), caught.value.code) == (Unavailable, "certificate")
+
+
 def answer_over_tls(listening: socket.socket, authority: Path, times: int) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(authority)

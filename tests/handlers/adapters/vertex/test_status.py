@@ -104,6 +104,24 @@ def test_what_is_odd_of_a_job_is_left_out(odd: dict[str, Any]) -> None:
     assert job_status({"state": "PIPELINE_STATE_FAILED", **odd}) == JobStatus(state="failed")
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"taskDetails": {}},
+        {"taskDetails": [None, 5]},
+        {"taskDetails": [{"taskName": "a", "outputs": None}]},
+        {"taskDetails": [{"taskName": "a", "outputs": {"m": None}}]},
+        {"taskDetails": [{"taskName": "a", "outputs": {"m": {"artifacts": {}}}}]},
+        {"taskDetails": [{"taskName": "a", "outputs": {"m": {"artifacts": [None]}}}]},
+        {"taskDetails": [{"taskName": "a", "outputs": {"m": {"artifacts": [{"schemaTitle": [], "metadata": None}]}}}]},
+        {"taskDetails": [{"taskName": ["a"], "state": 5}]},
+    ],
+)
+def test_what_is_odd_of_its_tasks_does_not_hide_how_it_ended(odd: dict[str, Any]) -> None:
+    status = job_status({"state": "PIPELINE_STATE_SUCCEEDED", "jobDetail": odd})
+    assert (status.state, status.metrics, status.models) == ("succeeded", {}, {})
+
+
 @pytest.mark.parametrize("state", [None, [], {}, 5])
 def test_an_odd_state_is_no_end(state: object) -> None:
     with pytest.raises(Unavailable):
