@@ -11,6 +11,7 @@ import io
 import os
 import select
 import ssl
+import threading
 import time
 import weakref
 from dataclasses import field
@@ -57,10 +58,13 @@ class Connections:
         self._kept = kept
         self._idle = idle
         self._waiting: dict[tuple[int, Route], list[tuple[float, HTTPConnection]]] = {}
+        self._ahead = threading.Lock()  # held while a connection is made before anybody asks for it
         weakref.finalize(self, _close_all, self._waiting)
 
     def take(self, route: Route, seconds: float) -> HTTPConnection:
         """One that stands, for the caller alone. Raises Unavailable where none can be had within `seconds`."""
+        with self._ahead:
+            pass
         waiting = self._waiting.get((os.getpid(), route), [])
         while waiting:
             try:
@@ -71,6 +75,11 @@ class Connections:
                 return connection
             connection.close()
         return self._made(route, seconds)
+
+    def prepare(self, route: Route, seconds: float) -> None:
+        """Make one for the next who takes one, who waits for it. Raises Unavailable."""
+        with self._ahead:
+            self.give_back(route, self._made(route, seconds))
 
     def give_back(self, route: Route, connection: HTTPConnection) -> None:
         """It has been answered in full, and the other side keeps it open."""
