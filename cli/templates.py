@@ -6,12 +6,13 @@ https://cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locat
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urljoin, urlsplit
 
-from retrigger.handlers.adapters.gcs import PUBLIC, GcsObjects
-from retrigger.handlers.transport.credentials import Tokens, TokenSettings
+from retrigger.handlers.adapters.gcs import GcsObjects
+from retrigger.handlers.transport.credentials import KeptToken, Tokens, TokenSettings
 from retrigger.handlers.transport.google import GoogleApi
 from retrigger.handlers.transport.http import Http, HttpSettings
 from retrigger.triggers.authoring.addresses import DIGEST, InBucket, address_of
@@ -31,21 +32,25 @@ _MOVED: Final = frozenset({301, 302, 303, 307, 308})
 
 
 def fetching(root: Path, environ: Mapping[str, str]) -> FetchedTemplates:
-    """`STORAGE_EMULATOR_HOST` is where Cloud Storage is, as to Google's own client."""
+    """`STORAGE_EMULATOR_HOST` is where Cloud Storage is, as to Google's client; no token of the caller's goes there."""
     http = Http(replace(HttpSettings.from_environment(environ), max_body=MAX_TEMPLATE))
-    storage = environ.get("STORAGE_EMULATOR_HOST") or PUBLIC
     api = GoogleApi(http, Tokens(http, TokenSettings.from_environment(environ)))
-    return FetchedTemplates(root, http, api, storage=storage if "://" in storage else f"http://{storage}")
+    emulator = environ.get("STORAGE_EMULATOR_HOST")
+    if not emulator:
+        return FetchedTemplates(root, http, api)
+    nobody = GoogleApi(http, KeptToken(lambda: ("none", 3600.0), time.time))
+    endpoint = emulator if "://" in emulator else f"http://{emulator}"
+    return FetchedTemplates(root, http, api, objects=GcsObjects(nobody, endpoint=endpoint))
 
 
 class FetchedTemplates:
-    """The port `Templates`. `registry` replaces both addresses of Artifact Registry."""
+    """The port `Templates`. `objects` replaces Cloud Storage, `registry` both addresses of Artifact Registry."""
 
     def __init__(
-        self, root: Path, http: Http, api: GoogleApi, *, storage: str = PUBLIC, registry: str | None = None
+        self, root: Path, http: Http, api: GoogleApi, *, objects: GcsObjects | None = None, registry: str | None = None
     ) -> None:
         self._kept = KeptTemplates(root)
-        self._objects = GcsObjects(api, endpoint=storage)
+        self._objects = objects or GcsObjects(api)
         self._http = http
         self._api = api
         self._registry = registry

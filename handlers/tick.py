@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from retrigger.handlers.core import Core
-    from retrigger.handlers.records import Manifest, Note
+    from retrigger.handlers.records import Claim, Manifest, Note
     from retrigger.triggers.spec import Trigger
 
 _LOG = logging.getLogger(__name__)
@@ -144,13 +144,19 @@ class Tick:
             return
         if trigger is not None:
             self.admission.advance_direct(note.id, claim, trigger, timed=True)
-        look = self._follow_up(claim.value.run)
+        look = self._follow_up(claim.value.run) or self._follow_earlier(claim.value)
         if look is not None:
             self.ledger.reschedule(note, look)
         elif claim.value.state != "open":
             self.ledger.finish(note)
         elif (run := self.ledger.runs.get(claim.value.run)) is not None:
             self.admission.answer(claim, run.value)  # as it was read, or its answer was lost: the note stays due
+
+    def _follow_earlier(self, claim: Claim) -> int | None:
+        """An operator may have had a run done once more before anybody told that it had ended: it is told now."""
+        runs = [before["run"] for before in claim.replays if before["run"] is not None]
+        looks = [self._follow_up(run) for run in runs if self.ledger.runs.get(run) is not None]
+        return min((look for look in looks if look is not None), default=None)
 
     def _replay(self, note: Note, trigger: Trigger | None) -> None:
         if trigger is None:

@@ -38,12 +38,12 @@ _SYSTEM: Final = ("TASK_FINAL_STATUS", "TASK_CONFIG")
 """Filled in by the platform, never by a caller."""
 
 
-def read(template: Mapping[str, Json]) -> Signature:
+def read(template: Mapping[str, Json], unnamed: str = "pipeline") -> Signature:
     """The signature of a PipelineSpec, of a job holding one (`pipelineSpec`, `runtimeConfig`), or of an Azure ML job.
 
-    Raise ValueError for anything else, saying what it is.
+    `unnamed` is what it is called if it has no name. Raise ValueError for anything else, saying what it is.
     """
-    return _azure(template) if is_azure(template) else _kfp(template)
+    return _azure(template, unnamed) if is_azure(template) else _kfp(template, unnamed)
 
 
 def is_azure(template: Mapping[str, Json]) -> bool:
@@ -53,7 +53,7 @@ def is_azure(template: Mapping[str, Json]) -> bool:
     )
 
 
-def _kfp(template: Mapping[str, Json]) -> Signature:
+def _kfp(template: Mapping[str, Json], unnamed: str) -> Signature:
     spec = _mapping(template, "pipelineSpec") if "pipelineSpec" in template else template
     _refuse_foreign(spec)
     given = _given(_mapping(template, "runtimeConfig"))
@@ -65,7 +65,7 @@ def _kfp(template: Mapping[str, Json]) -> Signature:
         if declared.get("parameterType") not in _SYSTEM:
             parameters[name] = _parameter(name, declared, given)
     return Signature(
-        name=str(_mapping(spec, "pipelineInfo").get("name", "pipeline")),
+        name=str(_mapping(spec, "pipelineInfo").get("name", unnamed)),
         parameters=parameters,
         artifacts={
             name: not (isinstance(declared, dict) and declared.get("isOptional"))
@@ -127,11 +127,11 @@ def _parameter(name: str, declared: Mapping[str, Json], given: Mapping[str, Json
     )
 
 
-def _azure(template: Mapping[str, Json]) -> Signature:
+def _azure(template: Mapping[str, Json], unnamed: str) -> Signature:
     _mapping(template, "jobs")
     inputs = _mapping(template, "inputs")
     return Signature(
-        name=str(template.get("name") or template.get("display_name") or "pipeline"),
+        name=str(template.get("name") or template.get("display_name") or unnamed),
         parameters={name: _azure_input(name, declared) for name, declared in inputs.items()},
         platform="azureml",
     )
@@ -144,6 +144,8 @@ def _azure_input(name: str, declared: Json) -> Parameter:
     type_ = _AZURE_TYPES.get(str(about["type"]).lower()) if "type" in about else _azure_type(about, default)
     if type_ is None:
         raise ValueError(f"the pipeline's input {name} has no known type: write `{name}: {{type: string}}`")
+    if default == "":
+        default = None  # an empty text is no value to Azure ML: the launcher leaves it out, or refuses to send it
     enum = about.get("enum")
     return Parameter(
         name=name,

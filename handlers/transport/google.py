@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from retrigger.handlers.transport.api import Api, failed, said
 
 if TYPE_CHECKING:
-    from retrigger.handlers.transport.credentials import Tokens
+    from retrigger.handlers.transport.credentials import KeptToken
     from retrigger.handlers.transport.http import Http, Response
     from retrigger.triggers.errors import Refused, Unavailable
 
@@ -27,7 +27,7 @@ _NEXT: Final = {
 class GoogleApi(Api):
     """Of any service; the URL says which."""
 
-    def __init__(self, http: Http, tokens: Tokens) -> None:
+    def __init__(self, http: Http, tokens: KeptToken) -> None:
         super().__init__(http, tokens, failure, {})
 
 

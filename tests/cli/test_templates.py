@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from retrigger.cli.templates import FetchedTemplates
+from retrigger.cli.templates import FetchedTemplates, fetching
 from retrigger.handlers.adapters.gcs import GcsObjects
 from retrigger.handlers.ports import PipelineJob
 from retrigger.handlers.transport.credentials import Tokens, TokenSettings
@@ -21,6 +21,7 @@ from retrigger.local_emulator.stores import gcs_json
 from retrigger.local_emulator.stores.objects import Objects as Store
 from retrigger.testing import Sandbox
 from retrigger.triggers.authoring.compile import compile_project
+from retrigger.triggers.authoring.files import Unfit
 from retrigger.triggers.authoring.kept import Copy, KeptTemplates
 from retrigger.triggers.authoring.project import load_project
 from retrigger.triggers.compiled import load
@@ -106,6 +107,15 @@ def test_a_template_in_a_bucket_is_embedded_as_a_local_one_is(
     assert called.code == 3
     assert f"{PLACE}" in called.err
     assert "--offline takes the copy that was fetched before" in called.err
+
+
+def test_an_emulator_of_the_store_is_sent_no_token_of_the_callers(tmp_path: Path, registry: Registry) -> None:
+    host = registry.loopback.host
+    found = fetching(tmp_path, {"STORAGE_EMULATOR_HOST": host, "GCE_METADATA_HOST": host})
+    with pytest.raises(Unfit, match="is not there"):
+        found.read(GCS)
+    [asked] = registry.loopback.requests  # nor was one asked for
+    assert asked.headers["authorization"] == "Bearer none"
 
 
 def test_yaml_is_read_and_the_signature_holds(cloud: Cloud, tmp_path: Path) -> None:

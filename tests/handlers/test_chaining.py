@@ -207,6 +207,22 @@ def test_a_retry_is_the_same_run_and_a_replay_another(project: Project) -> None:
     ]
 
 
+def test_an_end_that_was_not_told_before_an_operator_had_the_run_done_once_more_is_told(project: Project) -> None:
+    sandbox = project(train=TRAIN, report=REPORT.replace("OF", "train"))
+    [outcome] = sandbox.publish("requests", {"data": "gs://x"})
+    assert outcome.run is not None
+    sandbox.platform.finish(outcome.run, JobStatus(state="failed"))
+    sandbox.app.core.admission.following.follow_up(outcome.run)  # whoever saw it died here
+    replay = Replay(sandbox.app.ledger)
+    for plan in replay.of(outcome.run):
+        replay.ask(plan)
+    sandbox.advance(timedelta(minutes=2))
+    second = next(run.id for run in sandbox.runs() if run.trigger == "train" and run.id != outcome.run)
+    sandbox.finish(second)
+    told = {event.id for event in sandbox.journal.events() if event.parent is not None}
+    assert told == {f"{outcome.run}@failed", f"{second}@succeeded"}
+
+
 def test_without_a_listener_an_end_costs_nothing(project: Project) -> None:
     """No claim is read, and the record is not swapped once more."""
     sandbox = project(train=TRAIN, report=REPORT.replace("OF", "train").replace("succeeded, ", ""))

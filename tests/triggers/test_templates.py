@@ -53,6 +53,22 @@ def test_the_inputs_of_an_azure_pipeline_are_its_signature() -> None:
     assert Signature(name="churn", parameters={it.name: it for it in expected}, platform="azureml") == CHURN
 
 
+def test_an_empty_text_is_no_value_on_azure() -> None:
+    """So a mapping that gives none is told before a launch is refused for it."""
+    template: dict[str, Json] = {
+        "type": "pipeline",
+        "inputs": {"a": "", "b": {"type": "string", "default": ""}, "c": {"type": "string", "optional": True}},
+        "jobs": {},
+    }
+    required = {name: it.required for name, it in templates.read(template).parameters.items()}
+    assert required == {"a": True, "b": True, "c": False}
+
+
+@pytest.mark.parametrize("template", [{"type": "pipeline", "jobs": {}}, {"root": {}, "schemaVersion": "2.1.0"}])
+def test_one_without_a_name_is_called_as_its_reader_says(template: dict[str, Json]) -> None:
+    assert templates.read(template, unnamed="pipelines/churn.yaml").name == "pipelines/churn.yaml"
+
+
 def test_a_mapping_is_held_against_it() -> None:
     types = {"data": "string", "as_of": "list"}
     literals: dict[str, Json] = {"sample": 5, "trees": 501, "metric": "mse", "deep": 2.0, "minauc": 1}

@@ -110,7 +110,7 @@ def _template(document: yaml.Document, uri: str | None) -> Template:
     if not isinstance(document.data, dict):
         raise Unfit("bad_template", f"`{name}` holds no mapping: compile the pipeline with kfp")
     try:
-        takes = templates.read(document.data)
+        takes = templates.read(document.data, unnamed=name)
     except ValueError as error:
         raise Unfit("bad_template", f"`{name}`: {error}") from error
     text = json.dumps(document.data, sort_keys=True, separators=(",", ":"))
