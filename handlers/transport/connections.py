@@ -58,13 +58,14 @@ class Connections:
         self._kept = kept
         self._idle = idle
         self._waiting: dict[tuple[int, Route], list[tuple[float, HTTPConnection]]] = {}
-        self._ahead = threading.Lock()  # held while a connection is made before anybody asks for it
+        self._coming: dict[tuple[int, Route], threading.Lock] = {}
         weakref.finalize(self, _close_all, self._waiting)
 
     def take(self, route: Route, seconds: float) -> HTTPConnection:
         """One that stands, for the caller alone. Raises Unavailable where none can be had within `seconds`."""
-        with self._ahead:
-            pass
+        if (coming := self._coming.get((os.getpid(), route))) is not None:
+            with coming:
+                pass
         waiting = self._waiting.get((os.getpid(), route), [])
         while waiting:
             try:
@@ -77,8 +78,9 @@ class Connections:
         return self._made(route, seconds)
 
     def prepare(self, route: Route, seconds: float) -> None:
-        """Make one for the next who takes one, who waits for it. Raises Unavailable."""
-        with self._ahead:
+        """Make one for whoever is next to take one of this route, and waits for it. Raises Unavailable."""
+        coming = self._coming[os.getpid(), route] = threading.Lock()
+        with coming:
             self.give_back(route, self._made(route, seconds))
 
     def give_back(self, route: Route, connection: HTTPConnection) -> None:
