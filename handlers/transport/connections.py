@@ -186,10 +186,24 @@ def _trusting(certificates: str | None) -> ssl.SSLContext:
 
 
 def _is_quiet(connection: HTTPConnection) -> bool:
-    """Nothing was said since the last answer: what comes now could only be a goodbye."""
+    """Nothing was said since the last answer: what comes now could only be a goodbye.
+
+    Under TLS the tickets of its session may have come: reading takes them out, and then has nothing to give.
+    """
     poll = select.poll()
     poll.register(connection.sock, select.POLLIN)
-    return not poll.poll(0)
+    if not poll.poll(0):
+        return True
+    if not isinstance(connection.sock, ssl.SSLSocket):
+        return False
+    connection.sock.settimeout(0)
+    try:
+        connection.sock.recv(1)
+    except ssl.SSLWantReadError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _unreached(exc: Exception, route: Route) -> Unavailable:
