@@ -177,10 +177,10 @@ class RolloutJob(AnyJob):
     """The stepwise update of an online endpoint to a version of a model. It runs in our own ledger, by ticks.
 
     `endpoint` and `model` are the platform's names. `steps`: the new deployment's traffic in percent, rising to 100,
-    each watched for `bake_ms`. `smoke`: the body of the request that must succeed before any traffic is sent, and that
-    probes while a step is watched; None: nothing is asked. It goes back over `error_rate` (0..1) or `p95_ms`, judged
-    by what the `platform` measured, or by our own `probes`. Before any traffic `mirror_percent` of it is copied to the
-    new deployment for `mirror_ms`, where it is not 0.
+    each watched for `bake_ms`. `smoke`: the body of the request that must succeed before any traffic is sent (on Vertex
+    AI at the first step), and that probes while a step is watched; None: nothing is asked. It goes back over
+    `error_rate` (0..1) or `p95_ms`, judged by what the `platform` measured, or by our own `probes`. Before any traffic
+    `mirror_percent` of it is copied to the new deployment for `mirror_ms`, where it is not 0.
     `options`: how it is deployed, by the environment's names (`instance_type`, `machine_type`, …).
     """
 

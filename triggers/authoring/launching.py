@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from retrigger.triggers.authoring.fields import (
@@ -85,7 +85,8 @@ class OnlineDeployment(Model):
     endpoint: Name = Field(description="The online endpoint's name in the environment.")
     model: RegisteredModel = Field(description="What is deployed.")
     smoke: FilePath | None = Field(
-        default=None, description="A JSON file: the request that must succeed before any traffic is sent."
+        default=None,
+        description="A JSON file: the request that must succeed, before any traffic; on Vertex AI at the first step.",
     )
     mirror: Mirror | None = Field(default=None, description="A copy of the traffic before any that is answered.")
     steps: list[Percent] = Field(
@@ -95,10 +96,15 @@ class OnlineDeployment(Model):
     rollback_if: Rollback = Field(default=Rollback(), description="The bounds over which the rollout goes back.")
     approve: Approval | None = Field(default=None, description="A person's consent before one of the steps.")
 
+    @field_validator("steps")
+    @classmethod
+    def _rising(cls, steps: list[Percent]) -> list[Percent]:
+        if steps != sorted(set(steps)) or steps[-1] != 100:
+            raise PydanticCustomError("bad_steps", "do not rise to 100: write such as [10, 50, 100]")
+        return steps
+
     @model_validator(mode="after")
-    def _rising(self) -> OnlineDeployment:
-        if self.steps != sorted(set(self.steps)) or self.steps[-1] != 100:
-            raise PydanticCustomError("bad_steps", "has `steps` that do not rise to 100: write such as [10, 50, 100]")
+    def _of_a_step(self) -> OnlineDeployment:
         if self.approve and self.approve.before not in self.steps:
             raise PydanticCustomError("bad_steps", "asks for consent before a step that is not in `steps`")
         return self
