@@ -85,13 +85,14 @@ def handle(event: Event) -> list[Outcome]:
 
 
 def build(settings: Settings) -> App:
-    """Put a function together, on a ledger that this version can keep: beside that, nothing is sent.
+    """Put a function together, on a ledger that this version can keep.
 
+    Beside that, nothing is sent; but the platform is connected to while all this goes on, as a launch would have to.
     Raises RetriggerError where it is misconfigured, Unavailable where the ledger does not answer.
     """
     compiled = compiled_at(settings.compiled)
     environment = compiled.environment
-    launcher, objects = cloud_of(environment, settings.environ)
+    launcher, objects = cloud_of(environment, settings.environ, ahead=environment.launcher is None)
     publisher = publisher_of(environment, settings.environ)
     records = records_of(environment.ledger, settings.environ, environment.services)
     endpoints = endpoints_of(environment, settings.environ)
@@ -156,9 +157,12 @@ def records_of(address: str, environ: Mapping[str, str], services: Mapping[str, 
     raise RetriggerError(message, code="bad_ledger")
 
 
-def cloud_of(environment: Environment, environ: Mapping[str, str]) -> tuple[Launcher, Objects]:
-    """The platform that its pipelines run on, the cloud's own or a plug-in's, and its stores."""
-    launcher, objects = _built_in(environment, environ)
+def cloud_of(environment: Environment, environ: Mapping[str, str], *, ahead: bool = False) -> tuple[Launcher, Objects]:
+    """The platform that its pipelines run on, the cloud's own or a plug-in's, and its stores.
+
+    `ahead`: what the first launch would wait for is begun.
+    """
+    launcher, objects = _built_in(environment, environ, ahead=ahead)
     if environment.launcher is not None:
         from retrigger.handlers.adapters.plugin import PlugInLauncher
 
@@ -166,17 +170,19 @@ def cloud_of(environment: Environment, environ: Mapping[str, str]) -> tuple[Laun
     return launcher, objects
 
 
-def _built_in(environment: Environment, environ: Mapping[str, str]) -> tuple[Launcher, Objects]:
+def _built_in(environment: Environment, environ: Mapping[str, str], *, ahead: bool) -> tuple[Launcher, Objects]:
     match environment.cloud:
         case "gcp":
             from retrigger.handlers import wiring_google
 
             api = wiring_google.api_of(environment, environ)
-            return wiring_google.launcher_of(environment, api), wiring_google.objects_of(environment, api)
+            launcher = wiring_google.launcher_of(environment, api, ahead=ahead)
+            return launcher, wiring_google.objects_of(environment, api)
         case "azure":
             from retrigger.handlers import wiring_azure
 
-            return wiring_azure.launcher_of(environment, environ), wiring_azure.objects_of(environment, environ)
+            launcher = wiring_azure.launcher_of(environment, environ, ahead=ahead)
+            return launcher, wiring_azure.objects_of(environment, environ)
 
 
 def endpoints_of(environment: Environment, environ: Mapping[str, str]) -> Endpoints | None:

@@ -32,14 +32,21 @@ def records_of(address: str, environ: Mapping[str, str], services: Mapping[str, 
     return blob_records(address, HttpSettings.from_environment(environ), services.get("blob"))
 
 
-def launcher_of(environment: Environment, environ: Mapping[str, str]) -> Launcher:
-    """Through the Resource Manager of the cloud that `services` names, with tokens of that cloud."""
+def launcher_of(environment: Environment, environ: Mapping[str, str], *, ahead: bool = False) -> Launcher:
+    """Through the Resource Manager of the cloud that `services` names, with tokens of that cloud.
+
+    `ahead`: its address is connected to, and a token fetched, while the caller has other work.
+    """
     from retrigger.handlers.adapters.azureml.client import AzureMlLauncher
+    from retrigger.handlers.adapters.azureml.request import PUBLIC
 
     http = Http(HttpSettings.from_environment(environ))
     manager, azureml = _azure_ml_tokens(environment, environ, http)
+    api = AzureApi(http, manager)
+    if ahead:
+        api.prepare(environment.services.get("azureml", PUBLIC))
     return AzureMlLauncher(
-        AzureApi(http, manager),
+        api,
         AzureApi(http, azureml),
         workspace=environment.workspace,
         endpoint=environment.services.get("azureml"),

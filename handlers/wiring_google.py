@@ -33,9 +33,13 @@ def records_of(address: str, environ: Mapping[str, str], services: Mapping[str, 
     return gcs_records(address, settings, tokens, services.get("storage"))
 
 
-def launcher_of(environment: Environment, api: GoogleApi) -> Launcher:
+def launcher_of(environment: Environment, api: GoogleApi, *, ahead: bool = False) -> Launcher:
+    """`ahead`: its address is connected to, and a token fetched, while the caller has other work."""
     from retrigger.handlers.adapters.vertex.client import VertexLauncher
+    from retrigger.handlers.adapters.vertex.resources import address
 
+    if ahead:
+        api.prepare(environment.services.get("vertex", address(environment.location)))
     return VertexLauncher(
         api,
         project=environment.project,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from retrigger.handlers.transport.http import Response
-from retrigger.triggers.errors import Refused, Unavailable
+from retrigger.triggers.errors import Refused, RetriggerError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -64,6 +65,19 @@ class Api:
         if not _fine(response.status, accept):
             raise self.refusal(response, url, *further.values())
         return response
+
+    def prepare(self, url: str) -> None:
+        """Begin, in a thread, what the first request to `url` would wait for: a connection, and a token.
+
+        What fails here fails again in that request, and is told there. Nothing is done for a host without TLS.
+        """
+        if url.startswith("https://"):
+            Thread(target=self._prepare, args=(url,), name="prepare", daemon=True).start()
+
+    def _prepare(self, url: str) -> None:
+        for begin in (self.tokens.token, lambda: self._http.prepare(url)):
+            with suppress(RetriggerError):
+                begin()
 
     @contextmanager
     def stream(self, url: str, *, headers: Mapping[str, str], accept: frozenset[int] = frozenset()) -> Iterator[Stream]:

@@ -11,6 +11,7 @@ import io
 import os
 import select
 import ssl
+import threading
 import time
 import weakref
 from dataclasses import field
@@ -57,10 +58,14 @@ class Connections:
         self._kept = kept
         self._idle = idle
         self._waiting: dict[tuple[int, Route], list[tuple[float, HTTPConnection]]] = {}
+        self._coming: dict[tuple[int, Route], threading.Lock] = {}
         weakref.finalize(self, _close_all, self._waiting)
 
     def take(self, route: Route, seconds: float) -> HTTPConnection:
         """One that stands, for the caller alone. Raises Unavailable where none can be had within `seconds`."""
+        if (coming := self._coming.get((os.getpid(), route))) is not None:
+            with coming:
+                pass
         waiting = self._waiting.get((os.getpid(), route), [])
         while waiting:
             try:
@@ -71,6 +76,12 @@ class Connections:
                 return connection
             connection.close()
         return self._made(route, seconds)
+
+    def prepare(self, route: Route, seconds: float) -> None:
+        """Make one for whoever is next to take one of this route, and waits for it. Raises Unavailable."""
+        coming = self._coming[os.getpid(), route] = threading.Lock()
+        with coming:
+            self.give_back(route, self._made(route, seconds))
 
     def give_back(self, route: Route, connection: HTTPConnection) -> None:
         """It has been answered in full, and the other side keeps it open."""
@@ -175,10 +186,24 @@ def _trusting(certificates: str | None) -> ssl.SSLContext:
 
 
 def _is_quiet(connection: HTTPConnection) -> bool:
-    """Nothing was said since the last answer: what comes now could only be a goodbye."""
+    """Nothing was said since the last answer: what comes now could only be a goodbye.
+
+    Under TLS the tickets of its session may have come: reading takes them out, and then has nothing to give.
+    """
     poll = select.poll()
     poll.register(connection.sock, select.POLLIN)
-    return not poll.poll(0)
+    if not poll.poll(0):
+        return True
+    if not isinstance(connection.sock, ssl.SSLSocket):
+        return False
+    connection.sock.settimeout(0)
+    try:
+        connection.sock.recv(1)
+    except ssl.SSLWantReadError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _unreached(exc: Exception, route: Route) -> Unavailable:

@@ -132,6 +132,10 @@ class Http:
                 parts.append(chunk)
             return Response(response.status, _lowered(response), b"".join(parts))
 
+    def prepare(self, url: str) -> None:
+        """Connect to where the next request goes. Raises Unavailable."""
+        self._connections.prepare(Route.to(url, self.settings.proxy_for(url)), self.settings.connect_timeout)
+
     @contextmanager
     def stream(self, url: str, *, headers: Mapping[str, str], timeout: float | None = None) -> Iterator[Stream]:
         """GET, with the body left on the wire. `timeout` bounds the whole transfer; what is not read is thrown away."""

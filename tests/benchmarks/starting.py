@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
@@ -93,13 +93,16 @@ def started(function: Function) -> Iterator[Started]:
 
 
 def _peaks_kb(group: int) -> Iterator[int]:
-    """The peak resident size (VmHWM) of each process of a group."""
+    """The peak resident size (VmHWM) of each process of a group; others may end while they are looked at."""
     for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit() or os.getpgid(int(folder.name)) != group:
+        if not folder.name.isdigit():
             continue
-        for line in (folder / "status").read_text(encoding="utf-8").splitlines():
-            if line.startswith("VmHWM:"):
-                yield int(line.split()[1])
+        with suppress(ProcessLookupError, FileNotFoundError):
+            if os.getpgid(int(folder.name)) != group:
+                continue
+            for line in (folder / "status").read_text(encoding="utf-8").splitlines():
+                if line.startswith("VmHWM:"):
+                    yield int(line.split()[1])
 
 
 def _free_port() -> int:

@@ -21,10 +21,15 @@ _LABEL: Final = r"[a-z][a-z0-9_-]{0,62}"
 _LABEL_VALUE: Final = r"[a-z0-9_-]{0,63}"
 
 
+def address(location: str) -> str:
+    """The public one of a region, or of all."""
+    host = "aiplatform.googleapis.com" if location == "global" else f"{quote(location)}-aiplatform.googleapis.com"
+    return f"https://{host}"
+
+
 def collection_url(kind: str, project: str, location: str, endpoint: str | None = None) -> str:
     """A project's jobs of a kind in one location. `endpoint` replaces the region's public address."""
-    host = "aiplatform.googleapis.com" if location == "global" else f"{quote(location)}-aiplatform.googleapis.com"
-    base = endpoint.rstrip("/") if endpoint is not None else f"https://{host}"
+    base = endpoint.rstrip("/") if endpoint is not None else address(location)
     return f"{base}/v1/projects/{quote(project)}/locations/{quote(location)}/{kind}"
 
 

@@ -285,14 +285,23 @@ def test_a_trusted_certificate_of_another_host_is_none(tmp_path: Path) -> None:
 
 
 def answer_over_tls(listening: socket.socket, authority: Path, times: int) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(authority)
+    context = server_context(authority)
     for _ in range(times):
         peer, _ = listening.accept()
-        with contextlib.suppress(OSError), context.wrap_socket(peer, server_side=True) as tls:
-            tls.recv(65536)
-            tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
-        peer.close()
+        answer_once_over_tls(peer, context)
+
+
+def server_context(authority: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority)
+    return context
+
+
+def answer_once_over_tls(peer: socket.socket, context: ssl.SSLContext) -> None:
+    with contextlib.suppress(OSError), context.wrap_socket(peer, server_side=True) as tls:
+        tls.recv(65536)
+        tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+    peer.close()
 
 
 def self_signed(tmp_path: Path) -> Path:
