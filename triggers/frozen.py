@@ -75,6 +75,17 @@ class _Asked:
         return getattr(made, self._name)
 
 
+class _Signature:
+    """`__signature__` of a class: there is none, and who asks looks at `__init__` then, which must be the real one."""
+
+    def __get__(self, instance: object, owner: Any) -> Any:
+        owner.__init__ = _init(owner, owner.__frozen_slots__)
+        raise AttributeError("__signature__")
+
+
+_SIGNATURE: Final = _Signature()
+
+
 def names(cls: type[Any]) -> tuple[str, ...]:
     """Of a class's fields, in their order."""
     return tuple(cls.__frozen_slots__)
@@ -95,6 +106,7 @@ def _made(cls: type[Any], *, kw_only: bool) -> type[Any]:
         "__match_args__": tuple(name for name, slot in slots.items() if not slot.named),
         "__dataclass_fields__": _Asked("__dataclass_fields__", twin),
         "__dataclass_params__": _Asked("__dataclass_params__", twin),
+        "__signature__": _SIGNATURE,
         "__repr__": _shown,
         "__setattr__": _refuse,
         "__delattr__": _refuse,
