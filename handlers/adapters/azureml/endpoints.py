@@ -126,7 +126,7 @@ class AzureMlEndpoints:
         return answer.json()
 
     def _found(self, endpoint: str) -> dict[str, Any]:
-        return self._api.call("GET", self._url(endpoint)).json()
+        return serving.checked_endpoint(self._api.call("GET", self._url(endpoint)).json())
 
     def _deployments(self, endpoint: str) -> Iterator[tuple[str, Deployment]]:
         base = serving.endpoint_url(self._workspace, endpoint, self._endpoint)
@@ -135,10 +135,10 @@ class AzureMlEndpoints:
             if url is None:
                 return
             page: dict[str, Any] = self._api.call("GET", url).json()
-            for found in page["value"]:
-                yield found["name"], serving.deployment_of(found)
+            for name, found in serving.named_in(page):
+                yield name, serving.deployment_of(found)
             url = page.get("nextLink")
-            if url is not None and not url.startswith(f"{base}/"):  # our token goes nowhere else
+            if url is not None and not str(url).startswith(f"{base}/"):  # our token goes nowhere else
                 raise Unavailable("the list of deployments goes on at another place", code="foreign_link")
         raise Unavailable(f"endpoint {endpoint} has more deployments than can be listed", code="too_many")
 
@@ -149,10 +149,10 @@ class AzureMlEndpoints:
                 return self._tokens.token()
             case "key":
                 answer = self._api.call("POST", f"{base}/listKeys?{serving.versioned(version)}", body=b"")
-                return str(answer.json()["primaryKey"])
+                return serving.secret_in(answer.json(), "primaryKey")
             case "amltoken":
                 answer = self._api.call("POST", f"{base}/token?{serving.versioned(version)}", body=b"")
-                return str(answer.json()["accessToken"])
+                return serving.secret_in(answer.json(), "accessToken")
             case other:
                 raise Refused(f"endpoint {endpoint} lets callers in by {other!r}, which is not known", code="auth_mode")
 

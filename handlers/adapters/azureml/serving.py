@@ -12,12 +12,12 @@ from urllib.parse import quote, urlsplit
 from retrigger.handlers.adapters.azureml.request import FINGERPRINT, PUBLIC
 from retrigger.handlers.adapters.azureml.resources import asset_id
 from retrigger.handlers.ports import Deployment, Request
-from retrigger.handlers.transport.api import first_line
+from retrigger.handlers.transport.api import first_line, object_in
 from retrigger.triggers import keys
 from retrigger.triggers.errors import Refused, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from retrigger.handlers.ports import RolloutJob
 
@@ -157,13 +157,48 @@ def scoring_uri(found: Document) -> str:
     return str(told)
 
 
+def checked_endpoint(found: Document) -> Document:
+    """An endpoint as it was answered, if it is one. Raises Unavailable for anything else."""
+    properties = found.get("properties")
+    if not isinstance(found.get("location"), str) or not isinstance(properties, dict):
+        raise _odd("an endpoint has a location and properties")
+    for traffic in ("traffic", "mirrorTraffic"):
+        shares = properties.get(traffic) or {}
+        if not isinstance(shares, dict) or not all(isinstance(share, int) for share in shares.values()):
+            raise _odd(f"the {traffic} of an endpoint is a whole number for each deployment")
+    return found
+
+
+def named_in(page: Document) -> Iterator[tuple[str, Document]]:
+    """The resources of a page, by name. Raises Unavailable where it is none."""
+    listed = page.get("value")
+    if not isinstance(listed, list):
+        raise _odd("a list has a value")
+    for found in listed:
+        if not isinstance(found, dict) or not isinstance(found.get("name"), str):
+            raise _odd("what is listed has a name")
+        yield found["name"], found
+
+
+def secret_in(answer: Document, name: str) -> str:
+    """A key or a token. Raises Unavailable where there is none; nothing of the answer is told."""
+    found = answer.get(name)
+    if not isinstance(found, str) or not found:
+        raise _odd(f"there is no {name}")
+    return found
+
+
+def _odd(what: str) -> Unavailable:
+    return Unavailable(f"Azure ML gave an odd answer: {what}; try again", code="odd_answer")
+
+
 def is_changing(found: Document) -> bool:
     return found["properties"].get("provisioningState") in _CHANGING
 
 
 def deployment_of(found: Document) -> Deployment:
     """Raises Unavailable for a state that is not known here: neither ready nor failed may be claimed of it."""
-    properties: Document = found.get("properties") or {}
+    properties = object_in(found, "properties")
     told = str(properties.get("provisioningState", "Creating"))
     state = _STATES.get(told)
     if state is None:

@@ -115,6 +115,40 @@ def test_a_state_that_is_not_known_is_neither_ready_nor_failed(endpoints: AzureM
         endpoints.look("churn-online")
 
 
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [{}],
+        [{"location": "w", "properties": None}],
+        [{"properties": {}}],
+        [{"location": "w", "properties": {"traffic": [1]}}],
+        [{"location": "w", "properties": {"traffic": {"blue": "all"}}}],
+        [{"location": "w", "properties": {"mirrorTraffic": {"blue": None}}}],
+        [{"location": "w", "properties": {}}, {}],
+        [{"location": "w", "properties": {}}, {"value": {}}],
+        [{"location": "w", "properties": {}}, {"value": [None]}],
+        [{"location": "w", "properties": {}}, {"value": [{"properties": {}}]}],
+    ],
+)
+def test_an_odd_answer_is_looked_at_again_later(
+    endpoints: AzureMlEndpoints, loopback: Loopback, answers: list[Any]
+) -> None:
+    for answer in answers:
+        loopback.reply(200, answer)
+    with pytest.raises(Unavailable) as caught:
+        endpoints.look("churn-online")
+    assert caught.value.code == "odd_answer"
+
+
+@pytest.mark.parametrize("odd", [{}, {"primaryKey": None}, {"primaryKey": 5}])
+def test_without_a_key_nothing_is_asked(endpoints: AzureMlEndpoints, loopback: Loopback, odd: Any) -> None:
+    loopback.reply(200, an_endpoint(loopback))
+    loopback.reply(200, odd)
+    with pytest.raises(Unavailable) as caught:
+        endpoints.invoke("churn-online", "blue", {})
+    assert (caught.value.code, len(loopback.requests)) == ("odd_answer", 2)
+
+
 def test_an_endpoint_that_is_not_there_is_refused(endpoints: AzureMlEndpoints, loopback: Loopback) -> None:
     loopback.reply(404, {"error": {"code": "NotFound", "message": "no such endpoint"}})
     with pytest.raises(Refused, match="no such endpoint"):
