@@ -5,11 +5,14 @@ Write-ahead log with `synchronous=FULL`: what was answered survives the machine'
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import random
 import sqlite3
 import threading
 import time
+import weakref
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -35,12 +38,42 @@ _ASKED_AGAIN_S = 0.0005  # writers take turns of a sync each: milliseconds, with
 _PAGE = 1_000
 
 
+class _Turn:
+    """Whose turn it is to write, by a lock on a file beside the ledger: the kernel wakes the next one at once.
+
+    It makes an order, no more: SQLite's own lock is taken under it. Who dies gives it up; who is stopped keeps it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._threads = threading.Lock()
+        self._files: dict[int, int] = {}  # a process that was forked opens its own: it would share its parent's turn
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        with self._threads:
+            file = self._file()
+            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.flock(file, fcntl.LOCK_UN)
+
+    def _file(self) -> int:
+        process = os.getpid()
+        if process not in self._files:
+            self._files[process] = file = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            weakref.finalize(self, os.close, file)
+        return self._files[process]
+
+
 class SqliteRecords:
     """Versions come from one counter that never repeats; times are microseconds since the epoch, never going back."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._local = threading.local()
+        self._turn = _Turn(path.with_name(f"{path.name}-turn"))
         with self._failing_as_unavailable():
             self._execute("PRAGMA journal_mode=WAL")
             with self._writing() as cursor:
@@ -113,6 +146,7 @@ class SqliteRecords:
         return version, max(_host_us() + wound, last)
 
     def _stamped(self, cursor: sqlite3.Cursor, version: int, now: int) -> None:
+        """After what is new: a transaction that writes nothing is not synced."""
         cursor.execute("UPDATE clock SET ver = ?, last = ?", (version, now))
 
     def _connection(self) -> sqlite3.Connection:
@@ -124,9 +158,9 @@ class SqliteRecords:
         return connection
 
     def _execute(self, statement: str, parameters: tuple[str | int, ...] = ()) -> sqlite3.Cursor:
-        """Outside a transaction, or the start of one: waits for the file while others have it.
+        """Outside a transaction, or the start of one: waits for the file while others have it, who take no turns.
 
-        SQLite's own way of waiting sleeps ever longer, up to 100 ms, and so misses the gaps between the others' turns.
+        SQLite's own way of waiting sleeps ever longer, up to 100 ms, and so misses the gaps between the others.
         """
         deadline = time.monotonic() + _BUSY_S
         while True:
@@ -140,19 +174,20 @@ class SqliteRecords:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Cursor]:
-        cursor = self._execute("BEGIN IMMEDIATE")
-        try:
-            yield cursor
-        except BaseException:
-            cursor.execute("ROLLBACK")
-            raise
-        cursor.execute("COMMIT")
+        with self._turn.taken():
+            cursor = self._execute("BEGIN IMMEDIATE")
+            try:
+                yield cursor
+            except BaseException:
+                cursor.execute("ROLLBACK")
+                raise
+            cursor.execute("COMMIT")
 
     @contextmanager
     def _failing_as_unavailable(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             message = f"the ledger {self._path} cannot be used: {error}. Is its folder there, writable, and not full?"
             raise Unavailable(message, code="ledger_unavailable") from error
 

@@ -71,6 +71,7 @@ def run(sizes: Sequence[int]) -> Report:
         targets=[
             Target("operations of a windowed event", sum(asked["windowed"].values()), 3),
             Target("operations of its duplicate", sum(asked["windowed_duplicate"].values()), 4),
+            Target(f"files a second of {_WRITERS} processes, SQLite", a_second["writers"], 2_000, at_least=True),
         ],
         notes=[
             f"medians of {_ROUNDS} rounds that take turns, {claims} claims each",

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from retrigger.handlers.ports import Entry, Job, JobStatus, Launcher, Record, Records, Request
-    from retrigger.handlers.transport.google import GoogleApi
     from retrigger.triggers.event import Json
-    from retrigger.triggers.spec import Environment
 
 ORDER = Path(os.environ["RETRIGGER_TEST_KILL"])
 
@@ -101,8 +99,8 @@ def _mortal_records(make: Callable[..., Records]) -> Callable[..., Records]:
     return lambda *settings: MortalRecords(make(*settings))
 
 
-def _mortal_launcher(make: Callable[[Environment, GoogleApi], Launcher]) -> Callable[..., Launcher]:
-    return lambda environment, api: MortalLauncher(make(environment, api))
+def _mortal_launcher(make: Callable[..., Launcher]) -> Callable[..., Launcher]:
+    return lambda *settings, **options: MortalLauncher(make(*settings, **options))
 
 
 wiring.records_of = _mortal_records(wiring.records_of)

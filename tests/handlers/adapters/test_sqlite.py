@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillWaits
 from contextlib import closing
@@ -38,3 +41,24 @@ def test_what_is_no_database_is_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / "ledger").write_bytes(b"not a database" * 100)
     with pytest.raises(Unavailable, match="cannot be used"):
         SqliteRecords(tmp_path / "ledger")
+
+
+_DIES_IN_ITS_TURN = """
+import os, signal, sys
+from pathlib import Path
+from retrigger.handlers.adapters.sqlite import SqliteRecords
+
+records = SqliteRecords(Path(sys.argv[1]))
+def dies(cursor):
+    os.kill(os.getpid(), signal.SIGKILL)
+records._stamp = dies
+records.create("c/1", {})
+"""
+
+
+def test_who_dies_in_its_turn_gives_it_up_and_has_written_nothing(tmp_path: Path) -> None:
+    records = SqliteRecords(tmp_path / "ledger")
+    died = subprocess.run([sys.executable, "-c", _DIES_IN_ITS_TURN, str(tmp_path / "ledger")], check=False, timeout=60)
+    assert died.returncode == -signal.SIGKILL
+    assert records.get("c/1") is None
+    assert records.create("c/1", {}) is not None
