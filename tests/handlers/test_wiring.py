@@ -187,7 +187,7 @@ def test_what_leaves_on_azure_is_sent_with_the_functions_identity(
     queues = QueueStore(tmp_path)
     queues.queues.ensure("acmeprod/told")
     project = load_project(SECTION_6)
-    services = {"metadata": machine.url, "blob": blobs.server.url, "queue": queues.server.url}
+    services = {"metadata": machine.url, "blob": blobs.server.url, "queue": queues.server.url, "azureml": machine.url}
     prod = replace(
         project.environments["prod"],
         ledger=f"sqlite:{tmp_path / 'ledger'}",

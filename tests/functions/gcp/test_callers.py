@@ -65,7 +65,7 @@ def serve(tmp_path: Path, ledger: Path, issuer: Issuer, monkeypatch: pytest.Monk
             project.environments["dev"],
             ledger=f"sqlite:{ledger}",
             callers=callers,
-            services={"google_certs": issuer.url},
+            services={"google_certs": issuer.url, "vertex": "http://127.0.0.1:1"},  # nothing is launched
         )
         compiled = tmp_path / "compiled.json"
         compiled.write_text(compile_project(project, dev), encoding="utf-8")

@@ -40,7 +40,7 @@ class Pretender:
             def do_CONNECT(self) -> None:
                 self.send_response(200)
                 self.end_headers()
-                Handler.host = self.path.partition(":")[0]
+                self.host = self.path.partition(":")[0]
                 self.connection = context.wrap_socket(self.connection, server_side=True)
                 self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb")  # type: ignore[assignment]
                 self.close_connection = False
