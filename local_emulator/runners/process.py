@@ -29,6 +29,9 @@ _LOGGER = logging.getLogger(__name__)
 _LOG = "runner.log"
 KFP = "retrigger.local_emulator.runners.kfp"
 
+_LINGERS_S = 10.0
+"""How long a process may take to go after it has said how its job ended."""
+
 
 class JobProcesses:
     """Runs the jobs below `folder`, one folder each, named by its key.
@@ -55,6 +58,7 @@ class JobProcesses:
         self._python = python
         self._pool = ThreadPoolExecutor(limit, thread_name_prefix="pipeline-job")
         self._lock = threading.Lock()
+        self._gone = threading.Condition(self._lock)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._closed = False
         self._ended: Callable[[str], None] = lambda _: None
@@ -118,8 +122,9 @@ class JobProcesses:
             self._ended(key)
 
     def delete(self, key: str) -> None:
-        """Forget a finished job and everything it wrote."""
-        with self._lock:
+        """Forget a finished job and everything it wrote, when its process is gone, too: another may have its key."""
+        with self._gone:
+            self._gone.wait_for(lambda: key not in self._running, timeout=_LINGERS_S)
             shutil.rmtree(self._folder / key, ignore_errors=True)
 
     def close(self) -> None:
@@ -157,17 +162,24 @@ class JobProcesses:
 
     def _wait(self, key: str, process: subprocess.Popen[bytes]) -> None:
         folder, status = self._folder / key, process.wait()
-        with self._lock:
-            del self._running[key]
-            if process.stdin is not None:
-                process.stdin.close()
-            if self._state_of(folder).terminal:
-                return
-            if status == -signal.SIGTERM:  # before it could listen for it: a cancellation all the same
-                self._settle(folder, JobState.CANCELLED, "cancelled")
-            else:
-                reason = f"the runner ended with status {status}: {last_line(folder / _LOG)}"
-                self._settle(folder, JobState.FAILED, reason)
+        with self._gone:
+            try:
+                self._settle_left(folder, status)
+            finally:
+                del self._running[key]
+                if process.stdin is not None:
+                    process.stdin.close()
+                self._gone.notify_all()
+
+    def _settle_left(self, folder: Path, status: int) -> None:
+        """Of a job whose process ended without saying how it ended."""
+        if self._state_of(folder).terminal:
+            return
+        if status == -signal.SIGTERM:  # before it could listen for it: a cancellation all the same
+            self._settle(folder, JobState.CANCELLED, "cancelled")
+        else:
+            reason = f"the runner ended with status {status}: {last_line(folder / _LOG)}"
+            self._settle(folder, JobState.FAILED, reason)
 
     def _start(self, folder: Path) -> subprocess.Popen[bytes]:
         with (folder / _LOG).open("ab") as log:

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import threading
 import time
-from collections import deque
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Final
 
@@ -122,11 +121,12 @@ class _Log:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._tail: deque[str] = deque(maxlen=1)
+        self._last = ""
+        self._begun = b""  # a line whose end has not been read: it may come in pieces
 
     @property
     def last(self) -> str:
-        return self._tail[0] if self._tail else ""
+        return _line(self._begun) or self._last
 
     def keep(self, said: IO[bytes]) -> None:
         """Read until nobody can say any more."""
@@ -142,8 +142,13 @@ class _Log:
                     sink.write(newest)
 
     def _remember(self, chunk: bytes) -> None:
-        lines = chunk.decode(errors="replace").splitlines()
-        self._tail.extend(line.strip()[:_LINE] for line in lines if line.strip())
+        *lines, begun = (self._begun + chunk).split(b"\n")
+        self._last = next((told for line in reversed(lines) if (told := _line(line))), self._last)
+        self._begun = begun[:_CHUNK]
+
+
+def _line(said: bytes) -> str:
+    return said.decode(errors="replace").strip()[:_LINE]
 
 
 def free_port() -> int:

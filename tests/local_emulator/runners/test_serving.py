@@ -170,3 +170,8 @@ time.sleep(600)
         assert lives(pid)
         process.send_signal(signal.SIGKILL)
     until(lambda: not lives(pid))
+
+
+def test_a_last_line_that_is_said_in_pieces_is_told_as_one(servers: Servers) -> None:
+    servers.start("a", script("printf 'Runtime'; sleep 0.1; printf 'Error: no'; sleep 0.1; echo ' weights'; exit 1"))
+    assert settled(servers, "a").error == "the server ended with status 1: RuntimeError: no weights"
