@@ -28,8 +28,7 @@ class RunsByMember:
     def of(self, claim: Stored[Claim]) -> str | None:
         if claim.value.state == "marker":
             return self._windows.get(claim.value.window or "")
-        if (
-            claim.value.state == "joined" and claim.value.joins is not None
-        ):  # a message may have filled several windows: the first that has run
-            return next((self._windows[it] for it in claim.value.joins["windows"] if it in self._windows), None)
+        if claim.value.state == "joined" and claim.value.joins is not None:
+            filled = claim.value.joins["windows"]  # it may be several: the first that has run
+            return next((self._windows[it] for it in filled if it in self._windows), None)
         return self._members.get(claim.record.key.rsplit("/", 1)[1])

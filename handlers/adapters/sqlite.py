@@ -35,29 +35,54 @@ _INSERT = "INSERT OR IGNORE INTO kv (key, ver, time, body) VALUES (?, ?, ?, ?)"
 _UPDATE = "UPDATE kv SET ver = ?, time = ?, body = ? WHERE key = ? AND ver = ?"
 _BUSY_S = 30.0
 _ASKED_AGAIN_S = 0.0005  # writers take turns of a sync each: milliseconds, with a small gap in between
+_ASKED_SOON_S = 0.00002
+_A_TURN_S = 0.002
 _PAGE = 1_000
 
 
 class _Turn:
-    """Whose turn it is to write, by a lock on a file beside the ledger: the kernel wakes the next one at once.
+    """Whose turn it is to write, by a lock on a file beside the ledger: to ask for it is one call of the kernel.
 
-    It makes an order, no more: SQLite's own lock is taken under it. Who dies gives it up; who is stopped keeps it.
+    It spares SQLite those who ask in vain, no more: its own lock is taken under it. Who dies gives it up. Who is
+    stopped in it keeps it: the others give up after `patience` seconds.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, patience: float) -> None:
         self._path = path
+        self._patience = patience
         self._threads = threading.Lock()
         self._files: dict[int, int] = {}  # a process that was forked opens its own: it would share its parent's turn
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        with self._threads:
+        deadline = time.monotonic() + self._patience
+        if not self._threads.acquire(timeout=self._patience):
+            raise self._kept()
+        try:
             file = self._file()
-            fcntl.flock(file, fcntl.LOCK_EX)
+            self._take(file, deadline)
             try:
                 yield
             finally:
                 fcntl.flock(file, fcntl.LOCK_UN)
+        finally:
+            self._threads.release()
+
+    def _take(self, file: int, deadline: float) -> None:
+        """Ask again and again, at first as soon as a turn can be over."""
+        soon = time.monotonic() + _A_TURN_S
+        while True:
+            try:
+                return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                now = time.monotonic()
+            if now > deadline:
+                raise self._kept()
+            time.sleep(_ASKED_SOON_S if now < soon else _asked_again())
+
+    def _kept(self) -> Unavailable:
+        message = f"somebody keeps the turn to write, {self._path}: is a process stopped? Let it go on, or end it"
+        return Unavailable(message, code="ledger_busy")
 
     def _file(self) -> int:
         process = os.getpid()
@@ -70,10 +95,12 @@ class _Turn:
 class SqliteRecords:
     """Versions come from one counter that never repeats; times are microseconds since the epoch, never going back."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, patience: float = _BUSY_S) -> None:
+        """`patience`: for how many seconds a write waits for others. Raises Unavailable."""
         self._path = path
+        self._patience = patience
         self._local = threading.local()
-        self._turn = _Turn(path.with_name(f"{path.name}-turn"))
+        self._turn = _Turn(path.with_name(f"{path.name}-turn"), patience)
         with self._failing_as_unavailable():
             self._execute("PRAGMA journal_mode=WAL")
             with self._writing() as cursor:
@@ -162,7 +189,7 @@ class SqliteRecords:
 
         SQLite's own way of waiting sleeps ever longer, up to 100 ms, and so misses the gaps between the others.
         """
-        deadline = time.monotonic() + _BUSY_S
+        deadline = time.monotonic() + self._patience
         while True:
             try:
                 return self._connection().execute(statement, parameters)
@@ -170,7 +197,7 @@ class SqliteRecords:
                 busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY  # the rest says what kind of busy
                 if not busy or time.monotonic() > deadline:
                     raise
-            time.sleep(_ASKED_AGAIN_S * random.uniform(0.5, 1.5))  # noqa: S311 - it spreads who asks, it hides nothing
+            time.sleep(_asked_again())
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Cursor]:
@@ -190,6 +217,11 @@ class SqliteRecords:
         except (sqlite3.Error, OSError) as error:
             message = f"the ledger {self._path} cannot be used: {error}. Is its folder there, writable, and not full?"
             raise Unavailable(message, code="ledger_unavailable") from error
+
+
+def _asked_again() -> float:
+    """After how many seconds."""
+    return _ASKED_AGAIN_S * random.uniform(0.5, 1.5)  # noqa: S311 - it spreads who asks, it hides nothing
 
 
 def _host_us() -> int:

@@ -79,9 +79,12 @@ class Connections:
 
     def prepare(self, route: Route, seconds: float) -> None:
         """Make one for whoever is next to take one of this route, and waits for it. Raises Unavailable."""
-        coming = self._coming[os.getpid(), route] = threading.Lock()
-        with coming:
-            self.give_back(route, self._made(route, seconds))
+        key = os.getpid(), route
+        with self._coming.setdefault(key, threading.Lock()):
+            try:
+                self.give_back(route, self._made(route, seconds))
+            finally:
+                self._coming.pop(key, None)
 
     def give_back(self, route: Route, connection: HTTPConnection) -> None:
         """It has been answered in full, and the other side keeps it open."""

@@ -53,7 +53,9 @@ def drop_a_day(laptop: Path, folder: Path) -> dict[str, Any]:
     for name, text in {"a.csv": "age\n1\n2\n", "b.csv": "age\n3\n", "_SUCCESS": ""}.items():
         (folder / name).write_text(text)
         assert on(laptop, "drop", folder / name, f"{DAY}/{name}").code == 0
-    runs = until(lambda: [run for run in listed(laptop, "runs", trigger="score") if run["phase"] != "sending"])
+    runs = until(
+        lambda: [run for run in listed(laptop, "runs", trigger="score") if run["phase"] in {"launched", "dead"}]
+    )
     run: dict[str, Any] = runs[0]
     return run
 

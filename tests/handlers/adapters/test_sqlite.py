@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import signal
 import sqlite3
 import subprocess
@@ -61,4 +62,14 @@ def test_who_dies_in_its_turn_gives_it_up_and_has_written_nothing(tmp_path: Path
     died = subprocess.run([sys.executable, "-c", _DIES_IN_ITS_TURN, str(tmp_path / "ledger")], check=False, timeout=60)
     assert died.returncode == -signal.SIGKILL
     assert records.get("c/1") is None
+    assert records.create("c/1", {}) is not None
+
+
+def test_a_turn_that_somebody_keeps_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    records = SqliteRecords(tmp_path / "ledger", patience=0.05)
+    with (tmp_path / "ledger-turn").open() as stopped:
+        fcntl.flock(stopped, fcntl.LOCK_EX)
+        with pytest.raises(Unavailable, match="is a process stopped") as caught:
+            records.create("c/1", {})
+    assert caught.value.code == "ledger_busy"
     assert records.create("c/1", {}) is not None
