@@ -18,8 +18,8 @@ from retrigger.cli.render import Format, count, dim, examples, format_option, js
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.schema import Kind
-    from retrigger.triggers.errors import Problem
 
 _SHOWN: Final = 160
 

@@ -31,9 +31,10 @@ from retrigger.cli.render import (
 from retrigger.handlers.journal import subject_of
 from retrigger.local_emulator.state import State
 from retrigger.triggers.authoring.compile import compile_project, local_environment, named
+from retrigger.triggers.authoring.problems import ProjectError
 from retrigger.triggers.authoring.project import find_root, load_project
 from retrigger.triggers.compiled import load
-from retrigger.triggers.errors import Malformed, ProjectError
+from retrigger.triggers.errors import Malformed
 from retrigger.triggers.formats.wire import Handshake
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from retrigger.cli.local import compiled_of, ledger_at, state_of
 from retrigger.handlers.ledger import Ledger
 from retrigger.handlers.wiring import records_of
 from retrigger.triggers.authoring.compile import compile_project
+from retrigger.triggers.authoring.problems import ProjectError
 from retrigger.triggers.authoring.project import find_root, load_project
 from retrigger.triggers.compiled import load
-from retrigger.triggers.errors import ProjectError
 from retrigger.triggers.match import Index
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import IO, Any, Final
 import click
 
 from retrigger.cli.render import visible
-from retrigger.triggers.errors import ExpressionError, Malformed, ProjectError, Refused, RetriggerError, Unavailable
+from retrigger.triggers.authoring.problems import ProjectError
+from retrigger.triggers.errors import ExpressionError, Malformed, Refused, RetriggerError, Unavailable
 
 NO: Final = 1
 USAGE: Final = 2

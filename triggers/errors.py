@@ -2,7 +2,7 @@
 
 RetriggerError
 ├── Malformed            the event cannot be read; redelivery cannot mend it
-├── ProjectError         trigger files, project file or templates are wrong: a list of problems with places
+├── ProjectError         trigger files, project file or templates are wrong (in `authoring.problems`)
 ├── ExpressionError      an expression is wrong, or failed on this event
 ├── NotAllowed           the caller of a function is not let in (401: unknown, 403: known, and not among those who may)
 ├── Refused              the platform said no for good (400, 403, 404, an actAs denial)
@@ -12,7 +12,10 @@ RetriggerError
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Literal
 
 
 class RetriggerError(Exception):
@@ -61,25 +64,3 @@ class Unavailable(RetriggerError):
 
 class Unknown(Unavailable):
     """The answer was lost: the change may have been made. Look before doing it again."""
-
-
-class Problem(NamedTuple):
-    """One mistake in an author's file. `line` and `column` are 1-based; 0 where there is no such place."""
-
-    path: str
-    line: int
-    column: int
-    code: str
-    message: str
-
-    def __str__(self) -> str:
-        place = ":".join(str(part) for part in (self.path, self.line, self.column) if part)
-        return f"{place}: {self.code}: {self.message}"
-
-
-class ProjectError(RetriggerError):
-    """All problems of a project at once, in file order."""
-
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems), code="invalid_project")
-        self.problems = problems

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from retrigger.triggers.errors import ExpressionError
+from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +39,8 @@ _LEXEMES: Final = r"""
 """In verbose notation. Compiled when the first expression is read: imports stay cheap."""
 
 
-class Token(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Token:
     """`at` is the 0-based offset of `text` in the source."""
 
     kind: str
@@ -46,7 +48,8 @@ class Token(NamedTuple):
     at: int
 
 
-class Path(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Path:
     """`event.object.size` as it stands in the source; `guarded` inside `has(…)`."""
 
     names: tuple[str, ...]
@@ -55,7 +58,8 @@ class Path(NamedTuple):
     guarded: bool
 
 
-class Hole(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Hole:
     """The expression of one `${{ … }}`; `at` is its 0-based offset in the text around it."""
 
     source: str

@@ -6,9 +6,10 @@ import base64
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from retrigger.triggers.errors import ExpressionError
+from retrigger.triggers.frozen import dataclass
 
 Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
 
@@ -35,7 +36,8 @@ which takes quadratic time.
 """
 
 
-class Bounds(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Bounds:
     """What an expression may read of one event, so that it ends within 100 ms. `items`: of each list and map."""
 
     chars: int = MAX_CHARS
@@ -49,7 +51,7 @@ class Meter:
     __slots__ = ("_chars", "_items", "_values", "nul")
 
     def __init__(self, bounds: Bounds) -> None:
-        self._chars, self._values, self._items = bounds
+        self._chars, self._values, self._items = bounds.chars, bounds.values, bounds.items
         self.nul = False
 
     def count(self, chars: int, *, items: int = 0, depth: int = 0) -> None:

@@ -247,7 +247,7 @@ def _bounds(found: Sequence[Token], reads: int) -> Bounds:
         bounds = Bounds(MAX_CHARS_LOOPED // often, values, items)
     if cost := _pattern_cost(found):
         values = min(bounds.values, MAX_PATTERNS_LOOPED // cost) if loops else bounds.values
-        bounds = bounds._replace(chars=min(bounds.chars, MAX_CHARS_MATCHED // cost), values=values)
+        bounds = replace(bounds, chars=min(bounds.chars, MAX_CHARS_MATCHED // cost), values=values)
     return bounds
 
 

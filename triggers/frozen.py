@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import MISSING, Field
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from operator import attrgetter
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -37,6 +37,8 @@ else:
 
 
 _FROM_FACTORY: Final = object()
+_FEW: Final = 100
+"""Instances of a class that are made slot by slot: what is compiled saves about a microsecond each, and takes 100."""
 
 
 class _Slot:
@@ -51,14 +53,42 @@ class _Slot:
         self.factory = given.default_factory if declared else MISSING
         self.compare: bool = not declared or given.compare
         self.shown: bool = not declared or given.repr
-        if getattr(self.default, "__hash__", None) is None:
-            raise ValueError(f"one {type(self.default).__name__} would be shared by all: give a default_factory")
         self.named = named if not declared or given.kw_only is MISSING else given.kw_only
 
     @property
     def parameter_default(self) -> Any:
         """What the parameter is if it is not given; MISSING where it must be."""
         return self.default if self.factory is MISSING else _FROM_FACTORY
+
+
+class _Shape:
+    """The fields of a class, in their order: looked at when its first instance is made."""
+
+    def __init__(self, inherited: _Shape | None, own: dict[str, Any], *, named: bool) -> None:
+        """`own`: of each field of the class's own what its body assigns to it. `named`: unless it says otherwise."""
+        self._inherited = inherited
+        self._own = own
+        self._named = named
+
+    @cached_property
+    def slots(self) -> dict[str, _Slot]:
+        inherited = {} if self._inherited is None else self._inherited.slots
+        return {**inherited, **{name: _Slot(given, named=self._named) for name, given in self._own.items()}}
+
+    @cached_property
+    def key(self) -> Callable[[object], object]:
+        """What an instance is compared by."""
+        names = [name for name, slot in self.slots.items() if slot.compare]
+        return attrgetter(*names) if names else lambda _: ()
+
+
+class _Placed:
+    """`__match_args__` of a class: worked out when a `case` first names its fields by their places."""
+
+    def __get__(self, instance: object, owner: Any) -> tuple[str, ...]:
+        placed = tuple(name for name, slot in _slots(owner).items() if not slot.named)
+        setattr(owner, "__match_args__", placed)  # noqa: B010  # mypy knows that no class has it changed, but ours
+        return placed
 
 
 class _Asked:
@@ -79,45 +109,61 @@ class _Signature:
     """`__signature__` of a class: there is none, and who asks looks at `__init__` then, which must be the real one."""
 
     def __get__(self, instance: object, owner: Any) -> Any:
-        owner.__init__ = _init(owner, owner.__frozen_slots__)
+        owner.__init__ = _init(owner)
         raise AttributeError("__signature__")
 
 
+_PLACED: Final = _Placed()
 _SIGNATURE: Final = _Signature()
 
 
 def names(cls: type[Any]) -> tuple[str, ...]:
     """Of a class's fields, in their order."""
-    return tuple(cls.__frozen_slots__)
+    return tuple(_slots(cls))
+
+
+def _shape(cls: Any) -> _Shape:
+    return cast("_Shape", cls.__frozen_shape__)
+
+
+def _slots(cls: type[Any]) -> dict[str, _Slot]:
+    return _shape(cls).slots
 
 
 def _made(cls: type[Any], *, kw_only: bool) -> type[Any]:
-    inherited = getattr(cls, "__frozen_slots__", {})
+    inherited: _Shape | None = getattr(cls, "__frozen_shape__", None)
     body = dict(cls.__dict__)
     own = {name: body.pop(name, MISSING) for name in cls.__annotations__}
-    slots = {**inherited, **{name: _Slot(given, named=kw_only) for name, given in own.items()}}
+    for given in own.values():
+        _refuse_shared(given)
     twin = partial(_twin, cls, own, kw_only=kw_only)
     body.pop("__dict__", None)
     body.pop("__weakref__", None)
     body |= {
-        "__slots__": tuple(name for name in own if name not in inherited),
+        "__slots__": tuple(own) if inherited is None else tuple(name for name in own if name not in inherited.slots),
+        "__qualname__": cls.__qualname__,
         "__doc__": cls.__doc__ or cls.__name__,
-        "__frozen_slots__": slots,
-        "__match_args__": tuple(name for name, slot in slots.items() if not slot.named),
+        "__frozen_shape__": _Shape(inherited, own, named=kw_only),
+        "__match_args__": _PLACED,
         "__dataclass_fields__": _Asked("__dataclass_fields__", twin),
         "__dataclass_params__": _Asked("__dataclass_params__", twin),
         "__signature__": _SIGNATURE,
+        "__init__": _first(),
         "__repr__": _shown,
+        "__eq__": _same,
+        "__hash__": _hashed,
         "__setattr__": _refuse,
         "__delattr__": _refuse,
         "__reduce__": _reduced,
     }
-    body["__eq__"], body["__hash__"] = _comparison([name for name, slot in slots.items() if slot.compare])
     metaclass: Any = type(cls)
-    made: Any = metaclass(cls.__name__, cls.__bases__, body)
-    made.__qualname__ = cls.__qualname__
-    made.__init__ = _first(made, slots)
-    return cast("type[Any]", made)
+    return cast("type[Any]", metaclass(cls.__name__, cls.__bases__, body))
+
+
+def _refuse_shared(given: Any) -> None:
+    default = given.default if isinstance(given, Field) else given
+    if getattr(default, "__hash__", None) is None:
+        raise ValueError(f"one {type(default).__name__} would be shared by all: give a default_factory")
 
 
 def _twin(cls: type[Any], own: dict[str, Any], *, kw_only: bool) -> type[Any]:
@@ -130,18 +176,43 @@ def _twin(cls: type[Any], own: dict[str, Any], *, kw_only: bool) -> type[Any]:
     return dataclasses.dataclass(init=False, repr=False, eq=False, kw_only=kw_only)(twin)
 
 
-def _first(cls: Any, slots: dict[str, _Slot]) -> Callable[..., None]:
-    """Makes way for the real one when the first instance is made: of most classes a process has none."""
+def _first() -> Callable[..., None]:
+    """Makes way for the real one after so many instances: of most classes a process has few."""
+    left = _FEW
 
-    def __init__(self: object, *args: Any, **kwargs: Any) -> None:  # noqa: N807  # it stands in for one
-        cls.__init__ = _init(cls, slots)
-        cls.__init__(self, *args, **kwargs)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807  # it stands in for one
+        nonlocal left
+        left -= 1
+        if left < 0 or not _filled(self, args, kwargs):
+            cls: Any = next(it for it in type(self).__mro__ if it.__dict__.get("__init__") is __init__)
+            cls.__init__ = _init(cls)
+            cls.__init__(self, *args, **kwargs)
 
     return __init__
 
 
-def _init(cls: Any, slots: dict[str, _Slot]) -> Any:
+def _filled(self: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Fill slot by slot. -> whether the arguments were right: what is compiled complains of them as Python does."""
+    placed = iter(args)
+    named = 0
+    for name, slot in _slots(type(self)).items():
+        value = MISSING if slot.named else next(placed, MISSING)
+        if name in kwargs:
+            if value is not MISSING:
+                return False
+            value = kwargs[name]
+            named += 1
+        elif value is MISSING:
+            value = slot.default if slot.factory is MISSING else slot.factory()
+            if value is MISSING:
+                return False
+        object.__setattr__(self, name, value)
+    return named == len(kwargs) and next(placed, MISSING) is MISSING
+
+
+def _init(cls: Any) -> Any:
     """Fills each slot through its descriptor. What is compiled is shared by all classes of as many fields."""
+    slots = _slots(cls)
     placed = [name for name, slot in slots.items() if not slot.named]
     named = [name for name, slot in slots.items() if slot.named]
     defaults = {name: it for name, slot in slots.items() if (it := slot.parameter_default) is not MISSING}
@@ -174,21 +245,19 @@ def _setter(cls: Any, name: str, slot: _Slot) -> Callable[[object, Any], None]:
     return lambda self, value: put(self, factory() if value is _FROM_FACTORY else value)
 
 
-def _comparison(names: list[str]) -> tuple[Callable[[object, object], bool], Callable[[object], int]]:
-    key: Callable[[object], object] = attrgetter(*names) if names else lambda _: ()
+def _same(self: Any, other: object) -> Any:
+    if other.__class__ is not self.__class__:
+        return NotImplemented
+    key = _shape(self).key
+    return key(self) == key(other)
 
-    def same(self: object, other: object) -> bool:
-        return key(self) == key(other) if other.__class__ is self.__class__ else NotImplemented
 
-    def hashed(self: object) -> int:
-        return hash(key(self))
-
-    return same, hashed
+def _hashed(self: Any) -> int:
+    return hash(_shape(self).key(self))
 
 
 def _shown(self: Any) -> str:
-    slots: dict[str, _Slot] = self.__frozen_slots__
-    told = ", ".join(f"{name}={getattr(self, name)!r}" for name, slot in slots.items() if slot.shown)
+    told = ", ".join(f"{name}={getattr(self, name)!r}" for name, slot in _slots(type(self)).items() if slot.shown)
     return f"{type(self).__qualname__}({told})"
 
 

@@ -16,7 +16,7 @@ import time
 import weakref
 from dataclasses import field
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from socket import gaierror
+from socket import IPPROTO_TCP, TCP_NODELAY, create_connection, gaierror
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -98,11 +98,27 @@ class Connections:
         connection = self._prepared(route, seconds)
         answer_by(connection, time.monotonic() + seconds)  # a proxy answers before the host does
         try:
-            connection.connect()
+            if route.proxy is None:
+                connection.sock = self._reached(route, connection.port, seconds)
+            else:
+                connection.connect()
         except (OSError, HTTPException, UnicodeError) as exc:
             connection.close()
             raise _unreached(exc, route) from exc
         return connection
+
+    def _reached(self, route: Route, port: int, seconds: float) -> socket.socket:
+        """As http.client does it, but for the name: of a text, Python loads the tables of all the world's letters."""
+        name: Any = route.host.encode() if route.host.isascii() else route.host
+        reached = create_connection((name, port), seconds)
+        reached.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+        if not route.secure:
+            return reached
+        try:
+            return _trusting(self._certificates).wrap_socket(reached, server_hostname=name)
+        except BaseException:
+            reached.close()
+            raise
 
     def _prepared(self, route: Route, seconds: float) -> HTTPConnection:
         host, port = (route.host, route.port) if route.proxy is None else _place(route.proxy)

@@ -11,7 +11,7 @@ from shutil import copytree
 import pytest
 
 from retrigger.testing import Sandbox
-from retrigger.triggers.errors import ProjectError
+from retrigger.triggers.authoring.problems import ProjectError
 from tests.projects import template, write_files
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "churn"

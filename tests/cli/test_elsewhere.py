@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from retrigger.cli.elsewhere import Target, environment_named
 from retrigger.handlers.ledger import Ledger
 from retrigger.triggers.authoring.compile import compile_project
+from retrigger.triggers.authoring.problems import ProjectError
 from retrigger.triggers.authoring.project import load_project
 from retrigger.triggers.compiled import load
-from retrigger.triggers.errors import ProjectError
 from tests.cli.conftest import PROJECT, retrigger, write_project
 from tests.cli.held import Held
 

@@ -23,9 +23,10 @@ from retrigger.testing import Sandbox
 from retrigger.triggers.authoring.compile import compile_project
 from retrigger.triggers.authoring.files import Unfit
 from retrigger.triggers.authoring.kept import Copy, KeptTemplates
+from retrigger.triggers.authoring.problems import ProjectError
 from retrigger.triggers.authoring.project import load_project
 from retrigger.triggers.compiled import load
-from retrigger.triggers.errors import ProjectError, Unavailable
+from retrigger.triggers.errors import Unavailable
 from tests.cli.conftest import PROJECT, TEMPLATE, retrigger, write_project
 from tests.handlers.conftest import Loopback, Reply
 

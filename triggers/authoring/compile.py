@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from retrigger.triggers import compiled
 from retrigger.triggers.authoring import checks
 from retrigger.triggers.authoring.checks import untrusted
+from retrigger.triggers.authoring.problems import Problem, ProjectError
 from retrigger.triggers.authoring.project import PROJECT_FILE, read_project
 from retrigger.triggers.authoring.wording import closest
-from retrigger.triggers.errors import Problem, ProjectError
 from retrigger.triggers.launches import pipelines_of
 from retrigger.triggers.match import Index
 from retrigger.triggers.spec import DEFAULT_ACCOUNT

@@ -15,7 +15,7 @@ import jsonschema_rs
 from retrigger.triggers import schema_cost, templates
 from retrigger.triggers.authoring import yaml
 from retrigger.triggers.authoring.addresses import address_of, pinned
-from retrigger.triggers.errors import Problem, ProjectError
+from retrigger.triggers.authoring.problems import Problem, ProjectError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

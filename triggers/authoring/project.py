@@ -13,9 +13,10 @@ from retrigger.triggers.authoring.environments import Azure, Defaults, Gcp, Proj
 from retrigger.triggers.authoring.files import Unfit
 from retrigger.triggers.authoring.kept import KeptTemplates
 from retrigger.triggers.authoring.models import TriggerFile
+from retrigger.triggers.authoring.problems import Problem, ProjectError
 from retrigger.triggers.authoring.validation import validate
 from retrigger.triggers.authoring.yaml import Document
-from retrigger.triggers.errors import Problem, ProjectError, Unavailable
+from retrigger.triggers.errors import Unavailable
 from retrigger.triggers.launches import BatchPrediction, OnlineDeployment, PipelineLaunch
 from retrigger.triggers.spec import LifecycleSource, MessageSource, ObjectSource, PlugIn, ScheduleSource
 

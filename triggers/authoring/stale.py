@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from retrigger.triggers import compiled
 from retrigger.triggers.authoring.compile import compile_project
-from retrigger.triggers.errors import Problem
+from retrigger.triggers.authoring.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
+    from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.yaml import At, Document
-    from retrigger.triggers.errors import Problem
 
 _M = TypeVar("_M", bound=BaseModel)
 _TYPES = {

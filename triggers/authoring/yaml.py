@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias
 
 import yaml
 
+from retrigger.triggers.authoring.problems import Problem, ProjectError
 from retrigger.triggers.authoring.scalars import Scalar, steps
-from retrigger.triggers.errors import Problem, ProjectError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -9,8 +9,8 @@ import pytest
 
 from retrigger.triggers import compiled
 from retrigger.triggers.authoring import compile as compiling
+from retrigger.triggers.authoring.problems import ProjectError
 from retrigger.triggers.authoring.project import load_project
-from retrigger.triggers.errors import ProjectError
 from retrigger.triggers.match import Index
 
 if TYPE_CHECKING:

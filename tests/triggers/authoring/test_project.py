@@ -11,8 +11,8 @@ from retrigger.triggers.authoring import files
 from retrigger.triggers.authoring.compile import check
 from retrigger.triggers.authoring.environments import ProjectFile
 from retrigger.triggers.authoring.models import TriggerFile
+from retrigger.triggers.authoring.problems import ProjectError
 from retrigger.triggers.authoring.project import find_root, load_project
-from retrigger.triggers.errors import ProjectError
 from retrigger.triggers.launches import PipelineLaunch
 from retrigger.triggers.spec import (
     Channel,

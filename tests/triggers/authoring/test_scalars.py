@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrigger.triggers.authoring import yaml
-from retrigger.triggers.errors import Problem
+from retrigger.triggers.authoring.problems import Problem
 
 
 def place(text: str, sought: str) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrigger.triggers.authoring import yaml
-from retrigger.triggers.errors import Problem, ProjectError
+from retrigger.triggers.authoring.problems import Problem, ProjectError
 
 if TYPE_CHECKING:
     from retrigger.triggers.event import Json

@@ -41,8 +41,8 @@ from retrigger.triggers.authoring.checks import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.project import Project
-    from retrigger.triggers.errors import Problem
     from retrigger.triggers.spec import Environment
 
 PROJECT_RULES = (

@@ -17,9 +17,9 @@ from retrigger.triggers.authoring.yaml import texts
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
+    from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.project import Project
     from retrigger.triggers.authoring.yaml import At
-    from retrigger.triggers.errors import Problem
     from retrigger.triggers.event import Json
     from retrigger.triggers.spec import Environment
 

@@ -10,8 +10,8 @@ from retrigger.triggers.spec import LifecycleSource
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.project import Project
-    from retrigger.triggers.errors import Problem
 
 
 def check(project: Project) -> Iterator[Problem]:

@@ -13,9 +13,9 @@ from retrigger.triggers.spec import ObjectSource
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.project import Authored, Project
     from retrigger.triggers.authoring.yaml import At
-    from retrigger.triggers.errors import Problem
     from retrigger.triggers.event import Json
     from retrigger.triggers.spec import Environment
 

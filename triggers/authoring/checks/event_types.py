@@ -15,8 +15,8 @@ from retrigger.triggers.spec import LifecycleSource
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.project import Project
-    from retrigger.triggers.errors import Problem
 
 _KNOWN: Final = (*azureml.TYPES, audit.TYPE)
 _OF_OBJECTS: Final = frozenset({*blob.CHANGES, *storage.CHANGES})

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from zoneinfo import ZoneInfo
 
+    from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.project import Project
-    from retrigger.triggers.errors import Problem
 
 _FIRST: Final = datetime(2038, 1, 1, tzinfo=UTC)
 """From here on a zone follows the rules that are known today; a check must not depend on the day it is made."""

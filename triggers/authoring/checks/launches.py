@@ -17,8 +17,8 @@ from retrigger.triggers.spec import Model, ObjectSource
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.project import Authored, Project
-    from retrigger.triggers.errors import Problem
     from retrigger.triggers.event import Json
     from retrigger.triggers.spec import Environment, Source
 

@@ -17,9 +17,9 @@ from retrigger.triggers.spec import LifecycleSource, ObjectSource, Store
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.project import Authored, Project
     from retrigger.triggers.authoring.yaml import At
-    from retrigger.triggers.errors import Problem
     from retrigger.triggers.spec import Environment
 
 

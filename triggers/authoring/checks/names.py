@@ -11,9 +11,9 @@ from retrigger.triggers.spec import LifecycleSource, MessageSource, ObjectSource
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.project import Authored, Project
     from retrigger.triggers.authoring.yaml import At
-    from retrigger.triggers.errors import Problem
     from retrigger.triggers.spec import Environment
 
 

@@ -21,9 +21,9 @@ from retrigger.triggers.spec import MessageSource, ObjectSource
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
 
+    from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.project import Authored, Project
     from retrigger.triggers.authoring.yaml import At
-    from retrigger.triggers.errors import Problem
     from retrigger.triggers.launches import Launch
     from retrigger.triggers.spec import Environment, Source
 

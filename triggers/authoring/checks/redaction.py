@@ -12,8 +12,8 @@ from retrigger.triggers.spec import LifecycleSource, MessageSource
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.project import Project
-    from retrigger.triggers.errors import Problem
     from retrigger.triggers.event import Json
     from retrigger.triggers.spec import Source, Trigger
 

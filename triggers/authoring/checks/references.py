@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from retrigger.triggers.authoring.files import Template
+    from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.project import Project
     from retrigger.triggers.authoring.yaml import At
-    from retrigger.triggers.errors import Problem
     from retrigger.triggers.spec import Environment
 
 _WRITTEN_FOR: Final = {"vertex": "Vertex AI", "azureml": "Azure ML"}

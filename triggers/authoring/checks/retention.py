@@ -10,9 +10,9 @@ from retrigger.triggers.spec import ScheduleSource
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.project import Project
     from retrigger.triggers.authoring.yaml import At
-    from retrigger.triggers.errors import Problem
 
 DELIVERED_FOR: Final = timedelta(days=7)
 """How long Pub/Sub and Storage queues deliver a message that nobody acknowledged, unless they are told otherwise."""

@@ -10,9 +10,9 @@ from retrigger.triggers.authoring.yaml import texts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.project import Project
     from retrigger.triggers.authoring.yaml import At, Document
-    from retrigger.triggers.errors import Problem
     from retrigger.triggers.event import Json
 
 CODE: Final = "secret_in_parameter"

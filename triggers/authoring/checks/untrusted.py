@@ -12,8 +12,8 @@ from retrigger.triggers.authoring.yaml import texts
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.yaml import At, Document
-    from retrigger.triggers.errors import Problem
 
 CODE: Final = "untrusted_data"
 _HOLE: Final = "${{"

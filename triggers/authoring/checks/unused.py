@@ -15,9 +15,9 @@ from retrigger.triggers.authoring.yaml import texts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.project import Project
     from retrigger.triggers.authoring.yaml import At
-    from retrigger.triggers.errors import Problem
 
 _KINDS: Final = {"stores": "store", "channels": "channel", "pipelines": "pipeline"}
 _WORDS: Final = re.compile(r"[\w.-]+")
