@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from retrigger.local_emulator.delivery import Policy, Subscription
 from retrigger.triggers.event import FIRED, Event, Schedule
-from retrigger.triggers.formats import encode
+from retrigger.triggers.formats.encoding import encode
 from retrigger.triggers.formats.schedule import TYPE as DUE
 from retrigger.triggers.schedule import next_time, times
 

@@ -21,14 +21,14 @@ from retrigger.functions.gcp import SOURCE
 from retrigger.triggers.authoring.compile import compile_project, local_environment
 from retrigger.triggers.authoring.project import load_project
 from retrigger.triggers.event import FIRED, Event, Message, Object, Schedule
-from retrigger.triggers.formats import encode
+from retrigger.triggers.formats.encoding import encode
 from tests.benchmarks.loopback import Platform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from retrigger.triggers.event import Payload
-    from retrigger.triggers.formats import Form
+    from retrigger.triggers.formats.encoding import Form
 
 PROJECT = Path(__file__).parent / "golden" / "section6"
 LAUNCHING = Path(__file__).parent / "golden" / "hot_path.txt"

@@ -19,7 +19,7 @@ from retrigger.handlers.adapters.sqlite import SqliteRecords
 from retrigger.triggers.authoring.compile import compile_project, local_environment
 from retrigger.triggers.authoring.project import load_project
 from retrigger.triggers.event import Event, Message
-from retrigger.triggers.formats import encode
+from retrigger.triggers.formats.encoding import encode
 from tests.benchmarks.environments import ROOT, Environment, environment, pin
 from tests.benchmarks.loopback import Platform
 from tests.benchmarks.measure import progress, rounds_of
@@ -30,7 +30,7 @@ from tests.contract.azureml_sdk import certificate
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from retrigger.triggers.formats import Form
+    from retrigger.triggers.formats.encoding import Form
 
 _PROJECT: Final = ROOT / "examples" / "churn"
 _OWN: Final = Path(__file__).with_name("functions")

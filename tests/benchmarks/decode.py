@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from retrigger.triggers.event import Event, Message, Object, Schedule
-from retrigger.triggers.formats import encode, parse
+from retrigger.triggers.formats import parse
+from retrigger.triggers.formats.encoding import encode
 from tests.benchmarks.measure import in_turns
 from tests.benchmarks.report import Benchmark, Report, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from retrigger.triggers.formats import Form
+    from retrigger.triggers.formats.encoding import Form
 
 _NOW: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
 _ROUNDS: Final = 7

@@ -11,14 +11,15 @@ from urllib.parse import quote
 
 from retrigger.local_emulator.hosts.azure_deliveries import Delivery
 from retrigger.triggers.event import Event, Message, Object, rfc3339
-from retrigger.triggers.formats import encode, pubsub, schedule, storage
+from retrigger.triggers.formats import pubsub, schedule, storage
+from retrigger.triggers.formats.encoding import encode
 from tests.cases.world import CHANNELS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from retrigger.triggers.formats import Form
+    from retrigger.triggers.formats.encoding import Form
     from tests.cases.world import Cloud
 
 

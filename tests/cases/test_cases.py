@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from retrigger.triggers.formats import encode
+from retrigger.triggers.formats.encoding import encode
 from retrigger.triggers.schedule import next_time
 from tests.cases.entries import WAYS, published, uploaded
 

@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from retrigger.triggers.errors import Malformed
-from retrigger.triggers.formats.encoding import Form, encode
 from retrigger.triggers.formats.routes import ROUTES, Parsed, saved
 from retrigger.triggers.formats.wire import Request, asked_by_header, lower_names, plain_body, whole
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from retrigger.triggers.spec import PlugIn
 
-__all__ = ["Form", "Parsed", "encode", "parse"]
+__all__ = ["Parsed", "parse"]
 
 
 def parse(

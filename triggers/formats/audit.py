@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from retrigger.triggers.event import Event
 from retrigger.triggers.formats import audit_bigquery, audit_vertex, custom
-from retrigger.triggers.formats.cloudevents import Envelope, decode_header, traceparent
+from retrigger.triggers.formats.cloudevents import decode_header
+from retrigger.triggers.formats.envelope import Envelope, traceparent
 from retrigger.triggers.formats.loose import known, text_at
 from retrigger.triggers.formats.times import occurred, optional_instant
 from retrigger.triggers.formats.wire import mapping, required

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from retrigger.triggers.event import Json
-    from retrigger.triggers.formats.cloudevents import Envelope
+    from retrigger.triggers.formats.envelope import Envelope
 
 Form: TypeAlias = Literal["event-grid", "service-bus", "storage-queue"]
 TYPES: Mapping[str, Callable[[Envelope, datetime | None], Event]] = {

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from retrigger.triggers.event import Json
-    from retrigger.triggers.formats.cloudevents import Envelope
+    from retrigger.triggers.formats.envelope import Envelope
 
 _TYPE = "Microsoft.MachineLearningServices."
 TYPES = tuple(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.formats import pubsub, storage
-from retrigger.triggers.formats.cloudevents import Envelope, traceparent
+from retrigger.triggers.formats.envelope import Envelope, traceparent
 from retrigger.triggers.formats.times import optional_instant
 from retrigger.triggers.formats.wire import count, mapping, required, text
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from retrigger.triggers.formats import bindings, pubsub, storage
-from retrigger.triggers.formats.cloudevents import Envelope
+from retrigger.triggers.formats.envelope import Envelope
 from retrigger.triggers.formats.loose import at, text_at
 from retrigger.triggers.formats.times import optional_instant
 from retrigger.triggers.formats.wire import Request, mapping, required

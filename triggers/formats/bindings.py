@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.event import Event, Message, rfc3339
 from retrigger.triggers.formats import blob, blob_place, schedule, sniff
-from retrigger.triggers.formats.cloudevents import traceparent
+from retrigger.triggers.formats.envelope import traceparent
 from retrigger.triggers.formats.pubsub import body_json
 from retrigger.triggers.formats.times import azure_instant, occurred
 from retrigger.triggers.formats.wire import (

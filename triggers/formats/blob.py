@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from retrigger.triggers.event import Change, Json
     from retrigger.triggers.formats.blob_place import Place
-    from retrigger.triggers.formats.cloudevents import Envelope
+    from retrigger.triggers.formats.envelope import Envelope
 
 CREATED = "Microsoft.Storage.BlobCreated"
 _FOLDERS = "Microsoft.Storage.Directory"

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import field
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import quote, unquote_to_bytes
 
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.event import rfc3339
+from retrigger.triggers.formats.envelope import Envelope, media, media_type, traceparent
 from retrigger.triggers.formats.times import event_time
 from retrigger.triggers.formats.wire import (
     base64_bytes,
@@ -27,13 +27,12 @@ from retrigger.triggers.formats.wire import (
     text,
     whole,
 )
-from retrigger.triggers.frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime
 
     from retrigger.triggers.event import Event, Json
+    from retrigger.triggers.formats.envelope import Batch
     from retrigger.triggers.formats.wire import Request
 
 STRUCTURED = "application/cloudevents+json"
@@ -42,47 +41,19 @@ MAX_BATCH = 5000
 
 _READ = frozenset({"specversion", "id", "source", "type", "time", "subject", "traceparent"})
 _KNOWN = frozenset({*_READ, "data", "data_base64"})
-_MARKS = frozenset({"ce-specversion", "ce-id", "ce-type", "ce-cloudeventsversion"})
-_TRACEPARENT: Final = r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"
 _NAME: Final = r"(?a)[a-z0-9]+"
 _MEDIA_TYPE: Final = r"(?as)[!#-'*+.^-`|~\w-]+/[!#-'*+.^-`|~\w-]+\s*(?:;.*)?"
 _BROKEN_PERCENT: Final = r"%(?![0-9A-Fa-f]{2})"
 _HEADER_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Envelope:
-    """A CloudEvent before its data is understood: `data` is JSON, or bytes where the content type is not JSON's.
-
-    `others` are the attributes that no platform's event is read by, unchecked and as they came: of a binary event
-    still percent-encoded (`encoded`), but for the content type.
-    """
-
-    id: str
-    source: str
-    type: str
-    time: datetime | None
-    subject: str | None
-    traceparent: str | None
-    data: Json | bytes
-    others: Mapping[str, Json] = field(default_factory=dict, compare=False)
-    encoded: bool = field(default=False, compare=False)
-    notes: tuple[str, ...] = ()
-
-
-Batch: TypeAlias = "list[Envelope | Malformed]"
 Reader: TypeAlias = "Callable[[Json, Mapping[str, str], str], Envelope]"
 """One event: the JSON of it, the request's headers, and what to call it in an error."""
 
 
-def is_cloudevent(headers: Mapping[str, str]) -> bool:
-    """Whether the headers (names in lower case) declare a CloudEvent, of whatever version."""
-    return not _MARKS.isdisjoint(headers) or _media_type(headers).startswith("application/cloudevents")
-
-
 def read(request: Request) -> Envelope | Batch:
     """A request whose headers declare CloudEvents. The content type decides before ce-* headers do."""
-    media = _media_type(request.headers)
+    media = media_type(request.headers)
     if media == STRUCTURED:
         return structured(json_body(request), request.headers)
     if media == BATCH:
@@ -164,11 +135,6 @@ def write_structured(event: Event, data: Json) -> tuple[dict[str, str], bytes]:
     """Attributes and data in one JSON object."""
     body: dict[str, Json] = {**_attributes(event), "datacontenttype": "application/json", "data": data}
     return {"content-type": STRUCTURED}, json_bytes(body)
-
-
-def traceparent(value: str | None) -> str | None:
-    """A W3C trace context, or None for anything else: a broken trace never costs the event."""
-    return value if value is not None and re.fullmatch(_TRACEPARENT, value) else None
 
 
 def decode_header(value: str, name: str) -> str:
@@ -264,7 +230,7 @@ def _envelope(
 
 
 def _content(data: bytes, content_type: str) -> Json | bytes:
-    if not is_json(_media(content_type)):
+    if not is_json(media(content_type)):
         return data
     check_charset(content_type, "The data")
     return json_value(data, "The data")
@@ -282,14 +248,6 @@ def _check_version(fields: Mapping[str, Json], where: str) -> None:
 def _refuse_version(version: str, where: str) -> None:
     message = f"{where} is of version {version[:16]!r}; send CloudEvents 1.0."
     raise Malformed(message, code="unsupported_version")
-
-
-def _media_type(headers: Mapping[str, str]) -> str:
-    return _media(headers.get("content-type", ""))
-
-
-def _media(content_type: str) -> str:
-    return content_type.partition(";")[0].strip().lower()
 
 
 def _attributes(event: Event) -> dict[str, str]:

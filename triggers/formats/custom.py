@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from retrigger.triggers.event import Json
-    from retrigger.triggers.formats.cloudevents import Envelope
+    from retrigger.triggers.formats.envelope import Envelope
 
 
 def from_cloudevent(envelope: Envelope, now: datetime | None, channel: str | None = None) -> Event:

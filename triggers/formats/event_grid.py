@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.event import rfc3339
-from retrigger.triggers.formats.cloudevents import Batch, Envelope, batch, traceparent
+from retrigger.triggers.formats.cloudevents import batch
+from retrigger.triggers.formats.envelope import ATTEMPTS, KIND, Batch, Envelope, traceparent
 from retrigger.triggers.formats.times import event_time
-from retrigger.triggers.formats.wire import Handshake, count, json_bytes, mapping, required, text
+from retrigger.triggers.formats.wire import Handshake, json_bytes, mapping, required, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from retrigger.triggers.event import Event, Json
 
 VALIDATION = "Microsoft.EventGrid.SubscriptionValidationEvent"
-_KIND = "aeg-event-type"
-_ATTEMPTS = "aeg-delivery-count"
 _CODE: Final = r"(?a)[0-9A-Za-z_.-]{1,128}"
 
 
@@ -33,7 +32,7 @@ def handshake(value: Json, headers: Mapping[str, str]) -> Handshake | None:
     """
     members = value if isinstance(value, list) else [value]
     found = [member for member in members if isinstance(member, dict) and member.get("eventType") == VALIDATION]
-    if not found and headers.get(_KIND, "").lower() != "subscriptionvalidation":
+    if not found and headers.get(KIND, "").lower() != "subscriptionvalidation":
         return None
     if len(found) != 1 or len(members) != 1:
         message = "A subscription's validation is one event alone; send nothing beside it."
@@ -43,16 +42,6 @@ def handshake(value: Json, headers: Mapping[str, str]) -> Handshake | None:
     if re.fullmatch(_CODE, code) is None:
         raise Malformed(f"{where} validationCode is no code of Event Grid's; correct the sender.", code="bad_field")
     return Handshake(code)
-
-
-def is_goodbye(headers: Mapping[str, str]) -> bool:
-    """Whether the request only says that a subscription is gone (older topics do): there is no event in it."""
-    return headers.get(_KIND, "").lower() == "unsubscribe"
-
-
-def attempt(headers: Mapping[str, str]) -> int:
-    """Which delivery this is: the header counts those before it."""
-    return (count(headers, _ATTEMPTS, "The header") or 0) + 1
 
 
 def read(value: Json, headers: Mapping[str, str]) -> Envelope | Batch:
@@ -76,7 +65,7 @@ def fields(event: Event, data: Json) -> dict[str, Json]:
 
 def write(event: Event, data: Json) -> tuple[dict[str, str], bytes]:
     """The request that Event Grid sends to a webhook: always an array."""
-    headers = {"content-type": "application/json", _KIND: "Notification", _ATTEMPTS: str(event.attempt - 1)}
+    headers = {"content-type": "application/json", KIND: "Notification", ATTEMPTS: str(event.attempt - 1)}
     if event.traceparent is not None:
         headers["traceparent"] = event.traceparent
     return headers, json_bytes([fields(event, data)])

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.event import Event, Message, rfc3339
-from retrigger.triggers.formats import storage
-from retrigger.triggers.formats.cloudevents import Envelope, traceparent
+from retrigger.triggers.formats.envelope import Envelope, is_notification, traceparent
 from retrigger.triggers.formats.times import occurred, optional_instant
 from retrigger.triggers.formats.wire import base64_bytes, count, json_body, json_value, mapping, required, text
 
@@ -76,7 +75,9 @@ def from_cloudevent(envelope: Envelope, now: datetime | None, body: bytes | None
         body = base64_bytes(text(message, "data", where) or "", "The Pub/Sub event's data")
     published = optional_instant(message, "publishTime", where)
     attempt = count(fields, "deliveryAttempt", where) or 1
-    if storage.is_notification(attributes):
+    if is_notification(attributes):
+        from retrigger.triggers.formats import storage
+
         return storage.from_notification(
             attributes,
             body,

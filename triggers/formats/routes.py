@@ -1,6 +1,6 @@
 """The registry: which format is read on which route, and which reader an event's type has.
 
-Formats that few deliveries come in are imported when the first does.
+A format is imported when the first delivery comes in it: a function hears one or two.
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from retrigger.triggers.errors import Malformed
-from retrigger.triggers.event import FIRED, Event, Message, Object, Schedule
-from retrigger.triggers.formats import cloudevents, custom, event_grid, pubsub, schedule, sniff, storage, unwrapped
+from retrigger.triggers.event import Event, Message, Object, Schedule
+from retrigger.triggers.formats import sniff
+from retrigger.triggers.formats.envelope import attempt, is_cloudevent, is_goodbye, is_unwrapped
 from retrigger.triggers.formats.wire import Handshake, Request, json_body
 from retrigger.triggers.frozen import replace
 
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
 
     from retrigger.triggers.event import Json
     from retrigger.triggers.formats.bindings import Carried
+    from retrigger.triggers.formats.envelope import Batch, Envelope
 
 Parsed: TypeAlias = "Handshake | list[Event | Malformed]"
 """A batch has an outcome for each member, in its order."""
-Reader: TypeAlias = "Callable[[cloudevents.Envelope, datetime | None], Event]"
+Reader: TypeAlias = "Callable[[Envelope, datetime | None], Event]"
 """The event in an envelope; the time is that of receipt."""
 
 
@@ -47,31 +49,41 @@ def _events(request: Request) -> Parsed:
 
 def _declared(request: Request) -> Parsed | None:
     """What the headers say it is; None where they say nothing."""
-    if event_grid.is_goodbye(request.headers):
+    if is_goodbye(request.headers):
         return []
-    if cloudevents.is_cloudevent(request.headers):
-        found = _opened(cloudevents.read(request), request)
-        return _attempted(found, event_grid.attempt(request.headers))
-    return [unwrapped.read(request)] if unwrapped.is_unwrapped(request.headers) else None
+    if is_cloudevent(request.headers):
+        from retrigger.triggers.formats import cloudevents
+
+        return _attempted(_opened(cloudevents.read(request), request), attempt(request.headers))
+    return [_pushed(request)] if is_unwrapped(request.headers) else None
 
 
 def _sniffed(value: Json, request: Request) -> Parsed:
     shape = sniff.shape(value)
     match shape:
         case "push":
+            from retrigger.triggers.formats import pubsub
+
             return [pubsub.from_push(value, request)]
         case "audit":
             return [_log_entry(value, request)]
         case "background":
             return [_background_event(value, request)]
-        case "event-grid" if (asked := event_grid.handshake(value, request.headers)) is not None:
+        case "event-grid" if (asked := _handshake(value, request)) is not None:
             return asked
         case _:
-            found = _opened(_envelopes(value, shape, request), request)
-            return _attempted(found, event_grid.attempt(request.headers))
+            return _attempted(_opened(_envelopes(value, shape, request), request), attempt(request.headers))
 
 
-def _envelopes(value: Json, shape: sniff.Shape, request: Request) -> cloudevents.Envelope | cloudevents.Batch:
+def _handshake(value: Json, request: Request) -> Handshake | None:
+    from retrigger.triggers.formats import event_grid
+
+    return event_grid.handshake(value, request.headers)
+
+
+def _envelopes(value: Json, shape: sniff.Shape, request: Request) -> Envelope | Batch:
+    from retrigger.triggers.formats import cloudevents, event_grid
+
     match shape:
         case "event-grid":
             return event_grid.read(value, request.headers)
@@ -115,7 +127,13 @@ def _pubsub(request: Request) -> Parsed:
 
 
 def _pushed(request: Request) -> Event:
-    return unwrapped.read(request) if unwrapped.is_unwrapped(request.headers) else pubsub.read(request)
+    if is_unwrapped(request.headers):
+        from retrigger.triggers.formats import unwrapped
+
+        return unwrapped.read(request)
+    from retrigger.triggers.formats import pubsub
+
+    return pubsub.read(request)
 
 
 def _storage(request: Request) -> Parsed:
@@ -127,6 +145,8 @@ def _storage(request: Request) -> Parsed:
 
 
 def _schedule(request: Request) -> Parsed:
+    from retrigger.triggers.formats import schedule
+
     name = schedule.trigger_of(request)
     if schedule.is_request(request.headers):
         return [schedule.read(request)]
@@ -149,7 +169,7 @@ def _log_entry(value: Json, request: Request) -> Event:
     return audit.from_entry(value, request)
 
 
-def _audited(envelope: cloudevents.Envelope, now: datetime | None) -> Event:
+def _audited(envelope: Envelope, now: datetime | None) -> Event:
     from retrigger.triggers.formats import audit
 
     return audit.from_cloudevent(envelope, now)
@@ -197,37 +217,48 @@ ROUTES: Mapping[str, Callable[[Request], Parsed]] = {
     "blob": _blob,
     "timer": _timer,
 }
-_TYPES: Mapping[str, Reader] = {
-    **dict.fromkeys(storage.CHANGES, storage.from_cloudevent),
-    pubsub.TYPE: pubsub.from_cloudevent,
-    schedule.TYPE: schedule.from_cloudevent,
-    FIRED: schedule.from_cloudevent,
-    schedule.EXECUTED: schedule.from_eventarc,
-    "google.cloud.audit.log.v1.written": _audited,
-}
 
 
-def _opened(found: cloudevents.Envelope | cloudevents.Batch, request: Request) -> list[Event | Malformed]:
+def _opened(found: Envelope | Batch, request: Request) -> list[Event | Malformed]:
     return [_member(each, request) for each in found] if isinstance(found, list) else [_event(found, request)]
 
 
-def _member(found: cloudevents.Envelope | Malformed, request: Request) -> Event | Malformed:
+def _member(found: Envelope | Malformed, request: Request) -> Event | Malformed:
     try:
         return found if isinstance(found, Malformed) else _event(found, request)
     except Malformed as error:
         return error
 
 
-def _event(envelope: cloudevents.Envelope, request: Request) -> Event:
-    read = _TYPES.get(envelope.type) or _azures(envelope.type)
+def _event(envelope: Envelope, request: Request) -> Event:
+    read = _reader(envelope.type)
     if read is None:
+        from retrigger.triggers.formats import custom
+
         return custom.from_cloudevent(envelope, request.now, request.place)
     return read(envelope, request.now)
 
 
-def _azures(event_type: str) -> Reader | None:
-    if not event_type.startswith("Microsoft."):
-        return None
-    from retrigger.triggers.formats import azure
+def _reader(event_type: str) -> Reader | None:
+    """Of a platform's events, and of our own; None: a sender's own type."""
+    match event_type.rpartition(".")[0]:
+        case "google.cloud.pubsub.topic.v1":
+            from retrigger.triggers.formats import pubsub
 
-    return azure.TYPES.get(event_type)
+            return pubsub.from_cloudevent if event_type == pubsub.TYPE else None
+        case "google.cloud.storage.object.v1":
+            from retrigger.triggers.formats import storage
+
+            return storage.from_cloudevent if event_type in storage.CHANGES else None
+        case "google.cloud.scheduler.job.v1" | "dev.retrigger.schedule.due" | "dev.retrigger.schedule.fired":
+            from retrigger.triggers.formats import schedule
+
+            return schedule.READERS.get(event_type)
+        case "google.cloud.audit.log.v1" if event_type.endswith(".written"):
+            return _audited
+        case _ if event_type.startswith("Microsoft."):
+            from retrigger.triggers.formats import azure
+
+            return azure.TYPES.get(event_type)
+        case _:
+            return None

@@ -7,20 +7,20 @@ the headers, and google.events.cloud.scheduler.v1 of https://github.com/googleap
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from retrigger.triggers.errors import Malformed
-from retrigger.triggers.event import Event, Schedule, rfc3339
-from retrigger.triggers.formats.cloudevents import traceparent
+from retrigger.triggers.event import FIRED, Event, Schedule, rfc3339
+from retrigger.triggers.formats.envelope import traceparent
 from retrigger.triggers.formats.times import instant, occurred
 from retrigger.triggers.formats.wire import mapping, required
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from retrigger.triggers.event import Json
-    from retrigger.triggers.formats.cloudevents import Envelope
+    from retrigger.triggers.formats.envelope import Envelope
     from retrigger.triggers.formats.wire import Request
 
 TYPE = "dev.retrigger.schedule.due.v1"
@@ -111,3 +111,11 @@ def read(request: Request) -> Event:
 def data(payload: Schedule) -> dict[str, Json]:
     """The CloudEvent's data."""
     return {"name": payload.name, "scheduled_for": rfc3339(payload.scheduled_for), "past_due": payload.past_due}
+
+
+READERS: Final[Mapping[str, Callable[[Envelope, datetime | None], Event]]] = {
+    TYPE: from_cloudevent,
+    FIRED: from_cloudevent,
+    EXECUTED: from_eventarc,
+}
+"""By the type of the CloudEvent."""

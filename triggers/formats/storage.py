@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from retrigger.triggers.event import Change, Json
-    from retrigger.triggers.formats.cloudevents import Envelope
+    from retrigger.triggers.formats.envelope import Envelope
 
 FINALIZED = "google.cloud.storage.object.v1.finalized"
 DELETED = "google.cloud.storage.object.v1.deleted"
@@ -69,11 +69,6 @@ def from_cloudevent(envelope: Envelope, now: datetime | None) -> Event:
         traceparent=envelope.traceparent,
         notes=_notes(resource),
     )
-
-
-def is_notification(attributes: Mapping[str, str]) -> bool:
-    """Whether a message's attributes are those of a storage notification."""
-    return attributes.get("eventType") in _NOTIFICATIONS and "bucketId" in attributes and "objectId" in attributes
 
 
 def from_notification(

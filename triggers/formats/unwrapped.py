@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from retrigger.triggers.formats import pubsub, storage
+from retrigger.triggers.formats.envelope import MESSAGE_ID
 from retrigger.triggers.formats.wire import whole
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from retrigger.triggers.event import Event, Json
     from retrigger.triggers.formats.wire import Request
 
-_MESSAGE_ID = "x-goog-pubsub-message-id"
 _PUBLISH_TIME = "x-goog-pubsub-publish-time"
 _ORDERING_KEY = "x-goog-pubsub-ordering-key"
 _SUBSCRIPTION = "x-goog-pubsub-subscription-name"
@@ -36,17 +36,12 @@ _OF_THE_WAY = frozenset(
 _OF_THE_WAY_TOO = ("x-appengine-", "x-b3-", "x-cloud-", "x-envoy-", "x-forwarded-", "x-goog-", "x-serverless-")
 
 
-def is_unwrapped(headers: Mapping[str, str]) -> bool:
-    """Whether the headers (names in lower case) carry what the envelope would."""
-    return _MESSAGE_ID in headers
-
-
 def read(request: Request) -> Event:
     """The event of the same push in its envelope. The channel is the route's, or else the subscription."""
     headers = request.headers
     attributes = _attributes(headers)
     message: dict[str, Json] = {
-        "messageId": _text(headers[_MESSAGE_ID]),
+        "messageId": _text(headers[MESSAGE_ID]),
         "publishTime": headers.get(_PUBLISH_TIME),
         "orderingKey": _text(headers.get(_ORDERING_KEY, "")),
         "attributes": {**attributes},

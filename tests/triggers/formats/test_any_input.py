@@ -12,7 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from retrigger.triggers.errors import Malformed
-from retrigger.triggers.formats import event_grid, parse, wire
+from retrigger.triggers.formats import parse, wire
+from retrigger.triggers.formats.envelope import is_goodbye
 from retrigger.triggers.formats.wire import Handshake
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def found_in(headers: dict[str, str], body: bytes, route: str | None) -> list[Ev
 def assert_safe(headers: dict[str, str], body: bytes, route: str | None) -> None:
     found = found_in(headers, body, route)
     lower = wire.lower_names(headers)
-    assert found or event_grid.is_goodbye(lower) or json.loads(wire.plain_body(lower, body)) == []
+    assert found or is_goodbye(lower) or json.loads(wire.plain_body(lower, body)) == []
     for each in found:
         match each:
             case Malformed(code=code):

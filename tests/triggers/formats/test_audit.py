@@ -9,7 +9,7 @@ import pytest
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.event import Event, Lifecycle, Message
 from retrigger.triggers.formats import audit
-from retrigger.triggers.formats.cloudevents import Envelope
+from retrigger.triggers.formats.envelope import Envelope
 from retrigger.triggers.formats.wire import Request, json_bytes
 
 if TYPE_CHECKING:

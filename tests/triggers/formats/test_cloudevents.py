@@ -9,7 +9,7 @@ import pytest
 
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.formats import cloudevents
-from retrigger.triggers.formats.cloudevents import Batch, Envelope
+from retrigger.triggers.formats.envelope import Batch, Envelope, is_cloudevent
 from retrigger.triggers.formats.wire import Request
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def test_a_wrong_attribute_refuses_the_event(attributes: dict[str, Json], code: 
 
 def test_older_binary_events_are_refused_by_version() -> None:
     headers = {"ce-cloudeventsversion": "0.1", "ce-eventid": "1"}
-    assert cloudevents.is_cloudevent(headers)
+    assert is_cloudevent(headers)
     with pytest.raises(Malformed) as caught:
         cloudevents.read(Request(headers=headers, body=b"{}"))
     assert caught.value.code == "unsupported_version"

@@ -10,18 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from retrigger.triggers.event import Event, Lifecycle, Message, Object, Payload, Schedule
-from retrigger.triggers.formats import (
-    Form,
-    bindings,
-    blob,
-    blob_place,
-    encode,
-    parse,
-    pubsub,
-    schedule,
-    sniff,
-    storage,
-)
+from retrigger.triggers.formats import bindings, blob, blob_place, parse, pubsub, schedule, sniff, storage
+from retrigger.triggers.formats.encoding import Form, encode
 
 TEXT = st.text(min_size=1)
 TIMES = st.datetimes(timezones=st.just(UTC))

@@ -9,7 +9,7 @@ import pytest
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.event import Object
 from retrigger.triggers.formats import storage
-from retrigger.triggers.formats.cloudevents import Envelope
+from retrigger.triggers.formats.envelope import Envelope, is_notification
 
 if TYPE_CHECKING:
     from retrigger.triggers.event import Event, Json
@@ -148,6 +148,6 @@ def test_a_notification_whose_body_is_broken_is_refused() -> None:
 @pytest.mark.parametrize("absent", ["eventType", "bucketId", "objectId"])
 def test_a_message_that_lacks_an_attribute_is_no_notification(absent: str) -> None:
     attributes = {"eventType": "OBJECT_FINALIZE", "bucketId": "landing", "objectId": "a"}
-    assert storage.is_notification(attributes)
+    assert is_notification(attributes)
     del attributes[absent]
-    assert not storage.is_notification(attributes)
+    assert not is_notification(attributes)
