@@ -9,23 +9,13 @@ import json
 import re
 from bisect import bisect_right
 from sys import intern, maxsize
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from retrigger.triggers import filing
-from retrigger.triggers.frozen import dataclass
+from retrigger.triggers.matches import Match
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """`trigger` listens to the event with its source number `source`; -1 where the event is its window's marker."""
-
-    trigger: str
-    role: Literal["source", "marker"]
-    source: int
-    captures: Mapping[str, str]
 
 
 Entry: TypeAlias = tuple[str, str, str, tuple[Match, ...]]

@@ -7,31 +7,23 @@ Filters are not applied here.
 from __future__ import annotations
 
 import json
-import re
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
-from retrigger.triggers import filing, finding, glob
 from retrigger.triggers.event import ENDED, Lifecycle, Message, Object, Schedule, folded
-from retrigger.triggers.finding import Match as Match  # noqa: PLC0414  # the explicit re-export
+from retrigger.triggers.matches import Match as Match  # noqa: PLC0414  # the explicit re-export
 from retrigger.triggers.spec import LifecycleSource, MessageSource, ObjectSource, ScheduleSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from retrigger.triggers import filing
     from retrigger.triggers.event import Change, Event, Json
+    from retrigger.triggers.match_objects import Filed, ObjectIndex
     from retrigger.triggers.spec import Environment, Source, Store, Trigger
-
-MARKER: Final = -1
-"""The source index of a marker."""
-
 
 _DEEPEST: Final = 12
 """Segments of a resource's name that can be a platform's: a workspace has nine."""
-_Place: TypeAlias = "tuple[str, str | None, str, Change]"
-"""Kind, account and bucket of a store, and a change."""
-_Objects: TypeAlias = "dict[str, filing.Filed]"
-"""A place -> the globs of who listens there."""
 _Direct: TypeAlias = "dict[str, list[tuple[str, int]]]"
 """What an event is met by -> trigger and source.
 
@@ -43,19 +35,20 @@ trigger's name with how a run of it ended.
 class Index:
     """Events to matches. Loaded, it is the JSON that it came from, and the globs that were needed so far."""
 
-    __slots__ = ("_files", "_lifecycles", "_messages", "_objects", "_patterns", "_schedules")
+    __slots__ = ("_files", "_lifecycles", "_messages", "_objects", "_schedules")
 
-    def __init__(self, objects: _Objects, messages: _Direct, schedules: _Direct, lifecycles: _Direct) -> None:
+    def __init__(self, objects: Filed, messages: _Direct, schedules: _Direct, lifecycles: _Direct) -> None:
         self._objects = objects
-        self._files: dict[_Place, finding.Files] = {}
+        self._files: ObjectIndex | None = None
         self._messages = messages
         self._schedules = schedules
         self._lifecycles = lifecycles
-        self._patterns: dict[str, re.Pattern[str]] = {}
 
     @classmethod
     def build(cls, triggers: Iterable[Trigger], environment: Environment) -> Index:
         """The index of one environment. Raise KeyError for a name that it lacks, ValueError for a glob."""
+        from retrigger.triggers import filing  # when triggers are compiled
+
         listeners: dict[str, dict[tuple[str, str], list[filing.Listener]]] = {}
         messages: _Direct = {}
         schedules: _Direct = {}
@@ -92,7 +85,7 @@ class Index:
         """Every match, by trigger and source. What is a trigger's marker is never a source of that trigger too."""
         match event.payload:
             case Object() as it:
-                return self._match_object(it)
+                return (self._files or self._opened()).match(it)
             case Message() as it:
                 found = self._messages.get(folded(it.channel), [])
             case Schedule() as it:
@@ -107,6 +100,12 @@ class Index:
         """Whether some trigger listens to runs of this one that end so."""
         return _end(trigger, status) in self._lifecycles
 
+    def _opened(self) -> ObjectIndex:
+        from retrigger.triggers.match_objects import ObjectIndex  # a function that hears of no object does without
+
+        self._files = ObjectIndex(self._objects)
+        return self._files
+
     def _match_lifecycle(self, event_type: str, it: Lifecycle) -> list[tuple[str, int]]:
         """What happened to a thing happened on the platform that the thing's name begins with, folder by folder."""
         found = []
@@ -114,55 +113,6 @@ class Index:
         for resource in accumulate(parts, "{}/{}".format):
             found += self._lifecycles.get(_happening(it.platform, resource, event_type), [])
         return sorted(found)
-
-    def _match_object(self, it: Object) -> list[Match]:
-        place = it.store, it.account, it.bucket, it.change
-        files = self._files.get(place) or self._opened(place)
-        if files is None:
-            return []
-        name = it.name
-        found: list[Match] = []
-        marks: list[tuple[int, str, Mapping[str, str]]] = []
-        for start, core, end, listeners in files.candidates(name):
-            if not name.endswith(end) or not name.startswith(start):
-                continue
-            pattern = self._patterns.get(core) or self._pattern(core)
-            fits = pattern.fullmatch(name, len(start), len(name) - len(end))
-            if fits is None:
-                continue
-            captures = fits.groupdict()
-            for one in listeners:
-                if one.source < 0:
-                    marks.append((~one.source, one.trigger, captures))
-                else:
-                    found.append(Match(one.trigger, "source", one.source, captures) if captures else one)
-        if marks:
-            found = _marked(found, marks, it.change)
-        if len(found) > 1:
-            found.sort(key=lambda match: (match.trigger, match.source))
-        return found
-
-    def _opened(self, place: _Place) -> finding.Files | None:
-        written = self._objects.get(_written(place))
-        if written is None:
-            return None
-        files = self._files[place] = finding.Files(written)
-        return files
-
-    def _pattern(self, core: str) -> re.Pattern[str]:
-        pattern = self._patterns[core] = glob.parse(core).pattern if core else re.compile("")
-        return pattern
-
-
-def _marked(found: list[Match], marks: list[tuple[int, str, Mapping[str, str]]], change: Change) -> list[Match]:
-    """A marker is no source, whatever the change. Where two stores see it, it is read from the first source's."""
-    first: dict[str, Mapping[str, str]] = {}
-    for _, trigger, captures in sorted(marks, key=lambda mark: mark[:2]):
-        first.setdefault(trigger, captures)
-    kept = [match for match in found if match.trigger not in first]
-    if change == "created":
-        kept += [Match(trigger, "marker", MARKER, captures) for trigger, captures in first.items()]
-    return kept
 
 
 def _direct_keys(trigger: Trigger, source: Source, environment: Environment) -> list[str]:
@@ -190,12 +140,6 @@ def _end(trigger: str, status: str) -> str:
     return f"run:{trigger}:{status}"
 
 
-def _written(place: _Place) -> str:
-    """Buckets' names are the world's, containers' their account's."""
-    kind, account, bucket, change = place
-    return f"{change}:{kind}:{bucket}" if account is None else f"{change}:{kind}:{account}/{bucket}"
-
-
 def _listeners(trigger: Trigger, environment: Environment) -> Iterator[tuple[str, str, str, filing.Listener]]:
     """Place, base and glob of each thing that the trigger listens to; its marker once in every store of it.
 
@@ -217,4 +161,6 @@ def _listeners(trigger: Trigger, environment: Environment) -> Iterator[tuple[str
 
 
 def _place(store: Store, change: Change) -> str:
-    return _written((store.kind, store.account, store.bucket, change))
+    from retrigger.triggers.match_objects import written
+
+    return written((store.kind, store.account, store.bucket, change))
