@@ -11,8 +11,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from retrigger.handlers import new_runs
-from retrigger.handlers.carrying import Carrying
-from retrigger.handlers.following import Following
 from retrigger.handlers.granting import Granting, direct_order, window_order
 from retrigger.handlers.launch import send
 from retrigger.handlers.ledger import Ledger, Stored, to_ms
@@ -20,7 +18,6 @@ from retrigger.handlers.outcome import Verdict
 from retrigger.handlers.requests import same_job
 from retrigger.handlers.slots import Bid, GateRule, Order, Slots, gates_of, own_gate
 from retrigger.handlers.unlaunched import by_window, observed, skipped
-from retrigger.handlers.windows import WindowId, Windows
 from retrigger.triggers import keys
 from retrigger.triggers.expressions import load_expression
 from retrigger.triggers.frozen import replace
@@ -29,12 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from retrigger.handlers.announced import Announced
+    from retrigger.handlers.carrying import Carrying
+    from retrigger.handlers.following import Following
     from retrigger.handlers.freezing import Freezing
     from retrigger.handlers.granting import Grant
     from retrigger.handlers.judging import Judging
     from retrigger.handlers.listing import Listing
     from retrigger.handlers.ports import Catalog, Launcher, Objects
     from retrigger.handlers.records import Cause, Claim, Head, Manifest, Run
+    from retrigger.handlers.windows import WindowId, Windows
     from retrigger.triggers.event import Json
     from retrigger.triggers.spec import Trigger
 
@@ -50,14 +50,29 @@ class Admission:
         self.catalog = catalog
         self.launcher = launcher
         self.objects = objects
-        self.windows = Windows(ledger)
-        self.carrying = Carrying(self.windows)
         self.slots = Slots(ledger)
-        self.following = Following(launcher, self.carrying, self.slots)
-        self.granting = Granting(self.slots, self.following)
+        self.granting = Granting(self.slots, lambda: self.following)
         self._kept: set[str] = set()
 
-    # what windows need besides: a process that launches for messages alone does not load it
+    # what a process that launches for messages alone does not load
+
+    @cached_property
+    def windows(self) -> Windows:
+        from retrigger.handlers.windows import Windows
+
+        return Windows(self.ledger)
+
+    @cached_property
+    def carrying(self) -> Carrying:
+        from retrigger.handlers.carrying import Carrying
+
+        return Carrying(self.windows)
+
+    @cached_property
+    def following(self) -> Following:
+        from retrigger.handlers.following import Following
+
+        return Following(self.launcher, self.carrying, self.slots)
 
     @cached_property
     def judging(self) -> Judging:
@@ -276,8 +291,7 @@ class Admission:
         assert before is not None  # runs are not deleted
         run = self.ledger.runs.get(name)
         if run is None:
-            assert before.value.window is not None
-            manifest = self.windows.manifest(WindowId.parse(before.value.window))
+            manifest = self.windows.manifest_of(before.value)
             rest = not whole and before.value.carried is not None
             same = before.value.job if rest == before.value.rest else None
             gates = self._gates(trigger, manifest.captures, same)

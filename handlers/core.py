@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from retrigger.handlers.arrivals import Arrival, arrivals
 from retrigger.handlers.claims import Claims, outcome, recorded, undecided
 from retrigger.handlers.direct import Direct
-from retrigger.handlers.gate import Gate
 from retrigger.handlers.outbox import Outbox
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.triggers.archive import is_whole
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from retrigger.handlers.admit import Admission
+    from retrigger.handlers.gate import Gate
     from retrigger.handlers.gathering import Gathering
     from retrigger.handlers.joining import Joining
     from retrigger.handlers.ledger import Stored
@@ -54,10 +54,16 @@ class Core:
         self.ledger = admission.ledger
         self.catalog = admission.catalog
         self.index = index
+        self.wait = wait
         self.claims = Claims(admission.ledger)
-        self.gate = Gate(admission, self.claims, wait)
-        self.direct = Direct(admission, self.claims, self.gate)
+        self.direct = Direct(admission, self.claims, lambda: self.gate)
         self.outbox = Outbox(admission.ledger, publisher)
+
+    @cached_property
+    def gate(self) -> Gate:
+        from retrigger.handlers.gate import Gate
+
+        return Gate(self.admission, self.claims, self.wait)
 
     @cached_property
     def gathering(self) -> Gathering:

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.handlers.claims import Claims, depth_of, recorded, undecided
 from retrigger.handlers.granting import may_skip
-from retrigger.handlers.ledger import to_ms
+from retrigger.handlers.ledger import on_grid, to_ms
 from retrigger.handlers.outcome import Outcome, Verdict
 from retrigger.handlers.records import MAX_DEPTH
 from retrigger.handlers.requests import frozen_job
 from retrigger.handlers.validate.checks import check_message
-from retrigger.handlers.windows import on_grid
 from retrigger.triggers import keys
 from retrigger.triggers.errors import ExpressionError, Refused, RetriggerError
 from retrigger.triggers.event import Message
@@ -20,6 +19,8 @@ from retrigger.triggers.frozen import replace
 from retrigger.triggers.spec import MessageSource
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from retrigger.handlers.admit import Admission
     from retrigger.handlers.arrivals import Arrival
     from retrigger.handlers.gate import Gate, Seen
@@ -36,9 +37,9 @@ _TOO_DEEP: Final = Verdict(
 
 
 class Direct:
-    """Launches one run for an event, now or when a slot is free."""
+    """Launches one run for an event, now or when a slot is free. `gate`: for triggers that look into what came."""
 
-    def __init__(self, admission: Admission, claims: Claims, gate: Gate) -> None:
+    def __init__(self, admission: Admission, claims: Claims, gate: Callable[[], Gate]) -> None:
         self.admission = admission
         self.claims = claims
         self.gate = gate
@@ -70,11 +71,11 @@ class Direct:
         """From a claim to its run, as far as it is not there yet. `fresh`: the claim is this delivery's."""
         if stored.value.state == "gate":
             try:
-                stored, fresh = self.gate.decide(name, stored, arrival, _settled_as, fresh=fresh)
+                stored, fresh = self.gate().decide(name, stored, arrival, _settled_as, fresh=fresh)
             except RetriggerError as error:
-                return self.gate.later(arrival, name, error)
+                return self.gate().later(arrival, name, error)
             if stored.value.state == "gate":
-                return self.gate.later(arrival, name)
+                return self.gate().later(arrival, name)
             if fresh and stored.value.state != "open":
                 return recorded(arrival, stored, "dead" if stored.value.state == "dead" else "rejected")
         if stored.value.state != "open":

@@ -6,9 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.launch import dead, is_rollout, is_sent_once, job_of, unsure
-from retrigger.handlers.ledger import to_ms
+from retrigger.handlers.ledger import on_grid, to_ms
 from retrigger.handlers.outcome import Verdict
-from retrigger.handlers.windows import on_grid
 from retrigger.triggers.frozen import replace
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.claims import outcome
+from retrigger.handlers.ledger import on_grid
 from retrigger.handlers.outcome import Verdict
 from retrigger.handlers.records import MAX_TRIES
-from retrigger.handlers.windows import on_grid
 from retrigger.triggers.errors import RetriggerError, Unavailable
 from retrigger.triggers.event import Object
 from retrigger.triggers.frozen import dataclass, replace

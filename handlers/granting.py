@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from retrigger.handlers.slots import throttles_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from retrigger.handlers.following import Following
     from retrigger.handlers.slots import Bid, GateRule, Order, Slots
@@ -18,9 +18,9 @@ Grant: TypeAlias = Literal["granted", "waits", "busy", "replaced", "over"]
 
 
 class Granting:
-    """Grants over the slots of one ledger; `following` knows whether who holds one still runs."""
+    """Grants over the slots of one ledger; `following` gives who knows whether the holder of one still runs."""
 
-    def __init__(self, slots: Slots, following: Following) -> None:
+    def __init__(self, slots: Slots, following: Callable[[], Following]) -> None:
         self.slots = slots
         self.following = following
         self.ledger = slots.ledger
@@ -71,12 +71,12 @@ class Granting:
         launched = [name for name, run in older.items() if run.value.state == "launched"]
         if launched and not any(run.value.state in {"cancelling", "carrying"} for run in known.values()):
             oldest = min(launched, key=lambda name: known[name].value.since_ms)
-            self.following.stop(oldest, known[oldest])
+            self.following().stop(oldest, known[oldest])
         return "waits"
 
     def _one_has_ended(self, holders: Iterable[str]) -> bool:
         """The platform is asked: an end that nobody has noticed yet is no reason to skip anything."""
-        return any(self.following.has_ended(holder) for holder in holders)
+        return any(self.following().has_ended(holder) for holder in holders)
 
 
 def window_order(trigger: Trigger) -> Order:

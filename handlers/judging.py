@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from retrigger.handlers.windows import WindowId, Windows, claim_of, flat, is_own, millis, ms_of, on_grid
+from retrigger.handlers.ledger import on_grid
+from retrigger.handlers.windows import WindowId, Windows, claim_of, flat, is_own, millis, ms_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

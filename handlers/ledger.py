@@ -236,6 +236,11 @@ class Ledger:
         self.records.create(name, {"what": what, "reason": reason, "at_ms": to_ms(now), **body})
 
 
+def on_grid(now_ms: int, delay_ms: int) -> int:
+    """`now + delay`, rounded down to a grid, so that ticks that overlap write the same note."""
+    return max((now_ms + delay_ms) // _GRID_MS * _GRID_MS, now_ms + 1)
+
+
 def to_ms(time: datetime) -> int:
     return (time - _EPOCH) // timedelta(milliseconds=1)
 
@@ -256,3 +261,4 @@ def _times(entry: Entry) -> tuple[int, int]:
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_GRID_MS: Final = 30_000

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.chaining import Chaining
 from retrigger.handlers.following import FIRST_POLL_MS, LONGEST_POLL_MS
-from retrigger.handlers.ledger import to_ms
+from retrigger.handlers.ledger import on_grid, to_ms
 from retrigger.handlers.reopening import reopen
 from retrigger.handlers.schedules import name_of
-from retrigger.handlers.windows import WindowId, on_grid
+from retrigger.handlers.windows import WindowId
 from retrigger.triggers.errors import RetriggerError
 from retrigger.triggers.frozen import dataclass
 from retrigger.triggers.spec import ScheduleSource

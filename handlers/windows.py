@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from retrigger.triggers.spec import Trigger, WindowRule
 
 _SEEN_AT_MOST = 10_000
-_GRID_MS = 30_000
 _LISTS_AT_MOST = 100
 """Markers that list the members of one window; what is over adds nothing."""
 
@@ -262,10 +261,14 @@ class Windows:
         """When the window's own members came, in ms."""
         return [ms_of(entry) for entry in self.ledger.records.list(f"m/{window}/") if is_own(entry)]
 
-    def members_of(self, run: Run) -> dict[str, dict[str, Any]]:
-        """Member -> object of a window's run, from its frozen manifest."""
+    def manifest_of(self, run: Run) -> Manifest:
+        """The frozen manifest of the window that the run is of."""
         assert run.window is not None
-        return self.manifest(WindowId.parse(run.window)).of(run)
+        return self.manifest(WindowId.parse(run.window))
+
+    def members_of(self, run: Run) -> dict[str, dict[str, Any]]:
+        """Member -> object of a window's run."""
+        return self.manifest_of(run).of(run)
 
     def _carried(self, name: str) -> dict[str, dict[str, Any]]:
         run = self.ledger.runs.get(name)
@@ -300,11 +303,6 @@ def first_look(rule: WindowRule, now_ms: int) -> int:
     if rule.until is not None or rule.until_count is not None:
         return now_ms + millis(rule.max_wait)
     return now_ms + min(millis(rule.quiet), millis(rule.max_wait))
-
-
-def on_grid(now_ms: int, delay_ms: int) -> int:
-    """`now + delay`, rounded down to a grid, so that ticks that overlap write the same note."""
-    return max((now_ms + delay_ms) // _GRID_MS * _GRID_MS, now_ms + 1)
 
 
 def _newest(members: list[str], entries: Mapping[str, Mapping[str, Any]]) -> str:

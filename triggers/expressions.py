@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NoReturn, cast
 
-from retrigger.triggers import cel, expression_text
+from retrigger.triggers import expression_text
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.expression_text import HAS_STAND_IN, ROOTS
 from retrigger.triggers.expression_values import (
@@ -121,6 +121,8 @@ class Expression:
                 return plain[0]
         if meter.nul:
             self._fail("a text holds a NUL character, at which the runtime would cut it")
+        from retrigger.triggers import cel
+
         try:
             result = cel.program(self._text).eval(data=bound)
             value, failed = result.plain_value(), result.type().name() == "ERROR"
@@ -171,6 +173,8 @@ def compile_expression(source: str, variables: Mapping[str, str], *, result: tup
 @lru_cache(maxsize=4096)
 def _compiled(source: str, variables: tuple[tuple[str, str], ...], result: tuple[str, ...]) -> Expression:
     """Kept: several rules ask for the same expression, and many triggers hold the same one."""
+    from retrigger.triggers import cel
+
     found = expression_text.tokens(source)
     expression_text.refuse_unbounded(found)
     try:
@@ -193,6 +197,8 @@ def load_expression(source: str) -> Expression:
     read = expression_text.paths(found)
     text, field = _with_times(source, read), _only_field(found, read)
     if field is None:
+        from retrigger.triggers import cel  # most expressions are a field, which it is not needed for
+
         try:
             cel.program(text)
         except RuntimeError as exc:
@@ -255,6 +261,8 @@ def _pattern_cost(found: Sequence[Token]) -> int:
     """The cost of all patterns together. Raise ExpressionError for one that is wrong, or for too much."""
     cost = 0
     for token in expression_text.patterns(found):
+        from retrigger.triggers import cel
+
         try:
             cost += expression_text.pattern_cost(cel.program(token.text).eval(data={}).plain_value())
             if cost > expression_text.MAX_PATTERN:

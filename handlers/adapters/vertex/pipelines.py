@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from retrigger.handlers.adapters.vertex.request import NO_ACCOUNT, job_request
 from retrigger.handlers.adapters.vertex.resources import FINGERPRINT, GONE, collection_url, encoded
-from retrigger.handlers.adapters.vertex.status import job_status
 from retrigger.handlers.ports import JobStatus
 from retrigger.handlers.transport.api import object_in
 from retrigger.triggers.errors import Refused, Unavailable
@@ -68,6 +67,8 @@ class Pipelines:
         return "adopted" if _is_ours(existing, job) else "conflict"
 
     def status(self, job: PipelineJob) -> JobStatus:
+        from retrigger.handlers.adapters.vertex.status import job_status  # a process that only launches does without
+
         found = self._get(job.id)
         return JobStatus(state="lost") if found is None else job_status(found)
 

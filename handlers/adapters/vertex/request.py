@@ -10,7 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from retrigger.handlers.adapters.vertex.resources import FINGERPRINT, collection_url, fitting_labels
+from retrigger.handlers.adapters.vertex.resources import FINGERPRINT, collection_url, fitting_labels, is_job_id
 from retrigger.handlers.ports import Request
 from retrigger.triggers.errors import Refused
 from retrigger.triggers.spec import DEFAULT_ACCOUNT
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from retrigger.triggers.event import Json
 
 NO_ACCOUNT: Final = "default_service_account"
-_JOB_ID: Final = r"[a-z][-a-z0-9]{0,126}"
 # The schema of the first KFP 2 compilers; its parameters carry their type in the name of the field.
 _TYPED_FIELDS: Final = {"INT": "intValue", "DOUBLE": "doubleValue", "STRING": "stringValue"}
 
@@ -37,7 +36,7 @@ def job_request(
 
     `endpoint` replaces the region's public address. Raises Refused where the platform certainly would.
     """
-    if not re.fullmatch(_JOB_ID, job.id):
+    if not is_job_id(job.id):
         raise Refused(f"{job.id!r} is no Vertex AI job id; shorten the trigger's name", code="invalid_job_id")
     document: Any = template
     spec: Document = document.get("pipelineSpec", document)

@@ -171,11 +171,11 @@ class Parts:
         admission.carrying = self.carrying(admission.windows)
         admission.slots = self.slots(ledger)
         admission.following = self.following(platform, admission.carrying, admission.slots)
-        admission.granting = self.granting(admission.slots, admission.following)
+        admission.granting = self.granting(admission.slots, lambda: admission.following)
         index = Index.build(catalog.triggers, catalog.environment)
         core = self.core(admission, index, lambda _: world.edge())
         core.claims = core.direct.claims = self.claims(ledger)
-        core.gate = core.direct.gate = self.gate(admission, core.claims, lambda _: world.edge())
+        core.gate = self.gate(admission, core.claims, lambda _: world.edge())
         core.gathering = self.gathering(admission, core.claims, core.gate)
         core.joining = self.joining(core.gathering, core.claims, core.joining.named, core.decide)
         return core
