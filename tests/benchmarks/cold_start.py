@@ -51,6 +51,7 @@ _LINES: Final = {
     "hello_world": "first response of a hello-world",
     "retrigger_vertex": "launch on Vertex AI, retrigger",
     "retrigger_vertex_cel": "the same, with a filter",
+    "retrigger_vertex_framework": "the same, functions-framework",
     "sdk_vertex": "launch on Vertex AI, the SDK",
     "hello_azure": "first response, worker library",
     "retrigger_azureml": "launch on Azure ML, retrigger",
@@ -83,16 +84,21 @@ class Bench:
         return _responding(Function("hello_azure", command, path="/api/events/x"))
 
     def retrigger_vertex(self, filter_: str | None = None) -> Start:
-        compiled = self._compiled("dev", {"vertex": self.platform.secure_url, "storage": self.platform.url}, filter_)
-        channel = "projects/acme-dev/topics/retrain-requests"
-        headers, body = _message(compiled.stem, channel, "pubsub-push")
-        source = self.environments["retrigger_vertex"].packages / "retrigger" / "functions" / "gcp" / "main.py"
-        variables = {"RETRIGGER_COMPILED": str(compiled), **self._google()}
-        command = self._framework("retrigger_vertex", source)
-        return self._launching(Function("retrigger_vertex", command, variables, "/", headers, body))
+        return self._vertex("retrigger_vertex", self._served("retrigger_vertex"), filter_)
 
     def retrigger_vertex_cel(self) -> Start:
         return self.retrigger_vertex(_FILTER)
+
+    def retrigger_vertex_framework(self) -> Start:
+        source = self.environments["retrigger_vertex"].packages / "retrigger" / "functions" / "gcp" / "main.py"
+        return self._vertex("retrigger_vertex_framework", self._framework("retrigger_vertex", source), None)
+
+    def _vertex(self, name: str, command: Callable[[int], Sequence[str]], filter_: str | None) -> Start:
+        compiled = self._compiled("dev", {"vertex": self.platform.secure_url, "storage": self.platform.url}, filter_)
+        channel = "projects/acme-dev/topics/retrain-requests"
+        headers, body = _message(compiled.stem, channel, "pubsub-push")
+        variables = {"RETRIGGER_COMPILED": str(compiled), **self._google()}
+        return self._launching(Function(name, command, variables, "/", headers, body))
 
     def sdk_vertex(self) -> Start:
         variables = {
@@ -131,6 +137,10 @@ class Bench:
         served = ["-m", "functions_framework", "--source", str(source), "--target", "main", "--signature-type", "http"]
         python = str(self.environments[variant].python)
         return lambda port: [python, *served, "--host", "127.0.0.1", "--port", str(port)]
+
+    def _served(self, variant: str) -> Callable[[int], Sequence[str]]:
+        python, module = str(self.environments[variant].python), "retrigger.functions.gcp.serve"
+        return lambda port: ["env", "HOST=127.0.0.1", f"PORT={port}", python, "-m", module]
 
     def _worker(self, variant: str, folder: Path) -> Callable[[int], Sequence[str]]:
         python, host = str(self.environments[variant].python), str(_OWN / "azure_host.py")
@@ -200,6 +210,7 @@ def _cases(bench: Bench, *, sdk: bool) -> dict[str, Callable[[], Start]]:
         "hello_world": bench.hello_world,
         "retrigger_vertex": bench.retrigger_vertex,
         "retrigger_vertex_cel": bench.retrigger_vertex_cel,
+        "retrigger_vertex_framework": bench.retrigger_vertex_framework,
         "hello_azure": bench.hello_azure,
         "retrigger_azureml": bench.retrigger_azureml,
     }
