@@ -3,6 +3,7 @@
 | file                                | what it is                                                                  |
 |-------------------------------------|-----------------------------------------------------------------------------|
 | `main.py`, or `function_app.py`     | the entry point, by the name that the cloud looks for                       |
+| `Procfile`                          | Google alone: the command of a service, which needs no functions-framework  |
 | `host.json`                         | Azure alone: the settings of its Functions host                             |
 | `compiled.json`                     | what `retrigger compile` writes for the environment: triggers and templates |
 | `retrigger-VERSION-py3-none-any.whl`| what a function needs of retrigger                                          |
@@ -52,7 +53,7 @@ class _Layout:
 
 
 _LAYOUTS: Final[Mapping[Cloud, _Layout]] = {
-    "gcp": _Layout("main", "events, main, tick"),
+    "gcp": _Layout("main", "events, main, tick", settings=("Procfile",)),
     "azure": _Layout("function_app", "functions", settings=("host.json",)),
 }
 

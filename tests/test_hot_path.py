@@ -1,7 +1,8 @@
-"""What a function's process has loaded after events of each kind, above what a bare functions-framework has.
+"""What a function's process has loaded after events of each kind, above what its bare host has.
 
 Every module there is paid for by a cold start. Those of a function that has launched a message's run are all named, in
-golden/hot_path.txt: one that comes along is written there on purpose, or imported where it is used.
+golden/hot_path.txt: one that comes along is written there on purpose, or imported where it is used. They are those of
+`serve`; under functions-framework it is `main` that calls them.
 """
 
 from __future__ import annotations
@@ -70,6 +71,31 @@ print(json.dumps({"answers": [[it.status_code, it.text] for it in answers], "mod
 """
 
 
+# What `serve` has loaded when it listens, and what its worker loads besides; requests are made as it makes them.
+GUNICORN = """
+import json, sys
+import gunicorn.app.base, gunicorn.workers.gthread
+print(json.dumps({"modules": sorted(sys.modules)}))
+"""
+SERVICE = """
+import io, json, sys
+from retrigger.functions.gcp import serve
+import gunicorn.workers.gthread
+
+def answer(path, headers, body):
+    said = []
+    own = {"CONTENT_TYPE": headers.pop("content-type", ""), "CONTENT_LENGTH": str(len(body))}
+    sent = {"HTTP_" + name.upper().replace("-", "_"): value for name, value in headers.items()}
+    asked = {"REQUEST_METHOD": "POST", "PATH_INFO": path, "REMOTE_ADDR": "127.0.0.1", **own, **sent}
+    text = serve.app({**asked, "wsgi.input": io.BytesIO(body.encode())}, lambda status, _: said.append(int(status[:3])))
+    return [said[0], b"".join(text).decode()]
+
+answers = [answer(*request) for request in json.loads(sys.argv[2])]
+print(json.dumps({"answers": answers, "modules": sorted(sys.modules)}))
+"""
+FRAMEWORK = ("blinker", "click", "cloudevents", "flask", "functions_framework", "jinja2", "watchdog", "werkzeug")
+
+
 def request(payload: Payload, type_: str, form: Form) -> tuple[str, Mapping[str, str], str]:
     event = Event(id="1", source="//source", type=type_, time=MONDAY, subject=None, payload=payload)
     headers, body = encode(event, form)
@@ -107,9 +133,9 @@ REQUESTS = [
 ]
 
 
-def served(source: Path, requests: Sequence[object], **environment: str) -> dict[str, Any]:
+def served(source: Path, requests: Sequence[object], program: str = CHILD, **environment: str) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-c", CHILD, str(source), json.dumps(requests)],
+        [sys.executable, "-c", program, str(source), json.dumps(requests)],
         env={**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", **environment},
         capture_output=True,
         text=True,
@@ -125,7 +151,13 @@ def bare() -> set[str]:
     return set(served(HELLO, [("/", {}, "")])["modules"])
 
 
-def asked(folder: Path, requests: Sequence[object]) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def alone() -> set[str]:
+    """Of gunicorn without an application."""
+    return set(served(HELLO, [], GUNICORN)["modules"])
+
+
+def asked(folder: Path, requests: Sequence[object], program: str = CHILD) -> dict[str, Any]:
     """What our function answers on a new ledger, and the modules that it has then."""
     compiled = folder / "compiled.json"
     with Platform() as platform:
@@ -133,7 +165,7 @@ def asked(folder: Path, requests: Sequence[object]) -> dict[str, Any]:
         project = load_project(PROJECT)
         local = local_environment(project, like="dev", ledger=f"sqlite:{folder / 'ledger'}", services=services)
         compiled.write_text(compile_project(project, local), encoding="utf-8")
-        return served(SOURCE, requests, RETRIGGER_COMPILED=str(compiled))
+        return served(SOURCE, requests, program, RETRIGGER_COMPILED=str(compiled))
 
 
 @pytest.fixture(scope="module")
@@ -143,15 +175,32 @@ def loaded(tmp_path_factory: pytest.TempPathFactory, bare: set[str]) -> tuple[li
     return ours["answers"], set(ours["modules"]) - bare
 
 
-def test_the_modules_of_a_function_that_launched_are_those_that_are_named(tmp_path: Path, bare: set[str]) -> None:
-    """Ours one by one, others' by package; the standard library's differ from one Python to the next."""
-    ours = asked(tmp_path, [MESSAGE])
+def launched(folder: Path, program: str, bare: set[str]) -> list[str]:
+    """What has launched a message's run: our modules, and others' packages; the standard library differs by Python."""
+    ours = asked(folder, [MESSAGE], program)
     assert [it["result"] for it in json.loads(ours["answers"][0][1])["outcomes"]] == ["launched"]
     above = set(ours["modules"]) - bare
     told = {name if name.startswith("retrigger") else name.partition(".")[0] for name in above}
-    named = sorted(told - sys.stdlib_module_names)
+    return sorted(told - sys.stdlib_module_names)
+
+
+def test_the_modules_of_a_function_that_launched_are_those_that_are_named(tmp_path: Path, alone: set[str]) -> None:
+    named = launched(tmp_path, SERVICE, alone)
     print(*named, sep="\n")  # noqa: T201  # shown with -rP, and where this fails
     assert named == LAUNCHING.read_text(encoding="utf-8").splitlines()
+
+
+def test_under_the_framework_they_are_the_same(tmp_path: Path, bare: set[str]) -> None:
+    named = set(LAUNCHING.read_text(encoding="utf-8").splitlines())
+    served_by = {"retrigger.functions.gcp.serve", "retrigger.functions.gcp.wsgi"}
+    assert served_by <= named
+    assert set(launched(tmp_path, CHILD, bare)) == (named - served_by) | {"main"}
+
+
+def test_nothing_of_the_framework_is_loaded_without_it(tmp_path: Path, alone: set[str]) -> None:
+    modules = set(asked(tmp_path, REQUESTS, SERVICE)["modules"]) - alone
+    roots = (*FORBIDDEN, *FRAMEWORK)
+    assert [name for name in sorted(modules) if any(f"{name}.".startswith(f"{root}.") for root in roots)] == []
 
 
 def test_each_event_went_its_whole_way(loaded: tuple[list[Any], set[str]]) -> None:

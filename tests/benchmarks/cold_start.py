@@ -1,7 +1,8 @@
 """From the start of a process to its launch request on the wire: our functions, the SDKs', and a bare hello-world.
 
-The platform is on loopback, behind TLS; the token is fetched from it too. On Google all run under functions-framework;
-on Azure under Microsoft's worker library. Each has an environment of its own, with bytecode compiled.
+The platform is on loopback, behind TLS; the token is fetched from it too. On Google ours runs as its bundle says, under
+gunicorn alone, and as a Cloud Run function does, under functions-framework; the SDK's function runs under both, too. On
+Azure all run under Microsoft's worker library. Each has an environment of its own, with bytecode compiled.
 """
 
 from __future__ import annotations
@@ -46,13 +47,14 @@ _PACKAGES: Final = {
     "retrigger_azureml": [f"{ROOT}[azure]", _WORKER],
     "sdk_azureml": ["azure-functions", _WORKER, "azure-ai-ml", "azure-identity"],
 }
-"""What is installed for a variant; `retrigger_vertex_cel` has the same as the one without a filter."""
+"""What is installed for a variant. Those with a longer name have what the one has that they are a variant of."""
 _LINES: Final = {
     "hello_world": "first response of a hello-world",
     "retrigger_vertex": "launch on Vertex AI, retrigger",
     "retrigger_vertex_cel": "the same, with a filter",
     "retrigger_vertex_framework": "the same, functions-framework",
     "sdk_vertex": "launch on Vertex AI, the SDK",
+    "sdk_vertex_gunicorn": "the same, under gunicorn too",
     "hello_azure": "first response, worker library",
     "retrigger_azureml": "launch on Azure ML, retrigger",
     "sdk_azureml": "launch on Azure ML, the SDK",
@@ -101,6 +103,13 @@ class Bench:
         return self._launching(Function(name, command, variables, "/", headers, body))
 
     def sdk_vertex(self) -> Start:
+        return self._sdk("sdk_vertex", self._framework("sdk_vertex", _OWN / "sdk_vertex.py"))
+
+    def sdk_vertex_gunicorn(self) -> Start:
+        python, file = str(self.environments["sdk_vertex"].python), str(_OWN / "sdk_vertex_gunicorn.py")
+        return self._sdk("sdk_vertex_gunicorn", lambda port: ["env", f"PORT={port}", python, file])
+
+    def _sdk(self, name: str, command: Callable[[int], Sequence[str]]) -> Start:
         variables = {
             **self._google(),
             "GOOGLE_CLOUD_PROJECT": "acme-dev",
@@ -108,9 +117,8 @@ class Bench:
             "VERTEX_ENDPOINT": self.platform.secure_url,
             "TEMPLATE": str(_PROJECT / "pipelines" / "churn.json"),
         }
-        command = self._framework("sdk_vertex", _OWN / "sdk_vertex.py")
         headers = {"content-type": "application/json"}
-        return self._launching(Function("sdk_vertex", command, variables, "/", headers, _wanted("sdk", "gs://a/b.csv")))
+        return self._launching(Function(name, command, variables, "/", headers, _wanted("sdk", "gs://a/b.csv")))
 
     def retrigger_azureml(self) -> Start:
         compiled = self._compiled("prod", {"azureml": self.platform.secure_url}, None)
@@ -214,7 +222,11 @@ def _cases(bench: Bench, *, sdk: bool) -> dict[str, Callable[[], Start]]:
         "hello_azure": bench.hello_azure,
         "retrigger_azureml": bench.retrigger_azureml,
     }
-    theirs: dict[str, Callable[[], Start]] = {"sdk_vertex": bench.sdk_vertex, "sdk_azureml": bench.sdk_azureml}
+    theirs: dict[str, Callable[[], Start]] = {
+        "sdk_vertex": bench.sdk_vertex,
+        "sdk_vertex_gunicorn": bench.sdk_vertex_gunicorn,
+        "sdk_azureml": bench.sdk_azureml,
+    }
     return {**cases, **theirs} if sdk else cases
 
 
@@ -247,16 +259,19 @@ def _report(found: Mapping[str, Sequence[Start]], rounds: int) -> Report:
     ratios = {
         "vertex_of_hello": wire["retrigger_vertex"] / wire["hello_world"],
         "vertex_cel_of_hello": wire["retrigger_vertex_cel"] / wire["hello_world"],
+        "vertex_framework_of_hello": wire["retrigger_vertex_framework"] / wire["hello_world"],
         "azureml_of_hello": wire["retrigger_azureml"] / wire["hello_azure"],
     }
     targets = [
         Target("Vertex AI, in hello-worlds", ratios["vertex_of_hello"], 1.5),
         Target("the same with a filter", ratios["vertex_cel_of_hello"], 1.5),
+        Target("the same under functions-framework", ratios["vertex_framework_of_hello"], 1.5),
     ]
     if "sdk_vertex" in wire:
         ratios |= _against_the_sdks(wire, peak)
         targets += [
             Target("Vertex AI, times sooner than the SDK", ratios["sdk_of_vertex"], 10, at_least=True),
+            Target("the same, the SDK under gunicorn too", ratios["sdk_gunicorn_of_vertex"], 10, at_least=True),
             Target("Azure ML, times sooner than the SDK", ratios["sdk_of_azureml"], 5, at_least=True),
             Target("Vertex AI, part of the SDK's memory", ratios["memory_vertex"], 1 / 3),
             Target("Azure ML, part of the SDK's memory", ratios["memory_azureml"], 1 / 3),
@@ -269,17 +284,22 @@ def _report(found: Mapping[str, Sequence[Start]], rounds: int) -> Report:
         notes=[
             f"best of {rounds} rounds that take turns; ratios are of the best; TLS, token fetched; bytecode compiled",
             "our ledger is a SQLite file, in memory where there is /dev/shm: a store's latency is not told",
-            "an environment for each; Google under functions-framework, Azure under Microsoft's worker library",
+            "an environment for each; Google under gunicorn or functions-framework (hello-world, the SDK), Azure under",
+            "Microsoft's worker library",
         ],
     )
 
 
 def _against_the_sdks(wire: Mapping[str, float], peak: Mapping[str, float]) -> dict[str, float]:
-    """`floor_…`: what a function that did nothing at all would reach under the same host. `…_above` leaves it out."""
-    clouds = {"vertex": "hello_world", "azureml": "hello_azure"}
-    ratios: dict[str, float] = {}
+    """`floor_…`: what a function that did nothing would reach under its cloud's own host. `…_above` leaves it out."""
+    clouds = {"vertex_framework": "hello_world", "azureml": "hello_azure"}
+    ratios = {
+        "sdk_of_vertex": wire["sdk_vertex"] / wire["retrigger_vertex"],
+        "sdk_gunicorn_of_vertex": wire["sdk_vertex_gunicorn"] / wire["retrigger_vertex"],
+        "memory_vertex": peak["retrigger_vertex"] / peak["sdk_vertex"],
+    }
     for cloud, floor in clouds.items():
-        ours, theirs = f"retrigger_{cloud}", f"sdk_{cloud}"
+        ours, theirs = f"retrigger_{cloud}", f"sdk_{cloud.removesuffix('_framework')}"
         ratios[f"sdk_of_{cloud}"] = wire[theirs] / wire[ours]
         ratios[f"floor_{cloud}"] = wire[theirs] / wire[floor]
         ratios[f"sdk_of_{cloud}_above"] = (wire[theirs] - wire[floor]) / (wire[ours] - wire[floor])

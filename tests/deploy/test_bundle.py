@@ -44,12 +44,13 @@ def contents(built: Bundle) -> dict[str, bytes]:
 
 def test_what_is_in_it(build: Callable[[Cloud], Bundle], compiled: str) -> None:
     gcp, azure = build("gcp"), build("azure")
-    assert gcp.files == ("compiled.json", "main.py", "requirements.txt", WHEEL)
+    assert gcp.files == ("Procfile", "compiled.json", "main.py", "requirements.txt", WHEEL)
     assert azure.files == ("compiled.json", "function_app.py", "host.json", "requirements.txt", WHEEL)
     for built in (gcp, azure):
         assert tuple(contents(built)) == built.files
         assert contents(built)["compiled.json"].decode() == compiled
     assert contents(azure)["host.json"] == (FOLDER / "host.json").read_bytes()
+    assert contents(gcp)["Procfile"] == b"web: python -m retrigger.functions.gcp.serve\n"
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)

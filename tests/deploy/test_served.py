@@ -58,8 +58,10 @@ print(len(names), [name for name in absent if importlib.util.find_spec(name)])
 """
 
 
-@pytest.fixture(scope="module")
-def cloud_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, Unpacked]]:
+@pytest.fixture(scope="module", params=["function", "service"])
+def cloud_run(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Stage, Unpacked]]:
     """The example's project on an emulator whose uploads go to its bundle."""
     state = State.at(tmp_path_factory.mktemp("state"))
     emulator = emulator_for(load_project(CHURN), Claim.take(state), Options(tick_every=timedelta(hours=1)))
@@ -67,7 +69,9 @@ def cloud_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage,
         stack.callback(emulator.stop)
         place = tmp_path_factory.mktemp("cloud_run")
         unpacked = Unpacked.of(bundle(state.compiled.read_text(encoding="utf-8"), "gcp"), place)
-        served = FunctionsHost(CloudRun(unpacked, emulator.environment_variables()), place / "log")
+        served = FunctionsHost(
+            CloudRun(unpacked, emulator.environment_variables(), service=request.param == "service"), place / "log"
+        )
         stack.callback(served.stop)
         served.start()
         served.wait_ready(60)

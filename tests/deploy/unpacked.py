@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _NOT_CACHED = "may only be read from the cache"
 # Ends with its standard input, as a FunctionsHost asks for: the framework does not read it.
-_FRAMEWORK = 'cd "$0" && PORT="$1" "$2" & cat >/dev/null; kill -9 0'
+_GUARDED = 'cd "$0" && PORT="$1" && export PORT && {command} & cat >/dev/null; kill -9 0'
 # The worker and its host are the platform's: they come after everything of the bundle. What is imported of retrigger's
 # other packages is the bundle's own, or is not there.
 _WORKER = """
@@ -71,10 +71,14 @@ class Unpacked:
 
 @dataclass(frozen=True)
 class CloudRun:
-    """What the image of a Cloud Run function starts, with the variables that it is given, but on loopback alone."""
+    """What the image of a Cloud Run function or service starts, with its variables, but on loopback alone.
+
+    A function is started by the framework's command, a service (`service`) by what stands in the Procfile.
+    """
 
     unpacked: Unpacked
     endpoints: Mapping[str, str] = field(repr=False)
+    service: bool = False
 
     @property
     def source(self) -> Path:
@@ -82,11 +86,14 @@ class CloudRun:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        return {"PATH": "/usr/bin:/bin", "HOST": "127.0.0.1", "FUNCTION_TARGET": "main", **self.endpoints}
+        path = {"PATH": f"{self.unpacked.python.parent}:/usr/bin:/bin", "HOST": "127.0.0.1"}
+        return path | ({} if self.service else {"FUNCTION_TARGET": "main"}) | dict(self.endpoints)
 
     def command(self, port: int) -> list[str]:
-        framework = self.unpacked.python.with_name("functions-framework")
-        return ["sh", "-c", _FRAMEWORK, str(self.unpacked.folder), str(port), str(framework)]
+        command = "functions-framework"
+        if self.service:
+            command = (self.unpacked.folder / "Procfile").read_text(encoding="utf-8").removeprefix("web:").strip()
+        return ["sh", "-c", _GUARDED.format(command=command), str(self.unpacked.folder), str(port)]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,10 @@ aiplatform.init(
 
 
 def main(request: Request) -> str:
-    wanted: dict[str, Any] = request.get_json()
+    return launch(request.get_json())
+
+
+def launch(wanted: dict[str, Any]) -> str:
     job = aiplatform.PipelineJob(
         display_name="churn-retrain",
         template_path=os.environ["TEMPLATE"],
@@ -28,4 +31,5 @@ def main(request: Request) -> str:
         enable_caching=False,
     )
     job.submit(service_account="churn@acme-dev.iam.gserviceaccount.com")
-    return job.name
+    name: str = job.name
+    return name

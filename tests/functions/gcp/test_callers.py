@@ -1,4 +1,4 @@
-"""Who may call functions/gcp/main.py, under the real functions-framework, with a ledger that must stay untouched."""
+"""Who may call the functions of Google, through either entry point, with a ledger that must stay untouched."""
 
 from __future__ import annotations
 
@@ -9,28 +9,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import functions_framework
 import pytest
 from werkzeug.datastructures import Headers
 
 from retrigger.functions import logs
-from retrigger.functions.gcp import SOURCE
-from retrigger.handlers import wiring
 from retrigger.handlers.adapters.sqlite import SqliteRecords
 from retrigger.triggers.authoring.compile import compile_project
 from retrigger.triggers.authoring.project import load_project
 from retrigger.triggers.spec import GoogleCaller, KeyCaller
+from tests.functions.gcp.entries import ENTRIES, client_of, forget
 from tests.functions.issuer import Issuer, sign
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from flask.testing import FlaskClient
-    from werkzeug.test import TestResponse
+    from werkzeug.test import Client, TestResponse
 
     from retrigger.triggers.spec import Environment
 
-    Serve = Callable[[Any], FlaskClient]
+    Serve = Callable[[Any], Client]
 
 SECTION_6 = Path(__file__).parents[2] / "golden" / "section6"
 PUSH = "push@acme-dev.iam.gserviceaccount.com"
@@ -55,12 +52,14 @@ def ledger(tmp_path: Path) -> Path:
     return tmp_path / "ledger.sqlite3"
 
 
-@pytest.fixture
-def serve(tmp_path: Path, ledger: Path, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+@pytest.fixture(params=ENTRIES)
+def serve(
+    request: pytest.FixtureRequest, tmp_path: Path, ledger: Path, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Serve]:
     """A client of the function, in an environment with these callers."""
     project = load_project(SECTION_6)
 
-    def served(callers: Any) -> FlaskClient:
+    def served(callers: Any) -> Client:
         dev: Environment = replace(
             project.environments["dev"],
             ledger=f"sqlite:{ledger}",
@@ -70,12 +69,10 @@ def serve(tmp_path: Path, ledger: Path, issuer: Issuer, monkeypatch: pytest.Monk
         compiled = tmp_path / "compiled.json"
         compiled.write_text(compile_project(project, dev), encoding="utf-8")
         monkeypatch.setenv("RETRIGGER_COMPILED", str(compiled))
-        made: FlaskClient = functions_framework.create_app("main", str(SOURCE), "http").test_client()
-        return made
+        return client_of(request.param)
 
-    wiring.app.cache_clear()
     yield served
-    wiring.app.cache_clear()
+    forget()
 
 
 def told(response: TestResponse) -> tuple[int, str | None]:

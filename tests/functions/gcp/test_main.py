@@ -1,4 +1,7 @@
-"""functions/gcp/main.py under the real functions-framework: real requests, a real ledger, a platform on loopback."""
+"""Both entry points of Google: real requests, a real ledger, a platform on loopback.
+
+main.py is served by the real functions-framework, wsgi.py is what any WSGI server calls.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,10 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import functions_framework
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from retrigger.functions.gcp import SOURCE
 from retrigger.handlers import wiring
 from retrigger.handlers.adapters.sqlite import SqliteRecords
 from retrigger.triggers.authoring.compile import compile_project, local_environment
@@ -20,14 +21,14 @@ from retrigger.triggers.authoring.project import load_project
 from retrigger.triggers.compiled import load
 from retrigger.triggers.formats.wire import MAX_BODY
 from tests.benchmarks.loopback import Platform
+from tests.functions.gcp.entries import ENTRIES, client_of, forget
 from tests.projects import template, write_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from flask.testing import FlaskClient
-    from werkzeug.test import TestResponse
+    from werkzeug.test import Client, TestResponse
 
 _FILES = {
     "retrigger.yaml": """\
@@ -73,7 +74,7 @@ def platform() -> Iterator[Platform]:
 
 @pytest.fixture
 def project(tmp_path: Path, platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Compiled for a ledger of its own; the process's `app` is made anew."""
+    """Compiled for a ledger of its own."""
     write_files(tmp_path, _FILES)
     authored = load_project(tmp_path)
     services = dict.fromkeys(("storage", "vertex", "metadata"), platform.url)
@@ -82,16 +83,14 @@ def project(tmp_path: Path, platform: Platform, monkeypatch: pytest.MonkeyPatch)
     compiled = tmp_path / "compiled.json"
     compiled.write_text(compile_project(authored, local), encoding="utf-8")
     monkeypatch.setenv("RETRIGGER_COMPILED", str(compiled))
-    wiring.app.cache_clear()
     yield tmp_path
-    wiring.app.cache_clear()
+    forget()
 
 
-@pytest.fixture
-def client(project: Path) -> FlaskClient:
+@pytest.fixture(params=ENTRIES)
+def client(request: pytest.FixtureRequest, project: Path) -> Client:
     del project
-    made: FlaskClient = functions_framework.create_app("main", str(SOURCE), "http").test_client()
-    return made
+    return client_of(request.param)
 
 
 def push(data: object, message_id: str = "1") -> dict[str, Any]:
@@ -111,25 +110,25 @@ def dead_letters(project: Path) -> list[Mapping[str, Any]]:
     return [record.body for record in found if record is not None]
 
 
-def test_an_upload_is_launched_once(client: FlaskClient, platform: Platform) -> None:
+def test_an_upload_is_launched_once(client: Client, platform: Platform) -> None:
     platform.forget()
     assert results(client.post("/", headers=FINALIZED, json=OBJECT)) == [("launched", "train")]
     platform.launched_at(timeout=5)
     assert results(client.post("/", headers=FINALIZED, json=OBJECT)) == [("duplicate", "train")]
 
 
-def test_a_push_is_launched_once(client: FlaskClient) -> None:
+def test_a_push_is_launched_once(client: Client) -> None:
     assert results(client.post(f"/pubsub/{CHANNEL}", json=push({"a": 1}))) == [("launched", "train")]
     assert results(client.post(f"/pubsub/{CHANNEL}", json=push({"a": 1}))) == [("duplicate", "train")]
 
 
-def test_an_event_that_nobody_listens_to_is_acknowledged(client: FlaskClient) -> None:
+def test_an_event_that_nobody_listens_to_is_acknowledged(client: Client) -> None:
     elsewhere = {**OBJECT, "name": "a.txt"}
     assert results(client.post("/", headers=FINALIZED, json=elsewhere)) == [("ignored", None)]
 
 
 @pytest.mark.parametrize("path", ["/tick", "/tick/"])
-def test_a_tick_has_a_path_of_its_own(client: FlaskClient, path: str) -> None:
+def test_a_tick_has_a_path_of_its_own(client: Client, path: str) -> None:
     client.post(f"/pubsub/{CHANNEL}", json=push({}))
     response = client.post(path)
     assert (response.status_code, response.get_json()) == (200, {"worked": 0, "failed": 0})
@@ -149,7 +148,7 @@ def test_a_tick_has_a_path_of_its_own(client: FlaskClient, path: str) -> None:
     ],
 )
 def test_what_is_malformed_is_acknowledged_and_kept(
-    client: FlaskClient, project: Path, request_: tuple[str, dict[str, str], bytes], code: str
+    client: Client, project: Path, request_: tuple[str, dict[str, str], bytes], code: str
 ) -> None:
     path, headers, body = request_
     response = client.post(path, headers=headers, data=body)
@@ -168,14 +167,14 @@ def lose(project: Path) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/tick"])
 @pytest.mark.parametrize("body", [json.dumps(OBJECT), "{"])
-def test_what_finds_no_ledger_is_delivered_again(client: FlaskClient, project: Path, path: str, body: str) -> None:
+def test_what_finds_no_ledger_is_delivered_again(client: Client, project: Path, path: str, body: str) -> None:
     lose(project)
     response = client.post(path, headers=FINALIZED, data=body)
     assert (response.status_code, response.get_json()["error"]["code"]) == (503, "ledger_unavailable")
 
 
 @pytest.mark.parametrize("path", ["/", "/tick"])
-def test_what_loses_its_ledger_is_delivered_again(client: FlaskClient, project: Path, path: str) -> None:
+def test_what_loses_its_ledger_is_delivered_again(client: Client, project: Path, path: str) -> None:
     client.post("/tick")
     with SqliteRecords(project / "ledger.sqlite3")._writing() as cursor:
         cursor.execute("DROP TABLE kv")
@@ -184,15 +183,13 @@ def test_what_loses_its_ledger_is_delivered_again(client: FlaskClient, project: 
 
 
 @pytest.mark.parametrize("path", ["/", "/tick"])
-def test_a_function_without_its_project_says_so(
-    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, path: str
-) -> None:
+def test_a_function_without_its_project_says_so(client: Client, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     monkeypatch.delenv("RETRIGGER_COMPILED")
     response = client.post(path, headers=FINALIZED, json=OBJECT)
     assert (response.status_code, response.get_json()["error"]["code"]) == (503, "not_configured")
 
 
-def test_a_project_that_is_no_text_is_said_to_be_none(client: FlaskClient, project: Path) -> None:
+def test_a_project_that_is_no_text_is_said_to_be_none(client: Client, project: Path) -> None:
     (project / "compiled.json").write_bytes(b"\xff\x00")
     wiring.compiled_at.cache_clear()
     response = client.post("/", headers=FINALIZED, json=OBJECT)
@@ -200,7 +197,7 @@ def test_a_project_that_is_no_text_is_said_to_be_none(client: FlaskClient, proje
 
 
 def test_a_platform_that_does_not_answer_leaves_the_event_to_the_tick(
-    client: FlaskClient, project: Path, monkeypatch: pytest.MonkeyPatch
+    client: Client, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment = load((project / "compiled.json").read_text(encoding="utf-8")).environment
     elsewhere = replace(environment, services={**environment.services, "metadata": "http://127.0.0.1:1"})
@@ -222,7 +219,7 @@ _paths = st.sampled_from(["/", f"/pubsub/{CHANNEL}", "/schedule/train", "/storag
 
 @given(_paths, _headers, st.binary(max_size=50) | _json)
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_bytes_have_an_answer(client: FlaskClient, path: str, headers: dict[str, str], body: bytes) -> None:
+def test_any_bytes_have_an_answer(client: Client, path: str, headers: dict[str, str], body: bytes) -> None:
     """Never a 500, never a traceback; one ledger for all examples."""
     response = client.post(path, headers=headers, data=body)
     assert response.status_code == 200
@@ -231,7 +228,7 @@ def test_any_bytes_have_an_answer(client: FlaskClient, path: str, headers: dict[
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
-def test_only_posts_are_deliveries_and_nothing_else_is_kept(client: FlaskClient, project: Path, method: str) -> None:
+def test_only_posts_are_deliveries_and_nothing_else_is_kept(client: Client, project: Path, method: str) -> None:
     response = client.open("/", method=method)
     assert (response.status_code, response.headers["Allow"]) == (405, "POST")
     assert dead_letters(project) == []
