@@ -22,7 +22,7 @@ from retrigger.local_emulator.messaging.pull_queues import PullQueues
 from retrigger.local_emulator.messaging.queues import PushSubscription, Queues
 from retrigger.local_emulator.planes.azureml.plane import RUNNER, AzureMl
 from retrigger.local_emulator.planes.resources import Resources
-from retrigger.local_emulator.planes.vertex import Vertex
+from retrigger.local_emulator.planes.vertex.plane import Vertex
 from retrigger.local_emulator.runners.process import JobProcesses
 from retrigger.local_emulator.runners.routing import Traffic
 from retrigger.local_emulator.runners.serving import Servers

@@ -10,7 +10,7 @@ import urllib3
 
 from tests.cli.conftest import PROJECT, retrigger, write_project
 from tests.cli.test_emulator import DAY, listed, on, until
-from tests.local_emulator.planes.test_batch_predictions import SERVED
+from tests.local_emulator.planes.vertex.test_batch_predictions import SERVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ import urllib3
 
 from tests.cli.conftest import retrigger
 from tests.cli.test_emulator import until
-from tests.local_emulator.planes.online import container
+from tests.local_emulator.planes.vertex.online import container
 from tests.projects import write_files
 
 if TYPE_CHECKING:

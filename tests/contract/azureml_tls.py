@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.local_emulator.planes.azureml_plane import Plane
+    from tests.local_emulator.planes.azureml.azureml_plane import Plane
 
 
 @contextmanager

@@ -26,9 +26,11 @@ from retrigger.triggers.launches import BatchPrediction, OnlineDeployment, Pipel
 from retrigger.triggers.match import Index
 from retrigger.triggers.spec import Channel, Endpoint, Environment, MessageSource, Model, Pipeline, Trigger
 from tests.handlers.conftest import Loopback, Reply
-from tests.local_emulator.planes import azureml_plane, online, served_models, test_vertex
-from tests.local_emulator.planes.azureml_plane import ACCOUNT, WORKSPACE
-from tests.local_emulator.planes.test_vertex import PARENT
+from tests.local_emulator.planes.azureml import azureml_plane, served_models
+from tests.local_emulator.planes.azureml.azureml_plane import ACCOUNT, WORKSPACE
+from tests.local_emulator.planes.vertex import online
+from tests.local_emulator.planes.vertex import test_plane as test_vertex
+from tests.local_emulator.planes.vertex.test_plane import PARENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

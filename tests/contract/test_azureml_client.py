@@ -14,7 +14,7 @@ import pytest
 
 from retrigger.local_emulator.state import State
 from tests.contract.azureml_tls import served_over_tls
-from tests.local_emulator.planes.azureml_plane import ACCOUNT, Plane
+from tests.local_emulator.planes.azureml.azureml_plane import ACCOUNT, Plane
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

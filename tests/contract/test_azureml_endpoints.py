@@ -20,8 +20,8 @@ from retrigger.handlers.transport.http import Http, HttpSettings
 from retrigger.local_emulator.state import State
 from retrigger.triggers.errors import Unavailable
 from tests.contract.azureml_tls import served_over_tls
-from tests.local_emulator.planes.azureml_plane import ACCOUNT, WORKSPACE, Plane
-from tests.local_emulator.planes.served_models import SCRIPT, put_endpoint, put_model
+from tests.local_emulator.planes.azureml.azureml_plane import ACCOUNT, WORKSPACE, Plane
+from tests.local_emulator.planes.azureml.served_models import SCRIPT, put_endpoint, put_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

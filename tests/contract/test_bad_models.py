@@ -17,9 +17,10 @@ import urllib3
 
 from retrigger.triggers.launches import Mirror, OnlineDeployment, Rollback
 from tests.contract.kinds import OLD, AzureMlRollout, VertexRollout, World
-from tests.local_emulator.planes import online, served_models
-from tests.local_emulator.planes.azureml_plane import WORKSPACE
-from tests.local_emulator.planes.online import CHURN
+from tests.local_emulator.planes.azureml import served_models
+from tests.local_emulator.planes.azureml.azureml_plane import WORKSPACE
+from tests.local_emulator.planes.vertex import online
+from tests.local_emulator.planes.vertex.online import CHURN
 
 if TYPE_CHECKING:
     from collections.abc import Callable

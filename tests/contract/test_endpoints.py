@@ -20,11 +20,12 @@ from retrigger.handlers.transport.google import GoogleApi
 from retrigger.handlers.transport.http import Http, HttpSettings
 from retrigger.local_emulator.state import State
 from retrigger.triggers.errors import Refused, RetriggerError
-from tests.local_emulator.planes import online, served_models
-from tests.local_emulator.planes.azureml_plane import WORKSPACE
-from tests.local_emulator.planes.azureml_plane import Plane as AzurePlane
-from tests.local_emulator.planes.test_vertex import PARENT
-from tests.local_emulator.planes.test_vertex import Plane as VertexPlane
+from tests.local_emulator.planes.azureml import served_models
+from tests.local_emulator.planes.azureml.azureml_plane import WORKSPACE
+from tests.local_emulator.planes.azureml.azureml_plane import Plane as AzurePlane
+from tests.local_emulator.planes.vertex import online
+from tests.local_emulator.planes.vertex.test_plane import PARENT
+from tests.local_emulator.planes.vertex.test_plane import Plane as VertexPlane
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,8 +11,8 @@ import urllib3
 from retrigger.handlers.adapters.vertex import metrics
 from retrigger.handlers.adapters.vertex.serving import place_of
 from retrigger.local_emulator.state import State
-from tests.local_emulator.planes.online import CHURN, an_endpoint, deployed, deployment, register
-from tests.local_emulator.planes.test_vertex import Plane
+from tests.local_emulator.planes.vertex.online import CHURN, an_endpoint, deployed, deployment, register
+from tests.local_emulator.planes.vertex.test_plane import Plane
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

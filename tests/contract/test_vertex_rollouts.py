@@ -20,8 +20,8 @@ from retrigger.local_emulator.state import State
 from retrigger.triggers.errors import Refused
 from tests.handlers.adapters.vertex.test_serving import a_rollout
 from tests.handlers.conftest import Loopback, Reply
-from tests.local_emulator.planes.online import an_endpoint, deployed, deployment, register
-from tests.local_emulator.planes.test_vertex import PARENT, Plane
+from tests.local_emulator.planes.vertex.online import an_endpoint, deployed, deployment, register
+from tests.local_emulator.planes.vertex.test_plane import PARENT, Plane
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -27,12 +27,12 @@ from starlette.routing import Route
 
 from retrigger.local_emulator.http import Server
 from retrigger.local_emulator.planes.resources import Resources
-from retrigger.local_emulator.planes.vertex import Vertex
+from retrigger.local_emulator.planes.vertex.plane import Vertex
 from retrigger.local_emulator.runners.process import JobProcesses
 from retrigger.local_emulator.runners.routing import Traffic
 from retrigger.local_emulator.runners.serving import Servers
 from retrigger.local_emulator.state import State
-from tests.local_emulator.planes.online import container
+from tests.local_emulator.planes.vertex.online import container
 
 PARENT = "projects/p/locations/europe-west4"
 

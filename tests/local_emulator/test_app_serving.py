@@ -6,7 +6,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 from tests.local_emulator.conftest import eventually
-from tests.local_emulator.planes.online import DEDICATED, container
+from tests.local_emulator.planes.vertex.online import DEDICATED, container
 from tests.local_emulator.test_app import call, start_elsewhere
 from tests.processes import is_gone
 

@@ -14,10 +14,10 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from retrigger.local_emulator.planes import operations
-from retrigger.local_emulator.planes.operations import Operations
 from retrigger.local_emulator.planes.resources import Body, Invalid, Precondition, Resources
 from retrigger.local_emulator.planes.rest import Call, page
+from retrigger.local_emulator.planes.vertex import operations
+from retrigger.local_emulator.planes.vertex.operations import Operations
 from retrigger.local_emulator.runners import prediction
 from retrigger.local_emulator.runners.prediction import PredictionRequest
 from retrigger.local_emulator.runners.record import JobState, timestamp
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from retrigger.local_emulator.planes.models import Models
+    from retrigger.local_emulator.planes.vertex.models import Models
     from retrigger.local_emulator.runners.process import JobProcesses
 
 _KIND = "batchPredictionJobs"

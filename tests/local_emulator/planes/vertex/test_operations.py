@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from retrigger.local_emulator.planes.operations import DELETE, DEPLOY_MODEL, Operations, UnderWay
 from retrigger.local_emulator.planes.resources import Resources
 from retrigger.local_emulator.planes.rest import Call
+from retrigger.local_emulator.planes.vertex.operations import DELETE, DEPLOY_MODEL, Operations, UnderWay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ import urllib3
 
 from retrigger.local_emulator.http import Server
 from retrigger.local_emulator.planes.resources import Resources
-from retrigger.local_emulator.planes.vertex import Vertex
+from retrigger.local_emulator.planes.vertex.plane import Vertex
 from retrigger.local_emulator.runners.process import JobProcesses
 from retrigger.local_emulator.runners.routing import Traffic
 from retrigger.local_emulator.runners.serving import Servers

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from tests.local_emulator.planes.azureml_plane import ACCOUNT, WORKSPACE
+from tests.local_emulator.planes.azureml.azureml_plane import ACCOUNT, WORKSPACE
 
 if TYPE_CHECKING:
-    from tests.local_emulator.planes.azureml_plane import Plane
+    from tests.local_emulator.planes.azureml.azureml_plane import Plane
 
 MLMODEL = b"flavors:\n  python_function: {loader_module: scale, data: data/factor, code: code}\n"
 LOADER = b"""\

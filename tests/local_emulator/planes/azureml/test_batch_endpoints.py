@@ -11,8 +11,8 @@ import urllib3
 from retrigger.local_emulator.planes.azureml.arm import Workspace
 from retrigger.local_emulator.planes.azureml.plane import Asset, Furniture, Put
 from retrigger.local_emulator.state import State
-from tests.local_emulator.planes.azureml_plane import ACCOUNT, WORKSPACE, Plane
-from tests.local_emulator.planes.served_models import LOADER, MLMODEL, put_code, put_model
+from tests.local_emulator.planes.azureml.azureml_plane import ACCOUNT, WORKSPACE, Plane
+from tests.local_emulator.planes.azureml.served_models import LOADER, MLMODEL, put_code, put_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

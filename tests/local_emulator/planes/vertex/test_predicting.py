@@ -11,8 +11,8 @@ import pytest
 import urllib3
 
 from retrigger.local_emulator.state import State
-from tests.local_emulator.planes.online import CHURN, an_endpoint, deployed, deployment, error, register
-from tests.local_emulator.planes.test_vertex import PARENT, Plane
+from tests.local_emulator.planes.vertex.online import CHURN, an_endpoint, deployed, deployment, error, register
+from tests.local_emulator.planes.vertex.test_plane import PARENT, Plane
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

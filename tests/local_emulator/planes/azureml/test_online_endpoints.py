@@ -14,8 +14,8 @@ import urllib3
 
 from retrigger.local_emulator.runners.serving import RESTARTS
 from retrigger.local_emulator.state import State
-from tests.local_emulator.planes.azureml_plane import WORKSPACE, Plane
-from tests.local_emulator.planes.served_models import (
+from tests.local_emulator.planes.azureml.azureml_plane import WORKSPACE, Plane
+from tests.local_emulator.planes.azureml.served_models import (
     LOADER,
     SCRIPT,
     deploy,

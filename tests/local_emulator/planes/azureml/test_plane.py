@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from retrigger.local_emulator.state import State
-from tests.local_emulator.planes.azureml_plane import ACCOUNT, WORKSPACE, Plane, job, literal, step
+from tests.local_emulator.planes.azureml.azureml_plane import ACCOUNT, WORKSPACE, Plane, job, literal, step
 from tests.processes import is_gone
 
 if TYPE_CHECKING:

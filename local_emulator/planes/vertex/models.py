@@ -10,10 +10,10 @@ import secrets
 import threading
 from typing import TYPE_CHECKING, TypeGuard
 
-from retrigger.local_emulator.planes import operations
-from retrigger.local_emulator.planes.operations import Operations
 from retrigger.local_emulator.planes.resources import Body, Invalid, NotFound, Resources
 from retrigger.local_emulator.planes.rest import Call, page
+from retrigger.local_emulator.planes.vertex import operations
+from retrigger.local_emulator.planes.vertex.operations import Operations
 from retrigger.local_emulator.runners.record import timestamp
 
 if TYPE_CHECKING:

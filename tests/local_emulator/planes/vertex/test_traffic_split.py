@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from retrigger.local_emulator.planes.resources import Invalid, Precondition
-from retrigger.local_emulator.planes.traffic_split import checked, with_new, without
+from retrigger.local_emulator.planes.vertex.traffic_split import checked, with_new, without
 
 
 @pytest.mark.parametrize("split", [{}, {"1": 100}, {"1": 90, "0": 10}, {"1": 0, "0": 100}])

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from retrigger.local_emulator.planes.deploying import Deployments
     from retrigger.local_emulator.planes.resources import Body
+    from retrigger.local_emulator.planes.vertex.deploying import Deployments
     from retrigger.local_emulator.runners.routing import Traffic
 
 MAX_REQUEST = 1_500_000

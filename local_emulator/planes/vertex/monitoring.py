@@ -15,9 +15,9 @@ from datetime import UTC, datetime, timedelta
 from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
-from retrigger.local_emulator.planes.deploying import KIND
 from retrigger.local_emulator.planes.resources import Invalid, NotFound, matching
 from retrigger.local_emulator.planes.rest import route
+from retrigger.local_emulator.planes.vertex.deploying import KIND
 from retrigger.local_emulator.runners.record import timestamp
 from retrigger.local_emulator.runners.routing import Tally
 

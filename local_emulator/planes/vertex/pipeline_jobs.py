@@ -9,10 +9,10 @@ import re
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from retrigger.local_emulator.planes import operations
-from retrigger.local_emulator.planes.operations import Operations
 from retrigger.local_emulator.planes.resources import Body, Invalid, Precondition, Resources, camel
 from retrigger.local_emulator.planes.rest import Call, page
+from retrigger.local_emulator.planes.vertex import operations
+from retrigger.local_emulator.planes.vertex.operations import Operations
 from retrigger.local_emulator.runners.errors import PipelineError
 from retrigger.local_emulator.runners.record import JobState, timestamp
 from retrigger.local_emulator.runners.request import JobRequest
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from retrigger.local_emulator.planes.artifacts import Artifacts
+    from retrigger.local_emulator.planes.vertex.artifacts import Artifacts
     from retrigger.local_emulator.runners.process import JobProcesses
 
 _ID = re.compile(r"[a-z][-a-z0-9]{0,126}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from retrigger.local_emulator.state import State
-from tests.local_emulator.planes.online import (
+from tests.local_emulator.planes.vertex.online import (
     CHURN,
     DEDICATED,
     an_endpoint,
@@ -20,7 +20,7 @@ from tests.local_emulator.planes.online import (
     look,
     register,
 )
-from tests.local_emulator.planes.test_vertex import PARENT, Plane
+from tests.local_emulator.planes.vertex.test_plane import PARENT, Plane
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

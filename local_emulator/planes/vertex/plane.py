@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from retrigger.local_emulator.planes.artifacts import Artifacts
-from retrigger.local_emulator.planes.batch_predictions import BatchPredictions
-from retrigger.local_emulator.planes.deploying import Deployments, endpoint_name
-from retrigger.local_emulator.planes.endpoints import Endpoints
-from retrigger.local_emulator.planes.models import Models
-from retrigger.local_emulator.planes.monitoring import Monitoring
-from retrigger.local_emulator.planes.operations import Operations
-from retrigger.local_emulator.planes.pipeline_jobs import PipelineJobs
-from retrigger.local_emulator.planes.predicting import Predictions
 from retrigger.local_emulator.planes.rest import Call, route
+from retrigger.local_emulator.planes.vertex.artifacts import Artifacts
+from retrigger.local_emulator.planes.vertex.batch_predictions import BatchPredictions
+from retrigger.local_emulator.planes.vertex.deploying import Deployments, endpoint_name
+from retrigger.local_emulator.planes.vertex.endpoints import Endpoints
+from retrigger.local_emulator.planes.vertex.models import Models
+from retrigger.local_emulator.planes.vertex.monitoring import Monitoring
+from retrigger.local_emulator.planes.vertex.operations import Operations
+from retrigger.local_emulator.planes.vertex.pipeline_jobs import PipelineJobs
+from retrigger.local_emulator.planes.vertex.predicting import Predictions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,8 @@ import pytest
 import urllib3
 
 from retrigger.local_emulator.state import State
-from tests.local_emulator.planes.online import CHURN, an_endpoint, deployed, deployment, error, register
-from tests.local_emulator.planes.test_vertex import Plane
+from tests.local_emulator.planes.vertex.online import CHURN, an_endpoint, deployed, deployment, error, register
+from tests.local_emulator.planes.vertex.test_plane import Plane
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from retrigger.local_emulator.state import State
-from tests.local_emulator.planes.test_vertex import PARENT, Plane
+from tests.local_emulator.planes.vertex.test_plane import PARENT, Plane
 from tests.local_emulator.runners.fake_store import Store
 from tests.processes import is_gone
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.local_emulator.planes.test_vertex import PARENT, Plane
+from tests.local_emulator.planes.vertex.test_plane import PARENT, Plane
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from retrigger.local_emulator.state import State
-from tests.local_emulator.planes.azureml_plane import WORKSPACE, Plane
-from tests.local_emulator.planes.served_models import deploy, put_endpoint, put_model
+from tests.local_emulator.planes.azureml.azureml_plane import WORKSPACE, Plane
+from tests.local_emulator.planes.azureml.served_models import deploy, put_endpoint, put_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,8 +11,6 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from retrigger.local_emulator.planes import operations, traffic_split
-from retrigger.local_emulator.planes.operations import Operations
 from retrigger.local_emulator.planes.resources import (
     AlreadyExists,
     Body,
@@ -23,6 +21,8 @@ from retrigger.local_emulator.planes.resources import (
     ResourceError,
     Resources,
 )
+from retrigger.local_emulator.planes.vertex import operations, traffic_split
+from retrigger.local_emulator.planes.vertex.operations import Operations
 from retrigger.local_emulator.runners.containers import predict_route, server_of
 from retrigger.local_emulator.runners.errors import PipelineError
 from retrigger.local_emulator.runners.record import timestamp
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from retrigger.local_emulator.planes.models import Models
-    from retrigger.local_emulator.planes.operations import UnderWay
     from retrigger.local_emulator.planes.resources import Resource
     from retrigger.local_emulator.planes.rest import Call
+    from retrigger.local_emulator.planes.vertex.models import Models
+    from retrigger.local_emulator.planes.vertex.operations import UnderWay
     from retrigger.local_emulator.runners.server import ServerSpec
     from retrigger.local_emulator.runners.serving import Served, Servers
 

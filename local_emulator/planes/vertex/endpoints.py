@@ -10,18 +10,18 @@ import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from retrigger.local_emulator.planes import operations, traffic_split
-from retrigger.local_emulator.planes.deploying import KIND, endpoint_name
-from retrigger.local_emulator.planes.operations import Operations
 from retrigger.local_emulator.planes.resources import AlreadyExists, Body, Conflict, Invalid, Resource, Resources, camel
 from retrigger.local_emulator.planes.rest import Call, page
+from retrigger.local_emulator.planes.vertex import operations, traffic_split
+from retrigger.local_emulator.planes.vertex.deploying import KIND, endpoint_name
+from retrigger.local_emulator.planes.vertex.operations import Operations
 from retrigger.local_emulator.runners.record import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from retrigger.local_emulator.planes.deploying import Deployments
+    from retrigger.local_emulator.planes.vertex.deploying import Deployments
     from retrigger.local_emulator.runners.routing import Traffic
 
 _ID = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?|[1-9][0-9]{0,8}")

@@ -1,0 +1,1 @@
+"""Vertex AI: its control plane, and the endpoints that serve behind it."""
