@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from retrigger.handlers.ports import Publisher
     from retrigger.handlers.records import Claim
     from retrigger.handlers.schedules import Schedules
+    from retrigger.handlers.windowed import Windowed
     from retrigger.triggers.match import Index
 
 _NO_MATCH = Verdict("match", "stop", "no_match", "no trigger listens to this")
@@ -66,10 +67,16 @@ class Core:
         return Gate(self.admission, self.claims, self.wait)
 
     @cached_property
+    def windowed(self) -> Windowed:
+        from retrigger.handlers.windowed import Windowed
+
+        return Windowed(self.admission)
+
+    @cached_property
     def gathering(self) -> Gathering:
         from retrigger.handlers.gathering import Gathering
 
-        return Gathering(self.admission, self.claims, self.gate)
+        return Gathering(self.windowed, self.claims, self.gate)
 
     @cached_property
     def joining(self) -> Joining:

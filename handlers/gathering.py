@@ -18,11 +18,11 @@ from retrigger.triggers.errors import ExpressionError, Refused, RetriggerError
 from retrigger.triggers.event import Object
 
 if TYPE_CHECKING:
-    from retrigger.handlers.admit import Admission
     from retrigger.handlers.arrivals import Arrival
     from retrigger.handlers.gate import Gate
     from retrigger.handlers.ledger import Stored
     from retrigger.handlers.records import Claim, ClaimState
+    from retrigger.handlers.windowed import Windowed
     from retrigger.triggers.event import Json
     from retrigger.triggers.spec import Trigger
 
@@ -32,8 +32,9 @@ _LOG = logging.getLogger(__name__)
 class Gathering:
     """Takes objects and markers into windows."""
 
-    def __init__(self, admission: Admission, claims: Claims, gate: Gate) -> None:
-        self.admission = admission
+    def __init__(self, windowed: Windowed, claims: Claims, gate: Gate) -> None:
+        self.windowed = windowed
+        self.admission = windowed.admission
         self.claims = claims
         self.gate = gate
 
@@ -136,7 +137,7 @@ class Gathering:
         if launched:
             return recorded(arrival, stored, "launched", window=window, run=launched[0])
         if now and may_skip(arrival.trigger):
-            run = self.admission.run_of(arrival.trigger.name, WindowId.parse(window), 0)
+            run = self.windowed.run_of(arrival.trigger.name, WindowId.parse(window), 0)
             ended = self.admission.ledger.runs.get(run)
             if ended is not None and ended.value.outcome == "skipped":
                 said = (Verdict(**verdict) for verdict in ended.value.verdicts)
@@ -149,7 +150,7 @@ class Gathering:
         The window has its note: if this fails, the tick goes on from here (R1).
         """
         try:
-            return self.admission.advance_window(window, trigger, timed=False)
+            return self.windowed.advance(window, trigger, timed=False)
         except RetriggerError as error:
             _LOG.warning("advance_deferred", extra={"fields": {"window": str(window), "error": str(error)}})
             return []

@@ -42,6 +42,7 @@ class Tick:
         self.core = core
         self.ledger = core.ledger
         self.admission = core.admission
+        self.windowed = core.windowed
         self._chaining = Chaining(core)
         self._enough = enough
 
@@ -98,7 +99,7 @@ class Tick:
     def _window(self, note: Note, trigger: Trigger | None) -> None:
         window = WindowId.parse(note.id)
         if trigger is not None:
-            self.admission.advance_window(window, trigger, timed=True, first_ms=note.first_ms)
+            self.windowed.advance(window, trigger, timed=True, first_ms=note.first_ms)
         frozen = self.ledger.manifests.get(str(window))
         if frozen is None:
             self._look_again(note, window, trigger)
@@ -118,7 +119,7 @@ class Tick:
         """When to look again at each run of the window that has not ended; of a queue, at those that are under way."""
         looks: list[int] = []
         for chunk in range(len(frozen.chunks())):
-            look = self._follow_up(self.admission.run_of(note.trigger, window, chunk))
+            look = self._follow_up(self.windowed.run_of(note.trigger, window, chunk))
             if look is not None:
                 looks.append(look)
             if frozen.in_order and trigger is not None and len(looks) > trigger.concurrency.limit:
@@ -162,7 +163,7 @@ class Tick:
         if trigger is None:
             self.ledger.reschedule(note, on_grid(self.ledger.now_ms(), LONGEST_POLL_MS))  # it may come back
             return
-        name = self.admission.advance_replay(note.id, trigger, whole=note.kind == "rerun")
+        name = self.windowed.replay(note.id, trigger, whole=note.kind == "rerun")
         look = self._follow_up(name)
         if look is None:
             self.ledger.finish(note)

@@ -30,6 +30,7 @@ from retrigger.handlers.rollout.plan import Become, Probe, Shift, Stay
 from retrigger.handlers.rollout.rollouts import Rollouts
 from retrigger.handlers.slots import Slots, Standing
 from retrigger.handlers.tick import Tick
+from retrigger.handlers.windowed import Windowed
 from retrigger.handlers.windows import Joined, WindowId, Windows, first_look
 from retrigger.triggers.errors import RetriggerError
 from tests.handlers.protocol.test_simulation import play
@@ -239,7 +240,7 @@ class HostClock(AnyOrder):
         return super().now_ms() + self._fast_ms
 
 
-class SealsBeforeGrant(Admission):
+class SealsBeforeGrant(Windowed):
     """Close the window, then wait for a slot."""
 
     def _closed(self, window: WindowId, trigger: Trigger, *, timed: bool, first_ms: int) -> Manifest | None:
@@ -289,8 +290,8 @@ class TakesUnjudgedLists(Windows):
 class Releases(Admission):
     """The platform did not answer: give the slot back, somebody else may use it."""
 
-    def _send(self, name: str, run: Stored[Run], trigger: Trigger, *, timed: bool) -> bool:
-        launched = super()._send(name, run, trigger, timed=timed)
+    def send(self, name: str, run: Stored[Run], trigger: Trigger, *, timed: bool) -> bool:
+        launched = super().send(name, run, trigger, timed=timed)
         now = self.ledger.runs.get(name)
         if now is not None and now.value.state == "wait":
             self.slots.free(now.value.gates, name)
@@ -462,8 +463,8 @@ class NotesBreed(AnyOrder):
 class SendsAgain(Admission):
     """Where the answer was lost, try again later: what is right for a platform that knows our ids."""
 
-    def _send(self, name: str, run: Stored[Run], trigger: Trigger, *, timed: bool) -> bool:
-        launched = super()._send(name, run, trigger, timed=timed)
+    def send(self, name: str, run: Stored[Run], trigger: Trigger, *, timed: bool) -> bool:
+        launched = super().send(name, run, trigger, timed=timed)
         now = self.ledger.runs.get(name)
         if now is not None and now.value.state == "sending":
             self.ledger.runs.swap(now, replace(now.value, state="wait"))
@@ -683,7 +684,7 @@ NAIVE = {
     "seal what was not judged": Naive(
         Parts(windows=TakesUnjudgedLists), "LAUNCHED WITHOUT WHAT WAS LISTED", "listed", range(160, 180)
     ),
-    "seal before the grant": Naive(Parts(admission=SealsBeforeGrant), "SEALED WITHOUT A SLOT", "mixed", range(20)),
+    "seal before the grant": Naive(Parts(windowed=SealsBeforeGrant), "SEALED WITHOUT A SLOT", "mixed", range(20)),
     "seal a head that was not judged": Naive(Parts(windows=SealsBlind), "REJECTED WITH ITS MARKER", "late", range(100)),
     "helpers guess the cause": Naive(Parts(windows=HelperGuesses), "LAUNCHED AGAINST at_max_wait", "late", range(120)),
     "release what was granted": Naive(Parts(admission=Releases), "MORE RUNS THAN SLOTS", "late", range(50, 200)),

@@ -37,6 +37,7 @@ from retrigger.handlers.rollout.commands import approve
 from retrigger.handlers.rollout.rollouts import ByKind, Rollouts
 from retrigger.handlers.slots import Slots, own_gate
 from retrigger.handlers.tick import Tick
+from retrigger.handlers.windowed import Windowed
 from retrigger.handlers.windows import Windows
 from retrigger.triggers import keys
 from retrigger.triggers.errors import RetriggerError, Unavailable, Unknown
@@ -152,6 +153,7 @@ class Parts:
     following: type[Following] = Following
     granting: type[Granting] = Granting
     admission: type[Admission] = Admission
+    windowed: type[Windowed] = Windowed
     claims: type[Claims] = Claims
     gate: type[Gate] = Gate
     gathering: type[Gathering] = Gathering
@@ -176,7 +178,8 @@ class Parts:
         core = self.core(admission, index, lambda _: world.edge())
         core.claims = core.direct.claims = self.claims(ledger)
         core.gate = self.gate(admission, core.claims, lambda _: world.edge())
-        core.gathering = self.gathering(admission, core.claims, core.gate)
+        core.windowed = self.windowed(admission)
+        core.gathering = self.gathering(core.windowed, core.claims, core.gate)
         core.joining = self.joining(core.gathering, core.claims, core.joining.named, core.decide)
         return core
 
