@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Called
 
 FILES = [
+    "Procfile",
     "compiled.json",
     "main.py",
     "requirements.txt",

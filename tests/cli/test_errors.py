@@ -8,16 +8,8 @@ import pytest
 
 from retrigger.cli.app import Commands, cli
 from retrigger.cli.errors import Failed, No, Usage, told
-from retrigger.triggers.errors import (
-    ExpressionError,
-    Malformed,
-    Problem,
-    ProjectError,
-    Refused,
-    RetriggerError,
-    Unavailable,
-    Unknown,
-)
+from retrigger.triggers.authoring.problems import Problem, ProjectError
+from retrigger.triggers.errors import ExpressionError, Malformed, Refused, RetriggerError, Unavailable, Unknown
 
 MISTAKES = (Problem("a.yaml", 1, 2, "c", "wrong"), Problem("b.yaml", 3, 4, "c", "wrong, too"))
 
