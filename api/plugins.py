@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from retrigger.handlers.ports import Job, JobStatus, Launcher, PipelineJob, Request
+from retrigger.handlers.jobs import Job, JobStatus, PipelineJob, Request
+from retrigger.handlers.ports import Launcher
 from retrigger.handlers.validate.reader import ObjectReader
 from retrigger.handlers.validate.validators import Validator
+from retrigger.triggers.environment import Environment
 from retrigger.triggers.errors import Malformed, Refused, Unavailable, Unknown
 from retrigger.triggers.event import Event, Lifecycle, Message, Object, Schedule
-from retrigger.triggers.spec import Environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -21,8 +21,8 @@ from retrigger.handlers.adapters.memory import (
     MemoryPublisher,
     MemoryRecords,
 )
+from retrigger.handlers.jobs import JobStatus
 from retrigger.handlers.journal import Journal, RunView
-from retrigger.handlers.ports import JobStatus
 from retrigger.handlers.wiring import assemble
 from retrigger.triggers.authoring.compile import compile_project
 from retrigger.triggers.authoring.project import load_project

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from retrigger.cli.differences import Difference
     from retrigger.triggers.authoring.project import Project
     from retrigger.triggers.compiled import Compiled
+    from retrigger.triggers.environment import Environment
     from retrigger.triggers.event import Event, Json
-    from retrigger.triggers.spec import Environment
 
 _DIFFERS: Final = ("gained", "lost", "changed")
 _PROGRESS: Final = 10_000

@@ -16,10 +16,11 @@ from retrigger.handlers.adapters.memory import MemoryObjects, MemoryRecords
 from retrigger.handlers.admit import Admission
 from retrigger.handlers.arrivals import arrivals
 from retrigger.handlers.core import Core
+from retrigger.handlers.jobs import JobStatus, PipelineJob, RolloutJob
 from retrigger.handlers.launch import asked_for, is_rollout, job_of
 from retrigger.handlers.ledger import Ledger
 from retrigger.handlers.outcome import Verdict
-from retrigger.handlers.ports import JobStatus, ObjectStat, PipelineJob, RolloutJob
+from retrigger.handlers.ports import ObjectStat
 from retrigger.handlers.rollout.rollouts import ByKind, Rollouts
 from retrigger.handlers.rollout.telling import in_words
 from retrigger.handlers.validate.checks import check_object
@@ -36,14 +37,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from retrigger.handlers.arrivals import Arrival
+    from retrigger.handlers.jobs import Job, Request
     from retrigger.handlers.ledger import Stored
     from retrigger.handlers.outcome import Outcome, Result
-    from retrigger.handlers.ports import Job, Launcher, Record, Request
+    from retrigger.handlers.ports import Launcher, Record
     from retrigger.handlers.records import Run
     from retrigger.triggers.compiled import Compiled
+    from retrigger.triggers.environment import Environment
     from retrigger.triggers.event import Event, Json, Object
     from retrigger.triggers.match import Match
-    from retrigger.triggers.spec import Environment, Trigger
+    from retrigger.triggers.spec import Trigger
 
 _NONCE: Final = "0" * 8
 _TAKEN_SIZE: Final = 2**20

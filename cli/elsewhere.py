@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from retrigger.triggers.authoring.project import Project
     from retrigger.triggers.compiled import Compiled
-    from retrigger.triggers.spec import Environment
+    from retrigger.triggers.environment import Environment
 
 EMULATOR: Final = "local"
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from retrigger.cli.dry_run import Explanation
     from retrigger.cli.unclaimed import Reason
-    from retrigger.handlers.ports import Request
+    from retrigger.handlers.jobs import Request
     from retrigger.triggers.compiled import Compiled
 
 

@@ -14,8 +14,8 @@ import click
 import urllib3
 
 from retrigger.cli.errors import Failed, No, Usage
+from retrigger.handlers.jobs import RolloutJob
 from retrigger.handlers.ledger import Ledger
-from retrigger.handlers.ports import RolloutJob
 from retrigger.handlers.wiring import cloud_of, records_of
 from retrigger.local_emulator.claim import running
 from retrigger.local_emulator.control import ROOT

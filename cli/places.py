@@ -11,8 +11,8 @@ from urllib.parse import quote, unquote, urlencode
 import click
 
 from retrigger.cli.errors import No
+from retrigger.triggers.environment import PUBLIC_BLOB
 from retrigger.triggers.formats import blob_place
-from retrigger.triggers.spec import PUBLIC_BLOB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -9,7 +9,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from retrigger.triggers.spec import Channel, Environment
+    from retrigger.triggers.environment import Channel, Environment
 
 _OF_CHANNELS: Final = ("pubsub", "queue", "servicebus")
 _LISTED: Final = 20

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from retrigger.handlers.jobs import Job
     from retrigger.handlers.journal import RunView
-    from retrigger.handlers.ports import Job
     from retrigger.local_emulator.app import Emulator
     from retrigger.local_emulator.project import Options
     from retrigger.triggers.event import Json

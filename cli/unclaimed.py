@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from retrigger.cli.places import Stored, Target
     from retrigger.triggers.compiled import Compiled
-    from retrigger.triggers.spec import Environment, Source
+    from retrigger.triggers.environment import Environment
+    from retrigger.triggers.spec import Source
 
 
 @dataclass(frozen=True, slots=True)

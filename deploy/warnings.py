@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from retrigger.deploy.bundle import Cloud
-    from retrigger.triggers.spec import Environment
+    from retrigger.triggers.environment import Environment
 
 
 def warnings(environment: Environment, cloud: Cloud) -> Iterator[str]:

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.transport.http import Http, HttpSettings
 from retrigger.handlers.wiring import Settings, compiled_at
+from retrigger.triggers.environment import KeyCaller
 from retrigger.triggers.errors import NotAllowed, RetriggerError, Unavailable
 from retrigger.triggers.frozen import dataclass, replace
-from retrigger.triggers.spec import KeyCaller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Protocol
 
-    from retrigger.triggers.spec import EntraCaller, Environment, GoogleCaller
+    from retrigger.triggers.environment import EntraCaller, Environment, GoogleCaller
 
     class Rule(Protocol):
         def admit(self, call: Call, now: float) -> None:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 import jwt
 
 from retrigger.functions.issuer_keys import IssuerKeys
+from retrigger.triggers.environment import EntraCaller, GoogleCaller
 from retrigger.triggers.errors import NotAllowed
 from retrigger.triggers.frozen import dataclass
-from retrigger.triggers.spec import EntraCaller, GoogleCaller
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

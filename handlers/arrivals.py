@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from retrigger.handlers.ports import Catalog
+    from retrigger.triggers.environment import Environment
     from retrigger.triggers.event import Event
     from retrigger.triggers.match import Index, Match
-    from retrigger.triggers.spec import Environment, Source, Trigger
+    from retrigger.triggers.spec import Source, Trigger
 
 
 @dataclass(frozen=True, slots=True)

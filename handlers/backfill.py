@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from retrigger.handlers.arrivals import Arrival
     from retrigger.handlers.core import Core
     from retrigger.handlers.outcome import Outcome
-    from retrigger.triggers.spec import ScheduleSource, Store, Trigger
+    from retrigger.triggers.environment import Store
+    from retrigger.triggers.spec import ScheduleSource, Trigger
 
 
 class Backfill:

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from retrigger.handlers.ledger import Stored
     from retrigger.handlers.outcome import Outcome
     from retrigger.handlers.records import Run, RunOutcome
+    from retrigger.triggers.environment import Environment
     from retrigger.triggers.event import Json
-    from retrigger.triggers.spec import Environment, RunEnd
+    from retrigger.triggers.spec import RunEnd
 
 _STATUSES: Final[Mapping[RunOutcome | None, RunEnd]] = {
     "succeeded": "succeeded",

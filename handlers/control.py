@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from retrigger.handlers.jobs import RolloutJob
 from retrigger.handlers.launch import job_of
 from retrigger.handlers.outcome import Verdict
-from retrigger.handlers.ports import RolloutJob
 from retrigger.handlers.records import Pause, Run
 from retrigger.handlers.rollout.commands import roll_back
 from retrigger.handlers.slots import Slots

@@ -14,8 +14,9 @@ from retrigger.triggers.errors import Refused
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from retrigger.triggers.environment import Environment
     from retrigger.triggers.event import Json
-    from retrigger.triggers.spec import Environment, ManifestFormat
+    from retrigger.triggers.spec import ManifestFormat
 
 
 def dataset_id(environment: Environment, run: str, form: ManifestFormat) -> str:

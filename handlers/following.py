@@ -12,8 +12,9 @@ from retrigger.triggers.frozen import replace
 
 if TYPE_CHECKING:
     from retrigger.handlers.carrying import Carrying
+    from retrigger.handlers.jobs import JobStatus
     from retrigger.handlers.ledger import Stored
-    from retrigger.handlers.ports import JobStatus, Launcher
+    from retrigger.handlers.ports import Launcher
     from retrigger.handlers.records import Run
     from retrigger.handlers.slots import Slots
 

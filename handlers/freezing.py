@@ -12,11 +12,12 @@ from retrigger.handlers.manifests import written
 from retrigger.handlers.outcome import Verdict
 from retrigger.handlers.requests import chosen_pipeline, frozen_job
 from retrigger.triggers import keys
+from retrigger.triggers.environment import Store
 from retrigger.triggers.errors import Refused
 from retrigger.triggers.event import rfc3339
 from retrigger.triggers.frozen import replace
 from retrigger.triggers.launches import PipelineLaunch
-from retrigger.triggers.spec import ObjectSource, Store
+from retrigger.triggers.spec import ObjectSource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

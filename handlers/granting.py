@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     from retrigger.handlers.following import Following
     from retrigger.handlers.slots import Bid, GateRule, Order, Slots
-    from retrigger.triggers.spec import Environment, Trigger
+    from retrigger.triggers.environment import Environment
+    from retrigger.triggers.spec import Trigger
 
 Grant: TypeAlias = Literal["granted", "waits", "busy", "replaced", "over"]
 """Of those that may be skipped: its own gate is full, something newer is there, its own throttle is spent."""

@@ -15,8 +15,8 @@ from retrigger.triggers.frozen import dataclass
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from retrigger.handlers.jobs import Job
     from retrigger.handlers.ledger import Ledger, Stored
-    from retrigger.handlers.ports import Job
     from retrigger.handlers.records import Claim, Manifest, Pause, Run
     from retrigger.triggers.event import Json
 

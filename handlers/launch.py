@@ -6,16 +6,17 @@ import logging
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+from retrigger.handlers.jobs import BatchJob, Dataset, PipelineJob, RolloutJob
 from retrigger.handlers.outcome import Verdict
-from retrigger.handlers.ports import BatchJob, Dataset, PipelineJob, RolloutJob
 from retrigger.triggers.errors import Refused, RetriggerError, Unavailable, Unknown
 from retrigger.triggers.frozen import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from retrigger.handlers.jobs import Job
     from retrigger.handlers.ledger import Ledger, Stored
-    from retrigger.handlers.ports import Job, Launcher
+    from retrigger.handlers.ports import Launcher
     from retrigger.handlers.records import Run
     from retrigger.triggers.event import Json
 

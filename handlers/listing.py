@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from retrigger.handlers.ledger import Ledger
     from retrigger.handlers.ports import Catalog, Objects, ObjectStat
-    from retrigger.triggers.spec import Store, Trigger
+    from retrigger.triggers.environment import Store
+    from retrigger.triggers.spec import Trigger
 
 _UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 

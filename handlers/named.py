@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from retrigger.handlers.ports import Catalog, Objects, ObjectStat
+    from retrigger.triggers.environment import Store
     from retrigger.triggers.event import Json
     from retrigger.triggers.match import Index
-    from retrigger.triggers.spec import Store, Trigger
+    from retrigger.triggers.spec import Trigger
 
 MOST_MEMBERS: Final = 1000
 _MOST_REASONS: Final = 10

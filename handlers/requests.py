@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 from retrigger.handlers.datasets import of_elsewhere
 from retrigger.triggers import keys
+from retrigger.triggers.environment import BatchRule, Endpoint, Model
 from retrigger.triggers.errors import ExpressionError, Refused
 from retrigger.triggers.expressions import load_expression
 from retrigger.triggers.interpolation import render_value
 from retrigger.triggers.launches import BatchPrediction, Choice, OnlineDeployment, PipelineLaunch, pipelines_of
 from retrigger.triggers.signature import fit
-from retrigger.triggers.spec import BatchRule, Endpoint, Model
 from retrigger.triggers.templates import read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from retrigger.handlers.ports import Catalog
+    from retrigger.triggers.environment import Environment
     from retrigger.triggers.event import Json
     from retrigger.triggers.launches import Parameters
-    from retrigger.triggers.spec import Environment, Trigger
+    from retrigger.triggers.spec import Trigger
 
 _VERSION_DIGITS = 18
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from retrigger.handlers.ledger import Ledger
-    from retrigger.triggers.spec import Environment, Trigger
+    from retrigger.triggers.environment import Environment
+    from retrigger.triggers.spec import Trigger
 
 Order: TypeAlias = Literal["anyone", "oldest", "newest"]
 _AT_MOST_REMEMBERED = 500

@@ -25,13 +25,15 @@ from retrigger.triggers.match import Index
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from retrigger.handlers.endpoints import Endpoints
     from retrigger.handlers.outcome import Outcome
-    from retrigger.handlers.ports import Endpoints, Launcher, Objects, Publisher, Records
+    from retrigger.handlers.ports import Launcher, Objects, Publisher, Records
     from retrigger.handlers.tick import Tick
     from retrigger.triggers.compiled import Compiled
+    from retrigger.triggers.environment import Environment
     from retrigger.triggers.event import Event
     from retrigger.triggers.formats import Parsed
-    from retrigger.triggers.spec import Archive, Environment
+    from retrigger.triggers.spec import Archive
 
 _TICK_S = 45.0  # a tick every minute: one that has much to do ends before the next begins
 

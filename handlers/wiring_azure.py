@@ -15,14 +15,15 @@ from retrigger.handlers.transport.managed_identity import (
     ManagedIdentityTokens,
     audiences_at,
 )
-from retrigger.triggers.spec import Store
+from retrigger.triggers.environment import Store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from retrigger.handlers.ports import Endpoints, Launcher, Objects, Publisher, Records
+    from retrigger.handlers.endpoints import Endpoints
+    from retrigger.handlers.ports import Launcher, Objects, Publisher, Records
     from retrigger.handlers.transport.credentials import KeptToken
-    from retrigger.triggers.spec import Environment
+    from retrigger.triggers.environment import Environment
 
 
 def records_of(address: str, environ: Mapping[str, str], services: Mapping[str, str]) -> Records:

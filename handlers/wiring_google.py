@@ -14,8 +14,9 @@ from retrigger.handlers.transport.http import Http, HttpSettings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from retrigger.handlers.ports import Endpoints, Launcher, Objects, Publisher, Records
-    from retrigger.triggers.spec import Environment
+    from retrigger.handlers.endpoints import Endpoints
+    from retrigger.handlers.ports import Launcher, Objects, Publisher, Records
+    from retrigger.triggers.environment import Environment
 
 
 def api_of(environment: Environment, environ: Mapping[str, str]) -> GoogleApi:

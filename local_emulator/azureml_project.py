@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from retrigger.triggers.authoring.project import Project
+    from retrigger.triggers.environment import Environment
     from retrigger.triggers.event import Json
-    from retrigger.triggers.spec import Environment
 
 _FOLDERS: Final = ("components", "environments", "models", "endpoints")
 _SUFFIXES: Final = frozenset({".yaml", ".yml"})

@@ -19,9 +19,10 @@ from retrigger.local_emulator.scheduler import TriggerSchedule
 from retrigger.local_emulator.settings import Settings
 from retrigger.local_emulator.state import write_atomically
 from retrigger.triggers.authoring.compile import compile_project, local_environment
+from retrigger.triggers.environment import Store
 from retrigger.triggers.interpolation import render_value
 from retrigger.triggers.launches import BatchPrediction, OnlineDeployment
-from retrigger.triggers.spec import MessageSource, ObjectSource, ScheduleSource, Store
+from retrigger.triggers.spec import MessageSource, ObjectSource, ScheduleSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
     from retrigger.local_emulator.claim import Claim
     from retrigger.triggers.authoring.project import Project
-    from retrigger.triggers.spec import Environment, Source
+    from retrigger.triggers.environment import Environment
+    from retrigger.triggers.spec import Source
 
 _LEDGER: Final = "gs://retrigger-ledger"
 

@@ -20,6 +20,20 @@ from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from retrigger.triggers.environment import (
+    BatchRule,
+    Channel,
+    Endpoint,
+    EntraCaller,
+    Environment,
+    GoogleCaller,
+    KeyCaller,
+    Limits,
+    Model,
+    Pipeline,
+    Platform,
+    Store,
+)
 from retrigger.triggers.errors import RetriggerError
 from retrigger.triggers.launches import (
     Approval,
@@ -31,27 +45,15 @@ from retrigger.triggers.launches import (
     Rollback,
 )
 from retrigger.triggers.spec import (
-    BatchRule,
-    Channel,
     Column,
     Concurrency,
-    Endpoint,
-    EntraCaller,
-    Environment,
-    GoogleCaller,
-    KeyCaller,
     LifecycleSource,
-    Limits,
     MessageSource,
-    Model,
     ObjectCheck,
     ObjectSource,
     OnFailure,
-    Pipeline,
-    Platform,
     PlugIn,
     ScheduleSource,
-    Store,
     Throttle,
     Trigger,
     WindowCheck,
@@ -63,9 +65,10 @@ if TYPE_CHECKING:
 
     from _typeshed import DataclassInstance
 
+    from retrigger.triggers.environment import Caller
     from retrigger.triggers.event import Json
     from retrigger.triggers.launches import Launch
-    from retrigger.triggers.spec import Caller, Source
+    from retrigger.triggers.spec import Source
 
 FORMAT = 10
 _START = f'{{"format":{FORMAT},"size":'

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from retrigger.triggers import filing
+    from retrigger.triggers.environment import Environment, Store
     from retrigger.triggers.event import Change, Event, Json
     from retrigger.triggers.match_objects import Filed, ObjectIndex
-    from retrigger.triggers.spec import Environment, Source, Store, Trigger
+    from retrigger.triggers.spec import Source, Trigger
 
 _DEEPEST: Final = 12
 """Segments of a resource's name that can be a platform's: a workspace has nine."""

@@ -22,7 +22,8 @@ from retrigger.triggers.spec import MessageSource
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from retrigger.triggers.spec import Environment, Source
+    from retrigger.triggers.environment import Environment
+    from retrigger.triggers.spec import Source
 
 _SUBSCRIBED: Final = "(?i)/subscriptions/"
 

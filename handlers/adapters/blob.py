@@ -8,9 +8,9 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from retrigger.handlers.ports import ObjectStat
 from retrigger.handlers.transport.azure import failure
+from retrigger.triggers.environment import PUBLIC_BLOB
 from retrigger.triggers.errors import Refused, Unavailable
 from retrigger.triggers.formats import blob_place
-from retrigger.triggers.spec import PUBLIC_BLOB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -7,18 +7,9 @@ import json
 import threading
 from typing import TYPE_CHECKING, Literal
 
-from retrigger.handlers.ports import (
-    Answer,
-    BatchJob,
-    Deployment,
-    Endpoint,
-    Entry,
-    JobStatus,
-    ObjectStat,
-    Record,
-    Request,
-    in_turn,
-)
+from retrigger.handlers.endpoints import Answer, Deployment, Endpoint
+from retrigger.handlers.jobs import BatchJob, JobStatus, Request
+from retrigger.handlers.ports import Entry, ObjectStat, Record, in_turn
 from retrigger.triggers import keys
 from retrigger.triggers.errors import Refused
 
@@ -26,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
-    from retrigger.handlers.ports import Health, Job, RolloutJob, Split
+    from retrigger.handlers.endpoints import Health, Split
+    from retrigger.handlers.jobs import Job, RolloutJob
     from retrigger.triggers.event import Json
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeVar, cast
 
-from retrigger.handlers.ports import JobStatus, PipelineJob, Request
+from retrigger.handlers.jobs import JobStatus, PipelineJob, Request
 from retrigger.triggers.errors import Refused, RetriggerError, Unavailable, Unknown
 from retrigger.triggers.plugins import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from retrigger.handlers.ports import Job, Launcher
+    from retrigger.handlers.jobs import Job
+    from retrigger.handlers.ports import Launcher
+    from retrigger.triggers.environment import Environment
     from retrigger.triggers.event import Json
-    from retrigger.triggers.spec import Environment, PlugIn
+    from retrigger.triggers.spec import PlugIn
 
 Submitted = Literal["created", "adopted", "conflict"]
 _LOG = logging.getLogger(__name__)

@@ -9,7 +9,8 @@ from retrigger.handlers.rollout.splits import remaining, with_share
 from retrigger.triggers.frozen import replace
 
 if TYPE_CHECKING:
-    from retrigger.handlers.ports import Answer, Endpoint, RolloutJob, Split
+    from retrigger.handlers.endpoints import Answer, Endpoint, Split
+    from retrigger.handlers.jobs import RolloutJob
     from retrigger.handlers.records import RolloutPhase
 
 BACK: Final[frozenset[RolloutPhase]] = frozenset({"restore", "hold", "remove"})

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from retrigger.handlers.ports import Health
+from retrigger.handlers.endpoints import Health
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from retrigger.handlers.ports import RolloutJob
+    from retrigger.handlers.jobs import RolloutJob
 
 
 def is_bounded(job: RolloutJob) -> bool:

@@ -16,7 +16,8 @@ from retrigger.triggers.frozen import dataclass
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from retrigger.handlers.ports import Endpoint, Health, RolloutJob, Split
+    from retrigger.handlers.endpoints import Endpoint, Health, Split
+    from retrigger.handlers.jobs import RolloutJob
     from retrigger.handlers.records import Rollout
 
 LONGEST_LIFE_MS: Final = 600_000

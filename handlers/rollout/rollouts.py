@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Literal
 
-from retrigger.handlers.ports import JobStatus, RolloutJob
+from retrigger.handlers.jobs import JobStatus, RolloutJob
 from retrigger.handlers.rollout import going
 from retrigger.handlers.rollout.commands import roll_back
 from retrigger.handlers.rollout.judging import is_bounded
@@ -19,8 +19,10 @@ from retrigger.triggers.errors import Refused, Unavailable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from retrigger.handlers.endpoints import Endpoint, Endpoints, Health
+    from retrigger.handlers.jobs import Job, Request
     from retrigger.handlers.ledger import Ledger, Stored
-    from retrigger.handlers.ports import Endpoint, Endpoints, Health, Job, Launcher, Request
+    from retrigger.handlers.ports import Launcher
     from retrigger.handlers.records import Rollout
     from retrigger.handlers.rollout.plan import Intent
     from retrigger.triggers.event import Json

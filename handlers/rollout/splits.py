@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from retrigger.handlers.ports import Split
+    from retrigger.handlers.endpoints import Split
 
 
 def with_share(before: Split, new: str, percent: int) -> dict[str, int]:

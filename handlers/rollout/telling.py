@@ -13,8 +13,8 @@ from retrigger.triggers.frozen import dataclass
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from retrigger.handlers.jobs import RolloutJob
     from retrigger.handlers.ledger import Ledger
-    from retrigger.handlers.ports import RolloutJob
     from retrigger.handlers.records import Rollout
 
 _IN_STEP: Final = frozenset({"approve", "shift", "bake"})

@@ -18,8 +18,8 @@ from retrigger.handlers.rollout.telling import rollouts
 from retrigger.manifest import read
 from retrigger.testing import Sandbox
 from retrigger.triggers.authoring.compile import check
+from retrigger.triggers.environment import Store
 from retrigger.triggers.event import Event, Lifecycle
-from retrigger.triggers.spec import Store
 from tests.cli.conftest import retrigger
 
 if TYPE_CHECKING:

@@ -13,11 +13,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from retrigger.triggers import glob
+from retrigger.triggers.environment import Channel, Store
 from retrigger.triggers.event import Event, Message, Object
 from retrigger.triggers.frozen import dataclass
 from retrigger.triggers.launches import PipelineLaunch
 from retrigger.triggers.match import Index
-from retrigger.triggers.spec import Channel, MessageSource, ObjectSource, Source, Store, Trigger
+from retrigger.triggers.spec import MessageSource, ObjectSource, Source, Trigger
 from tests.benchmarks.measure import progress, rounds_of
 from tests.benchmarks.report import Benchmark, Report, Target
 from tests.benchmarks.scenes import ENVIRONMENT, NOW, dropped

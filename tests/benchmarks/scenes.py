@@ -11,20 +11,11 @@ from typing import TYPE_CHECKING, Final
 from retrigger.handlers.adapters.memory import MemoryLauncher, MemoryObjects
 from retrigger.handlers.wiring import assemble
 from retrigger.triggers import compiled
+from retrigger.triggers.environment import Channel, Environment, Pipeline, Store
 from retrigger.triggers.event import Event, Message, Object
 from retrigger.triggers.launches import PipelineLaunch
 from retrigger.triggers.match import Index
-from retrigger.triggers.spec import (
-    Channel,
-    Concurrency,
-    Environment,
-    MessageSource,
-    ObjectSource,
-    Pipeline,
-    Store,
-    Trigger,
-    WindowRule,
-)
+from retrigger.triggers.spec import Concurrency, MessageSource, ObjectSource, Trigger, WindowRule
 
 if TYPE_CHECKING:
     from collections.abc import Callable

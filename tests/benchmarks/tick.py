@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from retrigger.handlers.adapters.memory import MemoryRecords
-from retrigger.handlers.ports import JobStatus
+from retrigger.handlers.jobs import JobStatus
 from tests.benchmarks.measure import CountingRecords, progress
 from tests.benchmarks.report import Benchmark, Report, Target
 from tests.benchmarks.scenes import DIRECT, Clock, Scene, published

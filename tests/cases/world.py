@@ -18,7 +18,7 @@ from retrigger.handlers.journal import EventView, Journal, RunView
 from retrigger.handlers.ledger import Ledger
 from retrigger.triggers.authoring.compile import compile_project, local_environment
 from retrigger.triggers.authoring.project import load_project
-from retrigger.triggers.spec import Channel, Store
+from retrigger.triggers.environment import Channel, Store
 from tests.benchmarks.loopback import Platform
 from tests.projects import template, without_ledger, write_files
 

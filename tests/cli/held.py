@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from retrigger.handlers.adapters.memory import MemoryEndpoints, MemoryLauncher, MemoryObjects
 from retrigger.handlers.adapters.sqlite import SqliteRecords
-from retrigger.handlers.ports import JobStatus
+from retrigger.handlers.jobs import JobStatus
 from retrigger.handlers.wiring import App, assemble
 from retrigger.local_emulator.state import State
 from retrigger.triggers.authoring.compile import compile_project

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from retrigger.handlers.ports import JobStatus
+from retrigger.handlers.jobs import JobStatus
 from tests.cli.conftest import REQUESTS, retrigger, write_project
 from tests.cli.held import Held
 

@@ -8,7 +8,7 @@ import click
 import pytest
 
 from retrigger.cli.routes import with_address
-from retrigger.triggers.spec import Channel, Environment
+from retrigger.triggers.environment import Channel, Environment
 from tests.cli.conftest import retrigger
 
 if TYPE_CHECKING:

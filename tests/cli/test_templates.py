@@ -11,7 +11,7 @@ import pytest
 
 from retrigger.cli.templates import FetchedTemplates, fetching
 from retrigger.handlers.adapters.gcs import GcsObjects
-from retrigger.handlers.ports import PipelineJob
+from retrigger.handlers.jobs import PipelineJob
 from retrigger.handlers.transport.credentials import Tokens, TokenSettings
 from retrigger.handlers.transport.google import GoogleApi
 from retrigger.handlers.transport.http import Http, HttpSettings

@@ -21,10 +21,11 @@ from retrigger.handlers.transport.http import Http, HttpSettings
 from retrigger.handlers.wiring import assemble
 from retrigger.local_emulator.state import State
 from retrigger.triggers import compiled
+from retrigger.triggers.environment import Channel, Endpoint, Environment, Model, Pipeline
 from retrigger.triggers.event import Event, Message
 from retrigger.triggers.launches import BatchPrediction, OnlineDeployment, PipelineLaunch
 from retrigger.triggers.match import Index
-from retrigger.triggers.spec import Channel, Endpoint, Environment, MessageSource, Model, Pipeline, Trigger
+from retrigger.triggers.spec import MessageSource, Trigger
 from tests.handlers.conftest import Loopback, Reply
 from tests.local_emulator.planes.azureml import azureml_plane, served_models
 from tests.local_emulator.planes.azureml.azureml_plane import ACCOUNT, WORKSPACE
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from retrigger.handlers.ports import Endpoints, Launcher
+    from retrigger.handlers.endpoints import Endpoints
+    from retrigger.handlers.ports import Launcher
     from retrigger.handlers.records import Run
     from retrigger.triggers.event import Json
     from retrigger.triggers.launches import Launch

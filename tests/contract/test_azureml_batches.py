@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from retrigger.handlers.adapters.azureml.batch_request import batch_request, endpoint_url, headers_of
-from retrigger.handlers.ports import BatchJob
+from retrigger.handlers.jobs import BatchJob
 from tests.contract.azureml_sdk import SUBSCRIPTION, WORKSPACE, Credential, Recorder
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ import pytest
 from retrigger.handlers.adapters.azureml.batches import Batches
 from retrigger.handlers.adapters.azureml.endpoints import AzureMlEndpoints
 from retrigger.handlers.adapters.azureml.jobs import Jobs
-from retrigger.handlers.ports import BatchJob, Deployment, Endpoint, RolloutJob
+from retrigger.handlers.endpoints import Deployment, Endpoint
+from retrigger.handlers.jobs import BatchJob, RolloutJob
 from retrigger.handlers.transport.azure import AzureApi
 from retrigger.handlers.transport.credentials import KeptToken
 from retrigger.handlers.transport.http import Http, HttpSettings

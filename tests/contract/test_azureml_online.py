@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from retrigger.handlers.adapters.azureml.endpoints import AzureMlEndpoints
-from retrigger.handlers.ports import Endpoint, RolloutJob
+from retrigger.handlers.endpoints import Endpoint
+from retrigger.handlers.jobs import RolloutJob
 from retrigger.handlers.transport.azure import AzureApi
 from retrigger.handlers.transport.credentials import KeptToken
 from retrigger.handlers.transport.http import Http, HttpSettings

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from retrigger.handlers.adapters.azureml.request import job_request
-from retrigger.handlers.ports import PipelineJob
+from retrigger.handlers.jobs import PipelineJob
 from tests.contract.azureml_sdk import SUBSCRIPTION, WORKSPACE, Credential, Recorder
 from tests.contract.pairwise import every_pair
 

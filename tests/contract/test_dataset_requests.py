@@ -19,7 +19,7 @@ from google.protobuf import json_format
 
 from retrigger.handlers.adapters.azureml.assets import data_request
 from retrigger.handlers.adapters.vertex.artifacts import artifact_request
-from retrigger.handlers.ports import Dataset
+from retrigger.handlers.jobs import Dataset
 from tests.contract import test_azureml_requests, test_vertex_requests
 from tests.contract.azureml_sdk import SUBSCRIPTION, WORKSPACE, Credential, Recorder
 from tests.handlers.conftest import Loopback, Reply

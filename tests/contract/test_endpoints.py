@@ -12,8 +12,9 @@ import pytest
 from retrigger.handlers.adapters.azureml.endpoints import AzureMlEndpoints
 from retrigger.handlers.adapters.memory import MemoryEndpoints
 from retrigger.handlers.adapters.vertex.endpoints import VertexEndpoints
+from retrigger.handlers.endpoints import Answer, Deployment, Endpoint, Endpoints, Health
+from retrigger.handlers.jobs import RolloutJob
 from retrigger.handlers.ledger import to_ms
-from retrigger.handlers.ports import Answer, Deployment, Endpoint, Endpoints, Health, RolloutJob
 from retrigger.handlers.transport.azure import AzureApi
 from retrigger.handlers.transport.credentials import KeptToken
 from retrigger.handlers.transport.google import GoogleApi
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from retrigger.handlers.ports import Split
+    from retrigger.handlers.endpoints import Split
     from retrigger.triggers.event import Json
 
 

@@ -31,7 +31,7 @@ from tests.handlers.conftest import Loopback, Reply
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from retrigger.handlers.ports import Request
+    from retrigger.handlers.jobs import Request
     from tests.handlers.conftest import Received
 
 LOCATION = "europe-west4"

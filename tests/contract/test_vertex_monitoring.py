@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from retrigger.handlers.ports import Health
+    from retrigger.handlers.endpoints import Health
 
 
 @pytest.fixture

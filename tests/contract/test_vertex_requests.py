@@ -18,7 +18,7 @@ from google.cloud import aiplatform
 from google.protobuf import json_format
 
 from retrigger.handlers.adapters.vertex.request import job_request
-from retrigger.handlers.ports import PipelineJob
+from retrigger.handlers.jobs import PipelineJob
 from tests.contract.kfp_registry import HOST, Registry
 from tests.contract.pairwise import every_pair
 from tests.handlers.conftest import Loopback, Reply

@@ -10,8 +10,9 @@ import pytest
 
 from retrigger.handlers.adapters.memory import MemoryRecords
 from retrigger.handlers.adapters.vertex.endpoints import VertexEndpoints
+from retrigger.handlers.endpoints import Deployment, Endpoint
+from retrigger.handlers.jobs import JobStatus
 from retrigger.handlers.ledger import Ledger
-from retrigger.handlers.ports import Deployment, Endpoint, JobStatus
 from retrigger.handlers.rollout.rollouts import Rollouts
 from retrigger.handlers.transport.credentials import Tokens, TokenSettings
 from retrigger.handlers.transport.google import GoogleApi
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from retrigger.handlers.ports import RolloutJob
+    from retrigger.handlers.jobs import RolloutJob
 
 OLD = "7"
 _, PROJECT, _, LOCATION = PARENT.split("/")

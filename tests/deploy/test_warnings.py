@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from retrigger.deploy.warnings import warnings
-from retrigger.triggers.spec import Environment, KeyCaller
+from retrigger.triggers.environment import Environment, KeyCaller
 
 
 def environment(ledger: str, *, called: bool) -> Environment:

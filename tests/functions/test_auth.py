@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from retrigger.functions.auth import Call, Callers
+from retrigger.triggers.environment import Environment, GoogleCaller, KeyCaller
 from retrigger.triggers.errors import NotAllowed, RetriggerError, Unavailable
-from retrigger.triggers.spec import Environment, GoogleCaller, KeyCaller
 from tests.functions.issuer import Issuer, sign
 
 if TYPE_CHECKING:
-    from retrigger.triggers.spec import Caller
+    from retrigger.triggers.environment import Caller
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("auth.py", "tokens.py", "issuer_keys.py")
@@ -33,7 +33,7 @@ KEYS = {"KEY": "s3cret", "NEXT_KEY": "s3cret-två"}
 CHILD = """
 import sys
 from retrigger.functions.auth import Callers
-from retrigger.triggers.spec import Environment, KeyCaller
+from retrigger.triggers.environment import Environment, KeyCaller
 for callers in ("platform", (), (KeyCaller(setting="KEY"),)):
     Callers.of(Environment(name="", cloud="gcp", project="", location="", ledger="", callers=callers), {"KEY": "x"})
 print(*({"cryptography", "jwt"} & set(sys.modules)))

@@ -14,14 +14,14 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from retrigger.functions.auth import Call, Callers
+from retrigger.triggers.environment import EntraCaller, Environment, GoogleCaller
 from retrigger.triggers.errors import NotAllowed, Unavailable
-from retrigger.triggers.spec import EntraCaller, Environment, GoogleCaller
 from tests.functions.issuer import Issuer, private_key, public_jwk, sign
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from retrigger.triggers.spec import Caller
+    from retrigger.triggers.environment import Caller
 
 NOW = 1_767_603_600
 TENANT = "11111111-2222-3333-4444-555555555555"

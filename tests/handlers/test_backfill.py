@@ -9,8 +9,9 @@ import pytest
 
 from retrigger.handlers.backfill import Backfill, version_of
 from retrigger.handlers.control import pause, resume
+from retrigger.triggers.environment import Store
 from retrigger.triggers.errors import Unavailable
-from retrigger.triggers.spec import Concurrency, ObjectSource, ScheduleSource, Store, WindowRule
+from retrigger.triggers.spec import Concurrency, ObjectSource, ScheduleSource, WindowRule
 from tests.handlers.protocol.bench import MINUTE, Bench
 from tests.handlers.protocol.scenes import environment, trigger
 from tests.handlers.protocol.world import START

@@ -10,8 +10,8 @@ import pytest
 
 from retrigger.handlers.control import cancel, pause, resume
 from retrigger.handlers.forget import forget
+from retrigger.handlers.jobs import JobStatus
 from retrigger.handlers.letters import letters
-from retrigger.handlers.ports import JobStatus
 from retrigger.handlers.records import MAX_DEPTH
 from retrigger.handlers.replay import Replay
 from retrigger.handlers.shadowing import Shadowing

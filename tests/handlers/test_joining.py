@@ -10,10 +10,11 @@ import pytest
 
 from retrigger.handlers.admit import Admission
 from retrigger.handlers.core import Core
+from retrigger.triggers.environment import Store
 from retrigger.triggers.errors import Refused, Unavailable
 from retrigger.triggers.event import Event, Message
 from retrigger.triggers.match import Index
-from retrigger.triggers.spec import Concurrency, MessageSource, ObjectSource, Store, WindowRule
+from retrigger.triggers.spec import Concurrency, MessageSource, ObjectSource, WindowRule
 from tests.handlers.protocol.bench import BAD, GOOD, MINUTE, Bench
 from tests.handlers.protocol.scenes import environment, trigger
 from tests.handlers.protocol.world import START, OneTrigger
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from retrigger.handlers.outcome import Outcome
+    from retrigger.triggers.environment import Environment
     from retrigger.triggers.event import Json
-    from retrigger.triggers.spec import Environment, Trigger
+    from retrigger.triggers.spec import Trigger
 
 FILES = "event.message.json.files"
 BY_K = WindowRule(key="match.k")

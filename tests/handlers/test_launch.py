@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from retrigger.handlers.jobs import PipelineJob
 from retrigger.handlers.launch import job_of
-from retrigger.handlers.ports import PipelineJob
 from retrigger.handlers.records import Run
 from retrigger.triggers.errors import RetriggerError
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from retrigger.handlers.ports import BatchJob, Dataset, PipelineJob
+from retrigger.handlers.jobs import BatchJob, Dataset, PipelineJob
 from retrigger.manifest import Member, read
 from retrigger.testing import Sandbox
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from retrigger.handlers.control import cancel, pause, resume
+from retrigger.handlers.jobs import JobStatus
 from retrigger.handlers.letters import letters
-from retrigger.handlers.ports import JobStatus
 from retrigger.handlers.replay import Plan, Replay
 from retrigger.triggers.errors import Refused, Unavailable
 from retrigger.triggers.spec import Column, Concurrency, MessageSource, ObjectCheck, ObjectSource, OnFailure, WindowRule

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from retrigger.handlers.control import cancel
+from retrigger.handlers.jobs import JobStatus
 from retrigger.handlers.letters import letters
-from retrigger.handlers.ports import JobStatus
 from retrigger.handlers.replay import Replay
 from retrigger.triggers.errors import Refused, RetriggerError, Unavailable, Unknown
 from retrigger.triggers.spec import OnFailure, WindowRule
@@ -18,7 +18,7 @@ from tests.handlers.protocol.bench import MINUTE, Bench
 from tests.handlers.protocol.scenes import PREDICTION, trigger
 
 if TYPE_CHECKING:
-    from retrigger.handlers.ports import BatchJob
+    from retrigger.handlers.jobs import BatchJob
 
 LOST = Unknown("the answer was lost", code="timeout")
 AT_ONCE = WindowRule(key="match.k")

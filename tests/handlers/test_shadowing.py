@@ -9,16 +9,17 @@ import pytest
 
 from retrigger.handlers.control import pause
 from retrigger.handlers.forget import forget
+from retrigger.handlers.jobs import PipelineJob
 from retrigger.handlers.letters import letters
-from retrigger.handlers.ports import PipelineJob
 from retrigger.handlers.replay import Replay
 from retrigger.handlers.requests import resolved_again
 from retrigger.handlers.shadowing import Shadowing
+from retrigger.triggers.environment import Channel, Pipeline, Store
 from retrigger.triggers.errors import Refused, Unavailable
 from retrigger.triggers.event import FIRED, Event, Schedule
 from retrigger.triggers.launches import PipelineLaunch
 from retrigger.triggers.match import Index
-from retrigger.triggers.spec import Channel, Concurrency, OnFailure, Pipeline, ScheduleSource, Store, WindowRule
+from retrigger.triggers.spec import Concurrency, OnFailure, ScheduleSource, WindowRule
 from tests.handlers.protocol.bench import BAD, MINUTE, Bench
 from tests.handlers.protocol.scenes import JUDGE, environment, naming, trigger
 from tests.handlers.protocol.world import START, OneTrigger

@@ -21,9 +21,9 @@ from retrigger.local_emulator.stores.blob_conditions import etag_of
 from retrigger.local_emulator.stores.resource import Description
 from retrigger.triggers.authoring.compile import compile_project
 from retrigger.triggers.authoring.project import load_project
+from retrigger.triggers.environment import Channel, Endpoint, Environment
 from retrigger.triggers.errors import RetriggerError
 from retrigger.triggers.event import Event, Message, Object
-from retrigger.triggers.spec import Channel, Endpoint, Environment
 from tests.local_emulator.messaging.queue_store import QueueStore
 from tests.local_emulator.stores.blob_store import BlobStore
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
-    from retrigger.handlers.ports import Entry, Job, JobStatus, Launcher, Record, Records, Request
+    from retrigger.handlers.jobs import Job, JobStatus, Request
+    from retrigger.handlers.ports import Entry, Launcher, Record, Records
     from retrigger.triggers.event import Json
 
 ORDER = Path(os.environ["RETRIGGER_TEST_KILL"])

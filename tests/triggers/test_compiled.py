@@ -9,6 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrigger.triggers import compiled
+from retrigger.triggers.environment import (
+    Channel,
+    Endpoint,
+    EntraCaller,
+    Environment,
+    GoogleCaller,
+    KeyCaller,
+    Limits,
+    Pipeline,
+    Platform,
+    Store,
+)
 from retrigger.triggers.errors import RetriggerError
 from retrigger.triggers.launches import (
     Approval,
@@ -20,25 +32,15 @@ from retrigger.triggers.launches import (
     Rollback,
 )
 from retrigger.triggers.spec import (
-    Channel,
     Column,
     Concurrency,
-    Endpoint,
-    EntraCaller,
-    Environment,
-    GoogleCaller,
-    KeyCaller,
     LifecycleSource,
-    Limits,
     MessageSource,
     ObjectCheck,
     ObjectSource,
     OnFailure,
-    Pipeline,
-    Platform,
     PlugIn,
     ScheduleSource,
-    Store,
     Throttle,
     Trigger,
     WindowCheck,

@@ -10,19 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrigger.triggers import filing, finding, glob
+from retrigger.triggers.environment import Channel, Environment, Platform, Store
 from retrigger.triggers.event import ENDED, Change, Event, Lifecycle, Message, Object, Payload, Schedule
 from retrigger.triggers.launches import PipelineLaunch
 from retrigger.triggers.match import Index, Match
 from retrigger.triggers.spec import (
-    Channel,
-    Environment,
     LifecycleSource,
     MessageSource,
     ObjectSource,
-    Platform,
     ScheduleSource,
     Source,
-    Store,
     Trigger,
     WindowRule,
 )

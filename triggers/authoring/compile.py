@@ -11,9 +11,9 @@ from retrigger.triggers.authoring.checks import untrusted
 from retrigger.triggers.authoring.problems import Problem, ProjectError
 from retrigger.triggers.authoring.project import PROJECT_FILE, read_project
 from retrigger.triggers.authoring.wording import closest
+from retrigger.triggers.environment import DEFAULT_ACCOUNT
 from retrigger.triggers.launches import pipelines_of
 from retrigger.triggers.match import Index
-from retrigger.triggers.spec import DEFAULT_ACCOUNT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from retrigger.triggers.authoring.kept import Templates
     from retrigger.triggers.authoring.project import Project
-    from retrigger.triggers.spec import Environment
+    from retrigger.triggers.environment import Environment
 
 
 def check(root: Path) -> list[Problem]:

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
     from retrigger.triggers.authoring.kept import Templates
     from retrigger.triggers.authoring.yaml import At
+    from retrigger.triggers.environment import Environment
     from retrigger.triggers.event import Json
-    from retrigger.triggers.spec import Environment, Source, Trigger
+    from retrigger.triggers.spec import Source, Trigger
 
 PROJECT_FILE = "retrigger.yaml"
 _KEYS: dict[type[Source], str] = {

@@ -12,8 +12,9 @@ from retrigger.triggers.spec import LifecycleSource, MessageSource, ObjectSource
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from retrigger.triggers.environment import Environment
     from retrigger.triggers.event import Json
-    from retrigger.triggers.spec import Environment, Source, WindowRule
+    from retrigger.triggers.spec import Source, WindowRule
 
 WINDOW_VARIABLES = {
     "window.uri": "string",

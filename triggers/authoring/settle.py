@@ -7,6 +7,21 @@ from typing import TYPE_CHECKING, cast
 
 from retrigger.triggers import launches, spec
 from retrigger.triggers.authoring import environments
+from retrigger.triggers.environment import (
+    BatchRule,
+    Caller,
+    Channel,
+    Endpoint,
+    EntraCaller,
+    Environment,
+    GoogleCaller,
+    KeyCaller,
+    Limits,
+    Model,
+    Pipeline,
+    Platform,
+    Store,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,18 +68,18 @@ def environment(
     templates: Mapping[str, Template | None],
     launcher: spec.PlugIn | None,
     formats: Mapping[str, spec.PlugIn],
-) -> spec.Environment:
+) -> Environment:
     """`templates`: by the pipeline's name, None: it cannot be read; `formats`: the project's, by route."""
-    shared = spec.Environment(
+    shared = Environment(
         name=name,
         cloud=file.cloud,
         ledger=file.ledger,
         vars=_parameters(file.vars),
-        stores={key: spec.Store.at(address) for key, address in file.stores.items()},
+        stores={key: Store.at(address) for key, address in file.stores.items()},
         channels={key: _channel(one) for key, one in file.channels.items()},
         platforms={key: _platform(address) for key, address in file.platforms.items()},
         endpoints={key: _endpoint(one) for key, one in file.endpoints.items()},
-        limits=spec.Limits(submit_per_minute=file.limits.submit_per_minute, running=file.limits.running),
+        limits=Limits(submit_per_minute=file.limits.submit_per_minute, running=file.limits.running),
         callers=file.callers if file.callers == "platform" else tuple(_caller(one) for one in file.callers),
         archive=defaults.archive,
         launcher=launcher,
@@ -81,29 +96,29 @@ def environment(
         shared,
         workspace=file.workspace,
         pipelines=pipelines,
-        models={key: spec.Model(batch=_azure_batch(one.batch)) for key, one in file.models.items()},
+        models={key: Model(batch=_azure_batch(one.batch)) for key, one in file.models.items()},
     )
 
 
-def _channel(one: str | environments.PubSubChannel | environments.ServiceBusChannel) -> spec.Channel:
+def _channel(one: str | environments.PubSubChannel | environments.ServiceBusChannel) -> Channel:
     if isinstance(one, str):
-        return spec.Channel(address=one)
-    return spec.Channel(address=one.topic, subscription=one.subscription)
+        return Channel(address=one)
+    return Channel(address=one.topic, subscription=one.subscription)
 
 
-def _platform(address: str) -> spec.Platform:
+def _platform(address: str) -> Platform:
     """Told by the address's form; `environments.PlatformAddress` has the three."""
     if address.startswith("/subscriptions/"):
-        return spec.Platform(kind="azureml", resource=address)
-    return spec.Platform(kind="vertex" if "/locations/" in address else "bigquery", resource=address)
+        return Platform(kind="azureml", resource=address)
+    return Platform(kind="vertex" if "/locations/" in address else "bigquery", resource=address)
 
 
-def _endpoint(entry: str | serving.Serving) -> spec.Endpoint:
-    return spec.Endpoint(name=entry) if isinstance(entry, str) else spec.Endpoint(**entry.model_dump())
+def _endpoint(entry: str | serving.Serving) -> Endpoint:
+    return Endpoint(name=entry) if isinstance(entry, str) else Endpoint(**entry.model_dump())
 
 
-def _vertex_pipeline(file: environments.Pipeline, template: Template | None, home: environments.Gcp) -> spec.Pipeline:
-    return spec.Pipeline(
+def _vertex_pipeline(file: environments.Pipeline, template: Template | None, home: environments.Gcp) -> Pipeline:
+    return Pipeline(
         template=template.sha if template else "",
         template_uri=template.uri if template else None,
         root=file.root,
@@ -117,8 +132,8 @@ def _vertex_pipeline(file: environments.Pipeline, template: Template | None, hom
     )
 
 
-def _azure_pipeline(file: environments.AzurePipeline, template: Template | None) -> spec.Pipeline:
-    return spec.Pipeline(
+def _azure_pipeline(file: environments.AzurePipeline, template: Template | None) -> Pipeline:
+    return Pipeline(
         template=template.sha if template else "",
         root=file.root or "",
         labels=dict(file.tags),
@@ -128,9 +143,9 @@ def _azure_pipeline(file: environments.AzurePipeline, template: Template | None)
     )
 
 
-def _vertex_model(file: predicting.VertexModel) -> spec.Model:
+def _vertex_model(file: predicting.VertexModel) -> Model:
     it = file.batch
-    batch = spec.BatchRule(
+    batch = BatchRule(
         labels=dict(it.labels),
         service_account=it.service_account,
         instances_format=it.instances_format,
@@ -143,24 +158,24 @@ def _vertex_model(file: predicting.VertexModel) -> spec.Model:
         batch_size=it.batch_size,
         model_parameters=_parameters(it.model_parameters),
     )
-    return spec.Model(resource=file.resource, batch=batch)
+    return Model(resource=file.resource, batch=batch)
 
 
-def _azure_batch(file: predicting.AzureBatch) -> spec.BatchRule:
-    return spec.BatchRule(
+def _azure_batch(file: predicting.AzureBatch) -> BatchRule:
+    return BatchRule(
         labels=dict(file.tags), endpoint=file.endpoint, deployment=file.deployment, experiment=file.experiment
     )
 
 
-def _caller(entry: callers.Caller) -> spec.Caller:
+def _caller(entry: callers.Caller) -> Caller:
     if entry.google:
         accounts = tuple(entry.google.service_accounts)
-        return spec.GoogleCaller(audience=entry.google.audience, service_accounts=accounts)
+        return GoogleCaller(audience=entry.google.audience, service_accounts=accounts)
     if entry.entra:
         it = entry.entra
-        return spec.EntraCaller(tenant=it.tenant, audience=it.audience, apps=tuple(it.apps))
+        return EntraCaller(tenant=it.tenant, audience=it.audience, apps=tuple(it.apps))
     assert entry.key, "callers.Caller holds exactly one"
-    return spec.KeyCaller(setting=entry.key.setting)
+    return KeyCaller(setting=entry.key.setting)
 
 
 def _source(entry: sources.Source, documents: Mapping[str, Json]) -> spec.Source:

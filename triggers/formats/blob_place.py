@@ -15,8 +15,8 @@ import re
 from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
+from retrigger.triggers.environment import PUBLIC_BLOB
 from retrigger.triggers.errors import Malformed
-from retrigger.triggers.spec import PUBLIC_BLOB
 
 MAX_NAME = 1024  # characters, the store's own limit
 _SAFE = "/="  # partitions stay readable: churn/dt=2026-03-01/part.csv

@@ -13,14 +13,14 @@ from urllib.parse import quote
 from retrigger.handlers.adapters.azureml.jobs import PERHAPS_THERE
 from retrigger.handlers.adapters.azureml.request import PUBLIC
 from retrigger.handlers.adapters.azureml.resources import asset_id
-from retrigger.handlers.ports import Request
+from retrigger.handlers.jobs import Request
 from retrigger.handlers.transport.api import object_in
 from retrigger.triggers.errors import Refused, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from retrigger.handlers.ports import Dataset, PipelineJob
+    from retrigger.handlers.jobs import Dataset, PipelineJob
     from retrigger.handlers.transport.azure import AzureApi
 
 API_VERSION: Final = "2023-04-01-preview"

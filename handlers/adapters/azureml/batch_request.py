@@ -12,12 +12,12 @@ from uuid import UUID, uuid5
 
 from retrigger.handlers.adapters.azureml.request import FINGERPRINT, PUBLIC
 from retrigger.handlers.adapters.azureml.resources import asset_id
-from retrigger.handlers.ports import Request
+from retrigger.handlers.jobs import Request
 from retrigger.triggers.azure_jobs import is_binding, is_readable
 from retrigger.triggers.errors import Refused
 
 if TYPE_CHECKING:
-    from retrigger.handlers.ports import BatchJob
+    from retrigger.handlers.jobs import BatchJob
 
 API_VERSION: Final = "2023-10-01"
 # Of no meaning but that a job's request has the same id whenever it is sent.

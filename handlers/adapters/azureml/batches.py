@@ -16,7 +16,7 @@ from retrigger.triggers.errors import Refused, Unavailable, Unknown
 
 if TYPE_CHECKING:
     from retrigger.handlers.adapters.azureml.jobs import Jobs
-    from retrigger.handlers.ports import BatchJob, Request
+    from retrigger.handlers.jobs import BatchJob, Request
     from retrigger.handlers.transport.azure import AzureApi
     from retrigger.handlers.transport.http import Response
     from retrigger.triggers.event import Json

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Literal, assert_never
 
 from retrigger.handlers.adapters.azureml.jobs import Jobs
 from retrigger.handlers.adapters.azureml.pipelines import Pipelines
-from retrigger.handlers.ports import BatchJob, PipelineJob, RolloutJob
+from retrigger.handlers.jobs import BatchJob, PipelineJob, RolloutJob
 from retrigger.triggers.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from retrigger.handlers.adapters.azureml.batches import Batches
-    from retrigger.handlers.ports import Job, JobStatus, Request
+    from retrigger.handlers.jobs import Job, JobStatus, Request
     from retrigger.handlers.transport.azure import AzureApi
     from retrigger.triggers.event import Json
 

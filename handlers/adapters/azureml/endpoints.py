@@ -10,13 +10,14 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.handlers.adapters.azureml import metrics, serving
-from retrigger.handlers.ports import Answer, Endpoint
+from retrigger.handlers.endpoints import Answer, Endpoint
 from retrigger.triggers.errors import Refused, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from retrigger.handlers.ports import Deployment, Health, Request, RolloutJob, Split
+    from retrigger.handlers.endpoints import Deployment, Health, Split
+    from retrigger.handlers.jobs import Request, RolloutJob
     from retrigger.handlers.transport.azure import AzureApi
     from retrigger.handlers.transport.credentials import KeptToken
     from retrigger.handlers.transport.http import Http

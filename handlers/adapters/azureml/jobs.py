@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.handlers.adapters.azureml.request import API_VERSION, job_url
 from retrigger.handlers.adapters.azureml.status import job_status
-from retrigger.handlers.ports import JobStatus
+from retrigger.handlers.jobs import JobStatus
 from retrigger.handlers.transport.api import object_in
 
 if TYPE_CHECKING:
-    from retrigger.handlers.ports import Job
+    from retrigger.handlers.jobs import Job
     from retrigger.handlers.transport.azure import AzureApi
 
 PERHAPS_THERE: Final = frozenset({400, 409})

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from retrigger.handlers.adapters.azureml.assets import Assets
     from retrigger.handlers.adapters.azureml.jobs import Jobs
-    from retrigger.handlers.ports import PipelineJob, Request
+    from retrigger.handlers.jobs import PipelineJob, Request
     from retrigger.handlers.transport.azure import AzureApi
     from retrigger.triggers.event import Json
 

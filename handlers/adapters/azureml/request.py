@@ -14,7 +14,7 @@ from urllib.parse import quote
 from retrigger.handlers.adapters.azureml.resources import place_id
 from retrigger.handlers.adapters.azureml.steps import step
 from retrigger.handlers.adapters.azureml.values import data, identity, literal, output
-from retrigger.handlers.ports import Request
+from retrigger.handlers.jobs import Request
 from retrigger.triggers.azure_jobs import faults, is_binding, is_readable
 from retrigger.triggers.errors import Refused
 from retrigger.triggers.signature import DATA
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from retrigger.handlers.adapters.azureml.values import Document
-    from retrigger.handlers.ports import PipelineJob
+    from retrigger.handlers.jobs import PipelineJob
     from retrigger.triggers.event import Json
 
 FINGERPRINT: Final = "retrigger-fingerprint"

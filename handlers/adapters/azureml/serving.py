@@ -11,7 +11,8 @@ from urllib.parse import quote, urlsplit
 
 from retrigger.handlers.adapters.azureml.request import FINGERPRINT, PUBLIC
 from retrigger.handlers.adapters.azureml.resources import asset_id
-from retrigger.handlers.ports import Deployment, Request
+from retrigger.handlers.endpoints import Deployment
+from retrigger.handlers.jobs import Request
 from retrigger.handlers.transport.api import first_line, object_in
 from retrigger.triggers import keys
 from retrigger.triggers.errors import Refused, Unavailable
@@ -19,7 +20,7 @@ from retrigger.triggers.errors import Refused, Unavailable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from retrigger.handlers.ports import RolloutJob
+    from retrigger.handlers.jobs import RolloutJob
 
 # The platform's JSON, of which only the fields named below are looked at.
 Document = dict[str, Any]

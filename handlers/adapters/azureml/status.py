@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from retrigger.handlers.ports import JobState, JobStatus
+from retrigger.handlers.jobs import JobState, JobStatus
 from retrigger.handlers.transport.api import first_line, object_in
 from retrigger.triggers.errors import Unavailable
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from retrigger.handlers.adapters.vertex.resources import GONE, collection_url, encoded, fitting_labels
-from retrigger.handlers.ports import Request
+from retrigger.handlers.jobs import Request
 from retrigger.triggers.errors import Refused, Unavailable
 
 if TYPE_CHECKING:
-    from retrigger.handlers.ports import Dataset, PipelineJob
+    from retrigger.handlers.jobs import Dataset, PipelineJob
     from retrigger.handlers.transport.google import GoogleApi
 
 _KIND: Final = "metadataStores/default/artifacts"

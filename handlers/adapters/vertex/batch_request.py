@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.handlers.adapters.vertex.resources import FINGERPRINT, collection_url, fitting_labels
-from retrigger.handlers.ports import Request
+from retrigger.handlers.jobs import Request
 from retrigger.triggers.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from retrigger.handlers.ports import BatchJob
+    from retrigger.handlers.jobs import BatchJob
 
 KIND: Final = "batchPredictionJobs"
 JOB: Final = "retrigger-job"

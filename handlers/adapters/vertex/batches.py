@@ -8,12 +8,12 @@ from urllib.parse import quote, urlencode, urlsplit
 from retrigger.handlers.adapters.vertex.batch_request import JOB, KIND, batch_request, job_label
 from retrigger.handlers.adapters.vertex.batch_status import batch_status
 from retrigger.handlers.adapters.vertex.resources import GONE, collection_url, encoded
-from retrigger.handlers.ports import JobStatus
+from retrigger.handlers.jobs import JobStatus
 from retrigger.handlers.transport.google import failure
 from retrigger.triggers.errors import Refused, Unavailable, Unknown
 
 if TYPE_CHECKING:
-    from retrigger.handlers.ports import BatchJob, Request
+    from retrigger.handlers.jobs import BatchJob, Request
     from retrigger.handlers.transport.google import GoogleApi
     from retrigger.handlers.transport.http import Response
 

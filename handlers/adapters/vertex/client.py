@@ -6,14 +6,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, assert_never
 
 from retrigger.handlers.adapters.vertex.pipelines import Pipelines
-from retrigger.handlers.ports import BatchJob, PipelineJob, RolloutJob
+from retrigger.handlers.jobs import BatchJob, PipelineJob, RolloutJob
 from retrigger.triggers.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from retrigger.handlers.adapters.vertex.batches import Batches
-    from retrigger.handlers.ports import Job, JobStatus, Request
+    from retrigger.handlers.jobs import Job, JobStatus, Request
     from retrigger.handlers.transport.google import GoogleApi
     from retrigger.triggers.event import Json
 

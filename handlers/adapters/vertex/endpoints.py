@@ -13,14 +13,15 @@ from urllib.parse import urlencode
 
 from retrigger.handlers.adapters.vertex import metrics, serving
 from retrigger.handlers.adapters.vertex.resources import GONE, encoded
-from retrigger.handlers.ports import Answer
+from retrigger.handlers.endpoints import Answer
 from retrigger.triggers.errors import Refused, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from retrigger.handlers.adapters.vertex.serving import Place
-    from retrigger.handlers.ports import Endpoint, Health, Request, RolloutJob, Split
+    from retrigger.handlers.endpoints import Endpoint, Health, Split
+    from retrigger.handlers.jobs import Request, RolloutJob
     from retrigger.handlers.transport.google import GoogleApi
     from retrigger.handlers.transport.http import Http, Response
     from retrigger.triggers.event import Json

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
-from retrigger.handlers.ports import Health
+from retrigger.handlers.endpoints import Health
 from retrigger.handlers.transport.api import object_in
 from retrigger.triggers.errors import Unavailable
 from retrigger.triggers.event import rfc3339

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from retrigger.handlers.adapters.vertex.request import NO_ACCOUNT, job_request
 from retrigger.handlers.adapters.vertex.resources import FINGERPRINT, GONE, collection_url, encoded
-from retrigger.handlers.ports import JobStatus
+from retrigger.handlers.jobs import JobStatus
 from retrigger.handlers.transport.api import object_in
 from retrigger.triggers.errors import Refused, Unavailable
 from retrigger.triggers.frozen import replace
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from retrigger.handlers.adapters.vertex.artifacts import Artifacts
-    from retrigger.handlers.ports import PipelineJob, Request
+    from retrigger.handlers.jobs import PipelineJob, Request
     from retrigger.handlers.transport.google import GoogleApi
     from retrigger.triggers.event import Json
 

@@ -11,14 +11,14 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.handlers.adapters.vertex.resources import FINGERPRINT, collection_url, fitting_labels, is_job_id
-from retrigger.handlers.ports import Request
+from retrigger.handlers.jobs import Request
+from retrigger.triggers.environment import DEFAULT_ACCOUNT
 from retrigger.triggers.errors import Refused
-from retrigger.triggers.spec import DEFAULT_ACCOUNT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from retrigger.handlers.ports import PipelineJob
+    from retrigger.handlers.jobs import PipelineJob
     from retrigger.triggers.event import Json
 
 NO_ACCOUNT: Final = "default_service_account"

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from retrigger.handlers.adapters.vertex.resources import collection_url, error_in
-from retrigger.handlers.ports import Deployment, Endpoint, Request
+from retrigger.handlers.endpoints import Deployment, Endpoint
+from retrigger.handlers.jobs import Request
 from retrigger.handlers.transport.api import object_in
 from retrigger.triggers import keys
 from retrigger.triggers.errors import Refused, Unavailable
@@ -22,7 +23,8 @@ from retrigger.triggers.frozen import dataclass
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from retrigger.handlers.ports import RolloutJob, Split
+    from retrigger.handlers.endpoints import Split
+    from retrigger.handlers.jobs import RolloutJob
     from retrigger.handlers.transport.http import Response
     from retrigger.triggers.event import Json
 

@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.handlers.adapters.vertex.resources import error_in
-from retrigger.handlers.ports import JobState, JobStatus
+from retrigger.handlers.jobs import JobState, JobStatus
 from retrigger.handlers.transport.api import object_in
 from retrigger.triggers.errors import Unavailable
 from retrigger.triggers.frozen import dataclass

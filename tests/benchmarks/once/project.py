@@ -9,21 +9,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from retrigger.triggers import compiled
+from retrigger.triggers.environment import Channel, Environment, Pipeline, Store
 from retrigger.triggers.event import Event, Message, Object
 from retrigger.triggers.launches import PipelineLaunch
 from retrigger.triggers.match import Index
-from retrigger.triggers.spec import (
-    Channel,
-    Concurrency,
-    Environment,
-    MessageSource,
-    ObjectSource,
-    OnFailure,
-    Pipeline,
-    Store,
-    Trigger,
-    WindowRule,
-)
+from retrigger.triggers.spec import Concurrency, MessageSource, ObjectSource, OnFailure, Trigger, WindowRule
 
 if TYPE_CHECKING:
     from pathlib import Path

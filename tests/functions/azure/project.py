@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from retrigger.handlers.adapters.sqlite import SqliteRecords
 from retrigger.triggers.authoring.compile import compile_project, local_environment
 from retrigger.triggers.authoring.project import load_project
-from retrigger.triggers.spec import Channel, Store
+from retrigger.triggers.environment import Channel, Store
 from tests.projects import template, without_ledger, write_files
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from retrigger.triggers.spec import Caller
+    from retrigger.triggers.environment import Caller
 
 QUEUE = "https://acme.queue.core.windows.net/asks"
 BUS = "sb://acme-ml.servicebus.windows.net/retrain"

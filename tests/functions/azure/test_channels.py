@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from retrigger.functions.azure.channels import ServiceBusQueue, ServiceBusTopic, StorageQueue, binding, heard
-from retrigger.triggers.spec import Channel, Environment, MessageSource, ScheduleSource
+from retrigger.triggers.environment import Channel, Environment
+from retrigger.triggers.spec import MessageSource, ScheduleSource
 
 
 @pytest.mark.parametrize(

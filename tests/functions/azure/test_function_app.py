@@ -14,8 +14,8 @@ from azure.functions.servicebus import ServiceBusMessage
 from azure.functions.timer import TimerRequest
 
 from retrigger.functions.azure import FOLDER
+from retrigger.triggers.environment import KeyCaller
 from retrigger.triggers.errors import RetriggerError
-from retrigger.triggers.spec import KeyCaller
 from tests.functions.azure.project import BUS, Project
 
 if TYPE_CHECKING:

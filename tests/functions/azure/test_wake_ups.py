@@ -6,9 +6,10 @@ import pytest
 
 from retrigger.functions.azure.wake_ups import since, wake_ups
 from retrigger.triggers import compiled
+from retrigger.triggers.environment import Environment
 from retrigger.triggers.formats import schedule
 from retrigger.triggers.launches import PipelineLaunch
-from retrigger.triggers.spec import Environment, MessageSource, ScheduleSource, Source, Trigger
+from retrigger.triggers.spec import MessageSource, ScheduleSource, Source, Trigger
 
 DEV = Environment(name="dev", cloud="gcp", project="acme-dev", location="europe-west4", ledger="sqlite:x")
 

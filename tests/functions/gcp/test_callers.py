@@ -16,7 +16,7 @@ from retrigger.functions import logs
 from retrigger.handlers.adapters.sqlite import SqliteRecords
 from retrigger.triggers.authoring.compile import compile_project
 from retrigger.triggers.authoring.project import load_project
-from retrigger.triggers.spec import GoogleCaller, KeyCaller
+from retrigger.triggers.environment import GoogleCaller, KeyCaller
 from tests.functions.gcp.entries import ENTRIES, client_of, forget
 from tests.functions.issuer import Issuer, sign
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from werkzeug.test import Client, TestResponse
 
-    from retrigger.triggers.spec import Environment
+    from retrigger.triggers.environment import Environment
 
     Serve = Callable[[Any], Client]
 

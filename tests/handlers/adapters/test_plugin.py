@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from retrigger.handlers.adapters.plugin import PlugInLauncher
-from retrigger.handlers.ports import BatchJob, JobStatus, PipelineJob, Request
+from retrigger.handlers.jobs import BatchJob, JobStatus, PipelineJob, Request
 from retrigger.handlers.wiring import cloud_of
+from retrigger.triggers.environment import Environment
 from retrigger.triggers.errors import Refused, RetriggerError, Unavailable, Unknown
-from retrigger.triggers.spec import Environment, PlugIn
+from retrigger.triggers.spec import PlugIn
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Literal
 from retrigger.handlers.adapters.memory import MemoryEndpoints, MemoryLauncher, MemoryObjects, MemoryRecords
 from retrigger.handlers.admit import Admission
 from retrigger.handlers.core import Core
+from retrigger.handlers.jobs import JobStatus
 from retrigger.handlers.journal import Journal, RunView
 from retrigger.handlers.ledger import Ledger
-from retrigger.handlers.ports import JobStatus, in_turn
+from retrigger.handlers.ports import in_turn
 from retrigger.handlers.records import Pause
 from retrigger.handlers.rollout.rollouts import ByKind, Rollouts
 from retrigger.handlers.tick import Report, Tick
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
+    from retrigger.handlers.jobs import Job
     from retrigger.handlers.outcome import Outcome
-    from retrigger.handlers.ports import Entry, Job, ObjectStat, Record
+    from retrigger.handlers.ports import Entry, ObjectStat, Record
+    from retrigger.triggers.environment import Environment
     from retrigger.triggers.event import Json
-    from retrigger.triggers.spec import Environment, Trigger
+    from retrigger.triggers.spec import Trigger
 
 Operation = Literal["get", "create", "swap", "list", "delete"]
 MINUTE = timedelta(minutes=1)

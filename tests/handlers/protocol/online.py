@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from retrigger.handlers.endpoints import Answer, Deployment, Endpoint, Health
 from retrigger.handlers.ledger import to_ms
-from retrigger.handlers.ports import Answer, Deployment, Endpoint, Health
 from retrigger.handlers.rollout import commands
 from retrigger.handlers.rollout.plan import LONGEST_LIFE_MS
 from retrigger.triggers import keys
@@ -20,8 +20,9 @@ from tests.handlers.protocol.violation import require
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from retrigger.handlers.endpoints import Split
+    from retrigger.handlers.jobs import Request, RolloutJob
     from retrigger.handlers.ledger import Ledger, Stored
-    from retrigger.handlers.ports import Request, RolloutJob, Split
     from retrigger.handlers.records import Rollout
     from retrigger.triggers.event import Json
     from retrigger.triggers.launches import OnlineDeployment

@@ -7,23 +7,18 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, get_args
 
+from retrigger.triggers.environment import Channel, Endpoint, Environment, Limits, Pipeline, Store
 from retrigger.triggers.event import Event, Message
 from retrigger.triggers.launches import Approval, BatchPrediction, Mirror, OnlineDeployment, PipelineLaunch, Rollback
 from retrigger.triggers.spec import (
-    Channel,
     Column,
     Concurrency,
-    Endpoint,
-    Environment,
     LifecycleSource,
-    Limits,
     MessageSource,
     ObjectCheck,
     ObjectSource,
     OnFailure,
-    Pipeline,
     PlugIn,
-    Store,
     Throttle,
     Trigger,
     WindowRule,

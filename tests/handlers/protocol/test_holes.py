@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from retrigger.handlers.control import cancel
-from retrigger.handlers.ports import JobStatus
+from retrigger.handlers.jobs import JobStatus
 from retrigger.handlers.records import MAX_TRIES
 from retrigger.triggers.errors import Refused, Unavailable, Unknown
 from retrigger.triggers.spec import Concurrency, OnFailure, WindowRule

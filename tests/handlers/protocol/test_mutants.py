@@ -41,11 +41,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from retrigger.handlers.arrivals import Arrival
+    from retrigger.handlers.endpoints import Endpoint
     from retrigger.handlers.granting import Grant
+    from retrigger.handlers.jobs import JobStatus, RolloutJob
     from retrigger.handlers.ledger import Gate as GateRecord
     from retrigger.handlers.ledger import Ledger, Stored
     from retrigger.handlers.outcome import Outcome
-    from retrigger.handlers.ports import Endpoint, JobStatus, Records, RolloutJob
+    from retrigger.handlers.ports import Records
     from retrigger.handlers.records import Cause, Head, Manifest, Note, NoteKind, Rollout, Run
     from retrigger.handlers.rollout.plan import Intent
     from retrigger.handlers.slots import Bid, GateRule

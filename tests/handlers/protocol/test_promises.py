@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from retrigger.handlers.ports import JobStatus
+from retrigger.handlers.jobs import JobStatus
 from retrigger.triggers.errors import Refused, Unavailable
 from retrigger.triggers.event import Event, Schedule
 from retrigger.triggers.spec import Concurrency, OnFailure, ScheduleSource, Throttle, WindowRule

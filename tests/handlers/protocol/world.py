@@ -27,10 +27,11 @@ from retrigger.handlers.following import Following
 from retrigger.handlers.gate import Gate
 from retrigger.handlers.gathering import Gathering
 from retrigger.handlers.granting import Granting
+from retrigger.handlers.jobs import BatchJob, JobStatus, Request
 from retrigger.handlers.joining import Joining
 from retrigger.handlers.judging import Judging
 from retrigger.handlers.ledger import Ledger, to_ms
-from retrigger.handlers.ports import BatchJob, JobStatus, ObjectStat, Request, in_turn
+from retrigger.handlers.ports import ObjectStat, in_turn
 from retrigger.handlers.records import ALL_TRIGGERS, MAX_CARRIES, Pause
 from retrigger.handlers.replay import Replay
 from retrigger.handlers.rollout.commands import approve
@@ -51,12 +52,14 @@ from tests.handlers.protocol.violation import require as _require
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from retrigger.handlers.jobs import Job
     from retrigger.handlers.ledger import Stored
-    from retrigger.handlers.ports import Entry, Job, Launcher, Record
+    from retrigger.handlers.ports import Entry, Launcher, Record
     from retrigger.handlers.records import Manifest, Note, Run
     from retrigger.handlers.rollout.commands import Done
+    from retrigger.triggers.environment import Environment
     from retrigger.triggers.event import Json
-    from retrigger.triggers.spec import Environment, Trigger
+    from retrigger.triggers.spec import Trigger
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 TEMPLATE: dict[str, Any] = {

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from retrigger.handlers.ports import Health
+from retrigger.handlers.endpoints import Health
 from retrigger.handlers.rollout.judging import is_well, of_probes, over
 from tests.handlers.adapters.azureml.test_endpoints import a_rollout
 

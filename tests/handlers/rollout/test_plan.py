@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from retrigger.handlers.ports import Deployment, Endpoint, Health
+from retrigger.handlers.endpoints import Deployment, Endpoint, Health
 from retrigger.handlers.rollout.going import KNOWN_WITHIN_MS, begun, paused, prepared, unasked
 from retrigger.handlers.rollout.plan import (
     LONGEST_LIFE_MS,
@@ -24,7 +24,7 @@ from retrigger.handlers.rollout.plan import (
 from tests.handlers.adapters.azureml.test_endpoints import a_rollout
 
 if TYPE_CHECKING:
-    from retrigger.handlers.ports import RolloutJob
+    from retrigger.handlers.jobs import RolloutJob
     from retrigger.handlers.records import Rollout, RolloutPhase
 
 JOB = a_rollout(bake_ms=60_000, error_rate=0.01)

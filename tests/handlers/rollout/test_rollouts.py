@@ -10,17 +10,18 @@ import pytest
 
 from retrigger.handlers.adapters.memory import MemoryEndpoints
 from retrigger.handlers.control import cancel
-from retrigger.handlers.ports import Answer, Deployment, Health
+from retrigger.handlers.endpoints import Answer, Deployment, Health
 from retrigger.handlers.rollout import commands
 from retrigger.handlers.rollout.telling import phase
+from retrigger.triggers.environment import Endpoint
 from retrigger.triggers.errors import Refused, Unavailable, Unknown
 from retrigger.triggers.launches import Approval, Mirror, OnlineDeployment, Rollback
-from retrigger.triggers.spec import Concurrency, Endpoint, OnFailure, WindowRule
+from retrigger.triggers.spec import Concurrency, OnFailure, WindowRule
 from tests.handlers.protocol.bench import MINUTE, Bench
 from tests.handlers.protocol.scenes import environment, trigger
 
 if TYPE_CHECKING:
-    from retrigger.handlers.ports import RolloutJob
+    from retrigger.handlers.jobs import RolloutJob
     from retrigger.handlers.records import Rollout
     from retrigger.triggers.errors import RetriggerError
     from retrigger.triggers.event import Json

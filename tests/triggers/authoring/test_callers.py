@@ -9,7 +9,7 @@ import pytest
 from retrigger.triggers.authoring.compile import check
 from retrigger.triggers.authoring.environments import ProjectFile
 from retrigger.triggers.authoring.project import load_project
-from retrigger.triggers.spec import EntraCaller, GoogleCaller, KeyCaller
+from retrigger.triggers.environment import EntraCaller, GoogleCaller, KeyCaller
 from tests.triggers.authoring.conftest import PROJECT
 
 if TYPE_CHECKING:

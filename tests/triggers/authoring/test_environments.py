@@ -9,7 +9,7 @@ import pytest
 
 from retrigger.triggers.authoring.compile import check
 from retrigger.triggers.authoring.project import load_project
-from retrigger.triggers.spec import Channel, Endpoint, Environment, Limits, Pipeline, Platform, Store
+from retrigger.triggers.environment import Channel, Endpoint, Environment, Limits, Pipeline, Platform, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

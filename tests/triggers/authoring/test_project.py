@@ -13,21 +13,16 @@ from retrigger.triggers.authoring.environments import ProjectFile
 from retrigger.triggers.authoring.models import TriggerFile
 from retrigger.triggers.authoring.problems import ProjectError
 from retrigger.triggers.authoring.project import find_root, load_project
+from retrigger.triggers.environment import Channel, Endpoint, Environment, Limits, Pipeline, Store
 from retrigger.triggers.launches import PipelineLaunch
 from retrigger.triggers.spec import (
-    Channel,
     Column,
     Concurrency,
-    Endpoint,
-    Environment,
-    Limits,
     MessageSource,
     ObjectCheck,
     ObjectSource,
     OnFailure,
-    Pipeline,
     ScheduleSource,
-    Store,
     Throttle,
     Trigger,
     WindowCheck,

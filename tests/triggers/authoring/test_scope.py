@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from retrigger.triggers.authoring import scope
-from retrigger.triggers.spec import Environment, MessageSource, ObjectSource, WindowRule
+from retrigger.triggers.environment import Environment
+from retrigger.triggers.spec import MessageSource, ObjectSource, WindowRule
 
 DEV = Environment(
     name="dev",

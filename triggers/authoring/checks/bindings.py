@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.project import Project
     from retrigger.triggers.authoring.yaml import At
+    from retrigger.triggers.environment import Environment
     from retrigger.triggers.event import Json
-    from retrigger.triggers.spec import Environment
 
 _BINDING: Final = re.compile(r"\$\{\{\s*parent\.(inputs|jobs)\.([^\s{}.]+)[^\s{}]*\s*\}\}")
 

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.project import Authored, Project
     from retrigger.triggers.authoring.yaml import At
+    from retrigger.triggers.environment import Environment, Pipeline
     from retrigger.triggers.event import Json
-    from retrigger.triggers.spec import Environment, Pipeline, Source
+    from retrigger.triggers.spec import Source
 
 _PIPELINE: Final[At] = ("launch", "pipeline")
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.project import Authored, Project
     from retrigger.triggers.authoring.yaml import At
+    from retrigger.triggers.environment import Environment
     from retrigger.triggers.event import Json
-    from retrigger.triggers.spec import Environment
 
 _REGISTER: Final[At] = ("launch", "register")
 _NAME: Final = "window.dataset"

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.project import Authored, Project
     from retrigger.triggers.authoring.yaml import At
-    from retrigger.triggers.spec import Environment, Source
+    from retrigger.triggers.environment import Environment
+    from retrigger.triggers.spec import Source
 
     _Expression: TypeAlias = tuple[At, str, Mapping[str, str], tuple[str, ...]]
     """Where it stands, its text, the names that it may use, the types of which it must have one; any if none."""

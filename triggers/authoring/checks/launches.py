@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING
 from retrigger.triggers.authoring import scope
 from retrigger.triggers.authoring.checks.parameters import wrong_texts
 from retrigger.triggers.authoring.wording import said_of
+from retrigger.triggers.environment import Model
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.interpolation import check_value, expressions_in
 from retrigger.triggers.launches import BatchPrediction, OnlineDeployment, PipelineLaunch, Rollback, pipelines_of
-from retrigger.triggers.spec import Model, ObjectSource
+from retrigger.triggers.spec import ObjectSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.project import Authored, Project
+    from retrigger.triggers.environment import Environment
     from retrigger.triggers.event import Json
-    from retrigger.triggers.spec import Environment, Source
+    from retrigger.triggers.spec import Source
 
 _TEXT = {"string", "dyn"}
 _FOLDER = re.compile(r"(/|\bwindow\.folder\s*\}\})\s*$")

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from retrigger.triggers import glob
+from retrigger.triggers.environment import Store
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.interpolation import render_value
 from retrigger.triggers.launches import BatchPrediction, pipelines_of
-from retrigger.triggers.spec import LifecycleSource, ObjectSource, Store
+from retrigger.triggers.spec import LifecycleSource, ObjectSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.project import Authored, Project
     from retrigger.triggers.authoring.yaml import At
-    from retrigger.triggers.spec import Environment
+    from retrigger.triggers.environment import Environment
 
 
 def check(project: Project, environment: Environment) -> Iterator[Problem]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.project import Authored, Project
     from retrigger.triggers.authoring.yaml import At
-    from retrigger.triggers.spec import Environment
+    from retrigger.triggers.environment import Environment
 
 
 def check(project: Project, environment: Environment) -> Iterator[Problem]:

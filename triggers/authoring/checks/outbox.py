@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.project import Project
-    from retrigger.triggers.spec import Channel, Environment, Trigger
+    from retrigger.triggers.environment import Channel, Environment
+    from retrigger.triggers.spec import Trigger
 
 
 def check(project: Project, environment: Environment) -> Iterator[Problem]:

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.project import Authored, Project
     from retrigger.triggers.authoring.yaml import At
+    from retrigger.triggers.environment import Environment
     from retrigger.triggers.launches import Launch
-    from retrigger.triggers.spec import Environment, Source
+    from retrigger.triggers.spec import Source
 
 _MOST_PAIRS: Final = 200_000
 _MOST_COMPARED: Final = 4_000

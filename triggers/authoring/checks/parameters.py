@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.project import Authored, Project
     from retrigger.triggers.authoring.yaml import At
+    from retrigger.triggers.environment import Environment
     from retrigger.triggers.event import Json
     from retrigger.triggers.signature import Parameter, Signature
-    from retrigger.triggers.spec import Environment, Source
+    from retrigger.triggers.spec import Source
 
 
 def check(project: Project, environment: Environment) -> Iterator[Problem]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.project import Project
     from retrigger.triggers.authoring.yaml import At
-    from retrigger.triggers.spec import Environment
+    from retrigger.triggers.environment import Environment
 
 _WRITTEN_FOR: Final = {"vertex": "Vertex AI", "azureml": "Azure ML"}
 

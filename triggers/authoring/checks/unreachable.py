@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from retrigger.triggers.authoring.problems import Problem
     from retrigger.triggers.authoring.project import Authored, Project
     from retrigger.triggers.authoring.yaml import At
+    from retrigger.triggers.environment import Environment, Store
     from retrigger.triggers.event import Json
-    from retrigger.triggers.spec import Environment, Source, Store
+    from retrigger.triggers.spec import Source
 
 _ADDRESS: Final = re.compile(
     r"(gs|s3|abfss?|wasbs?|azureml)://|https://([^/]+\.(blob|dfs)\.core\.|storage\.googleapis\.com/)"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from retrigger.handlers.adapters.azureml.client import AzureMlLauncher
-from retrigger.handlers.ports import Dataset
+from retrigger.handlers.jobs import Dataset
 from retrigger.handlers.transport.azure import AzureApi
 from retrigger.handlers.transport.credentials import KeptToken
 from retrigger.triggers.errors import Refused, Unavailable, Unknown

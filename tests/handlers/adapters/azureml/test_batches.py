@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from retrigger.handlers.adapters.azureml.client import AzureMlLauncher
-from retrigger.handlers.ports import BatchJob, JobStatus, Request
+from retrigger.handlers.jobs import BatchJob, JobStatus, Request
 from retrigger.handlers.transport.azure import AzureApi
 from retrigger.triggers.errors import Refused, Unavailable, Unknown
 from tests.handlers.adapters.azureml.test_client import kept

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from retrigger.handlers.adapters.azureml.client import AzureMlLauncher
-from retrigger.handlers.ports import JobStatus
+from retrigger.handlers.jobs import JobStatus
 from retrigger.handlers.transport.azure import AzureApi
 from retrigger.handlers.transport.credentials import KeptToken
 from retrigger.triggers.errors import Refused, Unavailable, Unknown

@@ -8,8 +8,9 @@ import pytest
 
 from retrigger.handlers.adapters.azureml.endpoints import AzureMlEndpoints
 from retrigger.handlers.adapters.azureml.serving import deployment_request
+from retrigger.handlers.endpoints import Deployment, Endpoint, Health
+from retrigger.handlers.jobs import RolloutJob
 from retrigger.handlers.ledger import to_ms
-from retrigger.handlers.ports import Deployment, Endpoint, Health, RolloutJob
 from retrigger.handlers.transport.azure import AzureApi
 from retrigger.triggers.errors import Refused, Unavailable, Unknown
 from tests.handlers.adapters.azureml.test_client import asked, kept

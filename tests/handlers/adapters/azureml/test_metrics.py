@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from retrigger.handlers.adapters.azureml.metrics import health, served, timespan, url
-from retrigger.handlers.ports import Health
+from retrigger.handlers.endpoints import Health
 from retrigger.triggers.errors import Unavailable
 
 if TYPE_CHECKING:

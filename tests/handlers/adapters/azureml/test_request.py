@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from retrigger.handlers.adapters.azureml.request import job_request
-from retrigger.handlers.ports import PipelineJob, Request
+from retrigger.handlers.jobs import PipelineJob, Request
 from retrigger.triggers.errors import Refused
 
 WORKSPACE = "/subscriptions/1/resourceGroups/my group/providers/Microsoft.MachineLearningServices/workspaces/ml"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from retrigger.handlers.adapters.azureml.status import job_status
-from retrigger.handlers.ports import JobStatus
+from retrigger.handlers.jobs import JobStatus
 from retrigger.triggers.errors import Unavailable
 
 

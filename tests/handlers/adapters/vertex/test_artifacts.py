@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from retrigger.handlers.adapters.vertex.client import VertexLauncher
-from retrigger.handlers.ports import Dataset
+from retrigger.handlers.jobs import Dataset
 from retrigger.triggers.errors import Refused, Unavailable, Unknown
 from tests.handlers.adapters.vertex.test_client import JOBS, TEMPLATE, a_job
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from retrigger.handlers.adapters.vertex.batch_request import batch_request
-from retrigger.handlers.ports import BatchJob, Request
+from retrigger.handlers.jobs import BatchJob, Request
 from retrigger.triggers.errors import Refused
 from tests.handlers.conftest import Reply
 

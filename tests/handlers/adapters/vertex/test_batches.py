@@ -10,12 +10,12 @@ import pytest
 
 from retrigger.handlers.adapters.vertex.batch_status import batch_status
 from retrigger.handlers.adapters.vertex.client import VertexLauncher
-from retrigger.handlers.ports import JobStatus
+from retrigger.handlers.jobs import JobStatus
 from retrigger.triggers.errors import Refused, RetriggerError, Unavailable, Unknown
 from tests.handlers.adapters.vertex.test_batch_request import a_job
 
 if TYPE_CHECKING:
-    from retrigger.handlers.ports import BatchJob
+    from retrigger.handlers.jobs import BatchJob
     from retrigger.handlers.transport.google import GoogleApi
     from tests.handlers.conftest import Loopback
 

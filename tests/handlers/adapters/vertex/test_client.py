@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from retrigger.handlers.adapters.vertex.client import VertexLauncher
-from retrigger.handlers.ports import JobStatus, PipelineJob
+from retrigger.handlers.jobs import JobStatus, PipelineJob
 from retrigger.triggers.errors import Refused, Unavailable, Unknown
 from tests.handlers.adapters.vertex.test_serving import a_rollout
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from retrigger.handlers.adapters.vertex.endpoints import VertexEndpoints
-from retrigger.handlers.ports import Deployment, Endpoint, Health
+from retrigger.handlers.endpoints import Deployment, Endpoint, Health
 from retrigger.triggers.errors import Refused, RetriggerError, Unavailable, Unknown
 from tests.handlers.adapters.vertex.test_metrics import counted, slow
 from tests.handlers.adapters.vertex.test_serving import (

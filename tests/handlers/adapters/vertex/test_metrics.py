@@ -9,7 +9,7 @@ import pytest
 
 from retrigger.handlers.adapters.vertex.metrics import health_in, queries
 from retrigger.handlers.adapters.vertex.serving import Place
-from retrigger.handlers.ports import Health
+from retrigger.handlers.endpoints import Health
 from retrigger.triggers.errors import Unavailable
 
 PLACE = Place("p", "l", "123")

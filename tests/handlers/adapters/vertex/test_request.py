@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from retrigger.handlers.adapters.vertex.request import job_request
-from retrigger.handlers.ports import PipelineJob, Request
+from retrigger.handlers.jobs import PipelineJob, Request
 from retrigger.triggers.errors import Refused
 
 RECORDINGS = Path(__file__).resolve().parents[4] / "../shared/recordings"

@@ -20,7 +20,8 @@ from retrigger.handlers.adapters.vertex.serving import (
     tries,
     undeploy_request,
 )
-from retrigger.handlers.ports import Deployment, Endpoint, Request, RolloutJob
+from retrigger.handlers.endpoints import Deployment, Endpoint
+from retrigger.handlers.jobs import Request, RolloutJob
 from retrigger.triggers.errors import Refused, Unavailable
 
 AT = "projects/p/locations/l/endpoints/123"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from retrigger.handlers.adapters.vertex.status import job_status
-from retrigger.handlers.ports import JobStatus
+from retrigger.handlers.jobs import JobStatus
 from retrigger.triggers.errors import Unavailable
 
 

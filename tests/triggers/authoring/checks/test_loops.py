@@ -6,7 +6,7 @@ import pytest
 
 from retrigger.triggers.authoring import compile as compiling
 from retrigger.triggers.authoring.checks import loops
-from retrigger.triggers.spec import Store
+from retrigger.triggers.environment import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
