@@ -32,6 +32,7 @@ from retrigger.triggers.authoring.checks import (
     references,
     retention,
     secrets,
+    unmeasured,
     unreachable,
     unseen,
     unused,
@@ -72,6 +73,7 @@ ENVIRONMENT_RULES = (
     overlap.check,
     parameters.check,
     references.check,
+    unmeasured.check,
     unreachable.check,
     unseen.check,
 )

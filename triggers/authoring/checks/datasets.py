@@ -45,7 +45,7 @@ def _without_window(one: Authored) -> Iterator[Problem]:
     for at, source in one.launching:
         if not isinstance(source, ObjectSource):
             told = (
-                f"Source {at[1]} ({at[2]}) launches directly, and only a window has a manifest to register: "
+                f"Source {int(at[1]) + 1} ({at[2]}) launches directly, and only a window has a manifest to register: "
                 "give that source a trigger of its own."
             )
             yield one.document.problem(_REGISTER, "nothing_to_register", told, on="key")

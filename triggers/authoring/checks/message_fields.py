@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from retrigger.triggers.authoring.project import Authored, Project
     from retrigger.triggers.authoring.yaml import At
     from retrigger.triggers.event import Json
+    from retrigger.triggers.spec import Source
 
 
 def check(project: Project) -> Iterator[Problem]:
@@ -46,8 +47,12 @@ def _expressions(one: Authored, at: At, source: MessageSource) -> Iterator[tuple
     for place, text in own:
         if text is not None:
             yield place, text, 0, text
-    if source.members is not None:
-        return
+    if source.members is None:
+        yield from asked(one, at, source)
+
+
+def asked(one: Authored, at: At, source: Source) -> Iterator[tuple[At, str, int, str]]:
+    """The same, of those in what the source's events ask the pipeline for."""
     for standing, value in one.asked(at, source).values():
         for place, text in texts(standing, value):
             for hole in _holes(text):
