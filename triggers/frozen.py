@@ -3,8 +3,9 @@
 The standard library's compiles six methods for each class and looks at each field several times: at every cold start,
 for each of ninety classes. Here an instance is filled slot by slot; of a class that has many, `__init__` is compiled,
 once for all classes of as many fields. The other methods are shared, and the standard library is asked about fields
-only when somebody else asks; an instance is made in about half the time, too (docs/adr/0007). Type checkers see the standard library's: what is made is what they say, with `fields`,
-`replace`, `is_dataclass`, matching, pickling and FrozenInstanceError.
+only when somebody else asks; an instance is made in about half the time, too (docs/adr/0007). Type checkers see the
+standard library's: what is made is what they say, with `fields`, `replace`, `is_dataclass`, matching, pickling and
+FrozenInstanceError.
 """
 
 from __future__ import annotations

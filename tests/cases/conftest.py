@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+import sys
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,16 +15,47 @@ from tests.cases.entries import AzureHost, GoogleHost, Host
 from tests.cases.world import Jobs, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
+    from retrigger.local_emulator.hosts.functions_framework import Hosted
+    from tests.cases.entries import Server
     from tests.cases.world import Cloud
 
 Stage = tuple[World, Host]
 
 
+# Ends with its standard input, as a FunctionsHost asks for.
+ALONE = """
+from retrigger.local_emulator.hosts.guarded import end_with_parent
+end_with_parent()
+from retrigger.functions.gcp.serve import main
+main()
+"""
+
+
+@dataclass(frozen=True)
+class Service:
+    """What a Cloud Run service runs."""
+
+    environment: Mapping[str, str]
+    source: Path = SOURCE
+
+    def command(self, port: int) -> list[str]:
+        return ["env", "HOST=127.0.0.1", f"PORT={port}", sys.executable, "-c", ALONE]
+
+
+def google(world: World) -> AbstractContextManager[Host]:
+    return _google(Function(source=SOURCE, target="main", environment=world.environ), world)
+
+
+def service(world: World) -> AbstractContextManager[Host]:
+    return _google(Service(world.environ), world)
+
+
 @contextmanager
-def google(world: World) -> Iterator[Host]:
-    served = FunctionsHost(Function(source=SOURCE, target="main", environment=world.environ), world.folder / "log")
+def _google(function: Hosted, world: World) -> Iterator[Host]:
+    served = FunctionsHost(function, world.folder / "log")
     served.start()
     try:
         served.wait_ready(30)
@@ -43,19 +76,24 @@ def azure(world: World) -> Iterator[Host]:
         served.stop()
 
 
-HOSTS = {"gcp": google, "azure": azure}
+HOSTS: Mapping[Server, tuple[Cloud, Callable[[World], AbstractContextManager[Host]]]] = {
+    "functions-framework": ("gcp", google),
+    "gunicorn": ("gcp", service),
+    "worker library": ("azure", azure),
+}
 
 
 @pytest.fixture(scope="session")
-def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Cloud], Stage]]:
-    """One world and one host a cloud: scenarios keep apart by the names that they use."""
+def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Server], Stage]]:
+    """One world and one host a server: scenarios keep apart by the names that they use."""
     with ExitStack() as stack:
-        made: dict[Cloud, Stage] = {}
+        made: dict[Server, Stage] = {}
 
-        def stage(cloud: Cloud) -> Stage:
-            if cloud not in made:
+        def stage(server: Server) -> Stage:
+            if server not in made:
+                cloud, host = HOSTS[server]
                 world = World.make(cloud, tmp_path_factory.mktemp(cloud), stack.enter_context(Jobs()))
-                made[cloud] = world, stack.enter_context(HOSTS[cloud](world))
-            return made[cloud]
+                made[server] = world, stack.enter_context(host(world))
+            return made[server]
 
         yield stage

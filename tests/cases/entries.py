@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import quote
@@ -36,6 +36,10 @@ class Host(Protocol):
         """A time of the trigger's schedule has come. -> whether it was acknowledged."""
 
 
+Server = Literal["functions-framework", "gunicorn", "worker library"]
+"""What serves a cloud's functions: on Google either of the first two."""
+
+
 @dataclass(frozen=True, slots=True)
 class Way:
     """`form` is how the event looks, `path` the host's URL path where it goes in, `channel` what a message is sent to.
@@ -49,15 +53,27 @@ class Way:
     path: str
     channel: str = "retrain"
     takes_garbage: bool = True
+    alone: bool = False
+
+    @property
+    def server(self) -> Server:
+        """`alone`: without functions-framework."""
+        if self.cloud == "azure":
+            return "worker library"
+        return "gunicorn" if self.alone else "functions-framework"
 
 
 _PUSHED = f"pubsub/{CHANNELS['gcp']['retrain']}"
-WAYS: Mapping[str, Way] = {
+_GOOGLE: Mapping[str, Way] = {
     "Eventarc, binary": Way("gcp", "object", "cloudevent-binary", ""),
     "Eventarc, structured": Way("gcp", "object", "cloudevent-structured", ""),
     "storage notification": Way("gcp", "object", "storage-notification", "storage"),
     "Eventarc message": Way("gcp", "message", "cloudevent-binary", ""),
     "Pub/Sub push": Way("gcp", "message", "pubsub-push", _PUSHED),
+}
+WAYS: Mapping[str, Way] = {
+    **_GOOGLE,
+    **{f"{name}, gunicorn alone": replace(way, alone=True) for name, way in _GOOGLE.items()},
     "Event Grid trigger": Way("azure", "object", "event-grid", "eventgrid", takes_garbage=False),
     "Event Grid trigger, CloudEvents": Way(
         "azure", "object", "cloudevent-structured", "eventgrid", takes_garbage=False
@@ -128,7 +144,7 @@ def _post(port: int, path: str, headers: Mapping[str, str], body: bytes) -> int:
 
 
 class GoogleHost:
-    """functions-framework, listening on a port of loopback."""
+    """functions-framework, or gunicorn alone, listening on a port of loopback."""
 
     def __init__(self, port: int) -> None:
         self._port = port

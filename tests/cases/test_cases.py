@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from retrigger.triggers.event import Event
     from tests.cases.conftest import Stage
-    from tests.cases.entries import Host, Way
-    from tests.cases.world import Cloud, World
+    from tests.cases.entries import Host, Server, Way
+    from tests.cases.world import World
 
 pytestmark = pytest.mark.xdist_group("cases")
 
@@ -70,8 +70,8 @@ def ways(carries: str) -> pytest.MarkDecorator:
 
 
 @pytest.fixture
-def play(stages: Callable[[Cloud], Stage], way: str) -> Play:
-    world, host = stages(WAYS[way].cloud)
+def play(stages: Callable[[Server], Stage], way: str) -> Play:
+    world, host = stages(WAYS[way].server)
     return Play(world, host, WAYS[way], f"p{next(NUMBERS)}")
 
 
@@ -206,9 +206,9 @@ def test_what_is_no_event_is_kept_for_people_and_not_delivered_again(play: Play,
     ]
 
 
-@pytest.mark.parametrize("cloud", sorted({way.cloud for way in WAYS.values()}))
-def test_a_schedule_strikes_once_a_slot_with_its_own_date(stages: Callable[[Cloud], Stage], cloud: Cloud) -> None:
-    world, host = stages(cloud)
+@pytest.mark.parametrize("server", sorted({way.server for way in WAYS.values()}))
+def test_a_schedule_strikes_once_a_slot_with_its_own_date(stages: Callable[[Server], Stage], server: Server) -> None:
+    world, host = stages(server)
     slots = []
     for _ in range(2):
         slots.append(next_time("0 3 * * *", "Europe/Paris", world.now()))
@@ -219,9 +219,9 @@ def test_a_schedule_strikes_once_a_slot_with_its_own_date(stages: Callable[[Clou
     assert [run["as_of"] for run in world.launched("nightly")] == dates
 
 
-@pytest.mark.parametrize("cloud", sorted({way.cloud for way in WAYS.values()}))
-def test_each_schedule_of_a_trigger_strikes(stages: Callable[[Cloud], Stage], cloud: Cloud) -> None:
-    world, host = stages(cloud)
+@pytest.mark.parametrize("server", sorted({way.server for way in WAYS.values()}))
+def test_each_schedule_of_a_trigger_strikes(stages: Callable[[Server], Stage], server: Server) -> None:
+    world, host = stages(server)
     told = []
     for cron, name in (("0 1 * * *", "night"), ("0 13 * * *", "noon")) * 2:
         slot = next_time(cron, "UTC", world.now())
