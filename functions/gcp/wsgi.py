@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from retrigger.functions.auth import Call
-from retrigger.functions.gcp.dispatch import Asked, serve
+from retrigger.functions.gcp.dispatch import Asked, announced_length, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -47,6 +47,5 @@ def _reader(environ: WSGIEnvironment) -> Callable[[int], bytes]:
     read: Callable[[int], bytes] = environ["wsgi.input"].read
     if environ.get("wsgi.input_terminated"):
         return read
-    announced = environ.get("CONTENT_LENGTH") or "0"
-    length = int(announced) if announced.isdecimal() else 0
+    length = announced_length(environ.get("CONTENT_LENGTH")) or 0
     return lambda size: read(min(size, length))

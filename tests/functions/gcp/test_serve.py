@@ -27,6 +27,7 @@ def test_settings_are_those_of_the_platform() -> None:
         "timeout": 0,
         "loglevel": "info",
         "control_socket_disable": True,
+        "forwarded_allow_ips": "",
     }
     assert serve.settings({})["bind"] == "0.0.0.0:8080"
     assert serve.settings({})["workers"] == 1

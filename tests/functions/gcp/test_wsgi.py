@@ -59,6 +59,8 @@ def test_a_request_is_what_the_server_says(asked: list[tuple[Asked, bytes]]) -> 
         ({"CONTENT_LENGTH": ""}, b""),
         ({"CONTENT_LENGTH": "x"}, b""),
         ({"CONTENT_LENGTH": "-1"}, b""),
+        ({"CONTENT_LENGTH": "9" * 5_000}, b""),
+        ({"CONTENT_LENGTH": "\u0664"}, b""),
         ({"CONTENT_LENGTH": "4"}, b"body"),
         ({"wsgi.input_terminated": True}, b"body, and the next request"),
     ],
