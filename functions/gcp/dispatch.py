@@ -67,7 +67,7 @@ def _events(asked: Asked) -> Answer:
 
 
 def _parsed(asked: Asked, raw: bytes) -> Parsed:
-    """Raises Unavailable where the connection broke in the body: what came of it is not the event, which comes again."""
+    """Raises Unavailable where the connection broke in the body: what came is not the event, and that comes again."""
     announced = announced_length(asked.call.headers.get("content-length"))
     if announced is not None and len(raw) < min(announced, MAX_BODY + 1):
         message = f"the body ended after {len(raw)} bytes, which is sooner than announced; send the event again"

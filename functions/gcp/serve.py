@@ -1,7 +1,8 @@
 """Serve events and ticks under gunicorn alone: `python -m retrigger.functions.gcp.serve`, the command of a bundle.
 
 PORT, HOST, WORKERS, THREADS and GUNICORN_LOG_LEVEL mean what they mean to functions-framework, which has the same
-server. A request line is held to gunicorn's bound, which functions-framework lifts: no sender needs more. RETRIGGER_COMPILED is `compiled.json` where it is not set.
+server. A request line is held to gunicorn's bound, which functions-framework lifts: no sender needs more.
+RETRIGGER_COMPILED is `compiled.json` where it is not set.
 """
 
 from __future__ import annotations

@@ -46,6 +46,8 @@ def test_the_server_answers_and_ends_when_it_is_asked_to(tmp_path: Path) -> None
         told = urllib3.request("POST", f"http://127.0.0.1:{port}/", body=b"{}", retries=retries)
         assert (told.status, told.json()["error"]["code"]) == (503, "not_configured")
         assert "compiled.json" in told.json()["error"]["message"]
+        proxied = {"SCRIPT_NAME": "/x", "X-Forwarded-Proto": "https", "X-Forwarded-Ssl": "off"}
+        assert urllib3.request("POST", f"http://127.0.0.1:{port}/", body=b"{}", headers=proxied).status == 503
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
     finally:
