@@ -6,6 +6,7 @@
 | it is no event, and lies among the dead letters           | 200    | forgets it      |
 | a subscription proves itself (a handshake)                | 200    | begins to send  |
 | nothing durable could be written, or the ledger opened    | 503    | delivers again  |
+| the connection broke in the body                          | 503    | delivers again  |
 | the keys that the caller's token is checked with are gone | 503    | delivers again  |
 | it is not known who calls                                 | 401    | may give it up  |
 | that caller may not call                                  | 403    | may give it up  |

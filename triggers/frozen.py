@@ -38,6 +38,7 @@ else:
 
 
 _FROM_FACTORY: Final = object()
+_ABSENT: Final = object()
 _FEW: Final = 100
 """Instances of a class that are made slot by slot: what is compiled saves about a microsecond each, and takes 100."""
 
@@ -51,7 +52,7 @@ class _Slot:
         """`given`: what the class's body assigns to it, MISSING if nothing."""
         declared = isinstance(given, Field)
         self.default = given.default if declared else given
-        self.factory = given.default_factory if declared else MISSING
+        self.factory: Any = given.default_factory if declared else MISSING
         self.compare: bool = not declared or given.compare
         self.shown: bool = not declared or given.repr
         self.named = named if not declared or given.kw_only is MISSING else given.kw_only
@@ -80,7 +81,9 @@ class _Shape:
     def key(self) -> Callable[[object], object]:
         """What an instance is compared by."""
         names = [name for name, slot in self.slots.items() if slot.compare]
-        return attrgetter(*names) if names else lambda _: ()
+        if len(names) > 1:
+            return attrgetter(*names)
+        return lambda instance: tuple(getattr(instance, name) for name in names)
 
 
 class _Placed:
@@ -110,7 +113,8 @@ class _Signature:
     """`__signature__` of a class: there is none, and who asks looks at `__init__` then, which must be the real one."""
 
     def __get__(self, instance: object, owner: Any) -> Any:
-        owner.__init__ = _init(owner)
+        made = next(it for it in owner.__mro__ if "__frozen_shape__" in it.__dict__)
+        made.__init__ = _init(made)
         raise AttributeError("__signature__")
 
 
@@ -137,6 +141,7 @@ def _made(cls: type[Any], *, kw_only: bool) -> type[Any]:
     own = {name: body.pop(name, MISSING) for name in cls.__annotations__}
     for given in own.values():
         _refuse_shared(given)
+    shape = _Shape(inherited, own, named=kw_only)
     twin = partial(_twin, cls, own, kw_only=kw_only)
     body.pop("__dict__", None)
     body.pop("__weakref__", None)
@@ -144,12 +149,12 @@ def _made(cls: type[Any], *, kw_only: bool) -> type[Any]:
         "__slots__": tuple(own) if inherited is None else tuple(name for name in own if name not in inherited.slots),
         "__qualname__": cls.__qualname__,
         "__doc__": cls.__doc__ or cls.__name__,
-        "__frozen_shape__": _Shape(inherited, own, named=kw_only),
+        "__frozen_shape__": shape,
         "__match_args__": _PLACED,
         "__dataclass_fields__": _Asked("__dataclass_fields__", twin),
         "__dataclass_params__": _Asked("__dataclass_params__", twin),
         "__signature__": _SIGNATURE,
-        "__init__": _first(),
+        "__init__": _first(shape),
         "__repr__": _shown,
         "__eq__": _same,
         "__hash__": _hashed,
@@ -177,38 +182,47 @@ def _twin(cls: type[Any], own: dict[str, Any], *, kw_only: bool) -> type[Any]:
     return dataclasses.dataclass(init=False, repr=False, eq=False, kw_only=kw_only)(twin)
 
 
-def _first() -> Callable[..., None]:
+def _first(shape: _Shape) -> Callable[..., None]:
     """Makes way for the real one after so many instances: of most classes a process has few."""
     left = _FEW
 
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807  # it stands in for one
+    def __init__(self: Any, /, *args: Any, **kwargs: Any) -> None:  # noqa: N807  # it stands in for one
         nonlocal left
         left -= 1
-        if left < 0 or not _filled(self, args, kwargs):
-            cls: Any = next(it for it in type(self).__mro__ if it.__dict__.get("__init__") is __init__)
-            cls.__init__ = _init(cls)
+        if left < 0 or not _filled(self, shape.slots, args, kwargs):
+            cls: Any = next(it for it in type(self).__mro__ if it.__dict__.get("__frozen_shape__") is shape)
+            if cls.__init__ is __init__:  # another thread may have been quicker
+                cls.__init__ = _init(cls)
             cls.__init__(self, *args, **kwargs)
 
     return __init__
 
 
-def _filled(self: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+def _filled(self: object, slots: dict[str, _Slot], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Fill slot by slot. -> whether the arguments were right: what is compiled complains of them as Python does."""
     placed = iter(args)
     named = 0
-    for name, slot in _slots(type(self)).items():
-        value = MISSING if slot.named else next(placed, MISSING)
+    made: list[tuple[str, Callable[[], Any]]] = []
+    for name, slot in slots.items():
+        value = _ABSENT if slot.named else next(placed, _ABSENT)
         if name in kwargs:
-            if value is not MISSING:
+            if value is not _ABSENT:
                 return False
             value = kwargs[name]
             named += 1
-        elif value is MISSING:
-            value = slot.default if slot.factory is MISSING else slot.factory()
+        elif value is _ABSENT:
+            value = slot.default
             if value is MISSING:
-                return False
+                if slot.factory is MISSING:
+                    return False
+                made.append((name, slot.factory))
+                continue
         object.__setattr__(self, name, value)
-    return named == len(kwargs) and next(placed, MISSING) is MISSING
+    if named < len(kwargs) or next(placed, _ABSENT) is not _ABSENT:
+        return False
+    for name, factory in made:
+        object.__setattr__(self, name, factory())
+    return True
 
 
 def _init(cls: Any) -> Any:
@@ -222,6 +236,7 @@ def _init(cls: Any) -> Any:
     )
     setters = {f"_set_{at}": _setter(cls, name, slots[name]) for at, name in enumerate([*placed, *named])}
     made = FunctionType(code, setters, "__init__")
+    made.__qualname__ = f"{cls.__qualname__}.__init__"
     made.__defaults__ = tuple(defaults[name] for name in placed if name in defaults)
     made.__kwdefaults__ = {name: defaults[name] for name in named if name in defaults}
     return made
@@ -240,7 +255,7 @@ def _filling(fields: int) -> CodeType:
 
 def _setter(cls: Any, name: str, slot: _Slot) -> Callable[[object, Any], None]:
     put: Callable[[object, Any], None] = getattr(cls, name).__set__
-    factory: Any = slot.factory
+    factory = slot.factory
     if factory is MISSING:
         return put
     return lambda self, value: put(self, factory() if value is _FROM_FACTORY else value)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import os
 from dataclasses import field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from retrigger.functions import logs
 from retrigger.functions.auth import Callers
 from retrigger.functions.response import answer, answer_caller, answer_other_methods, answer_tick
 from retrigger.handlers.wiring import Settings, app
+from retrigger.triggers.errors import Unavailable
 from retrigger.triggers.formats.wire import MAX_BODY, ORIGIN
 from retrigger.triggers.frozen import dataclass
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
     from retrigger.functions.auth import Call
     from retrigger.functions.response import Answer
+    from retrigger.triggers.formats import Parsed
+
+_DIGITS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,5 +63,19 @@ def _events(asked: Asked) -> Answer:
     if asked.method != "POST" and not handshake:
         return answer_other_methods()
     raw = asked.read(MAX_BODY + 1)
-    route = asked.path.strip("/") or "events"
-    return answer(app, raw, lambda: app().parse(asked.call.headers, raw, route))
+    return answer(app, raw, lambda: _parsed(asked, raw))
+
+
+def _parsed(asked: Asked, raw: bytes) -> Parsed:
+    """Raises Unavailable where the connection broke in the body: what came is not the event, and that comes again."""
+    announced = announced_length(asked.call.headers.get("content-length"))
+    if announced is not None and len(raw) < min(announced, MAX_BODY + 1):
+        message = f"the body ended after {len(raw)} bytes, which is sooner than announced; send the event again"
+        raise Unavailable(message, code="body_cut_short")
+    return app().parse(asked.call.headers, raw, asked.path.strip("/") or "events")
+
+
+def announced_length(content_length: str | None) -> int | None:
+    """Bytes; None where the header is absent or no number that a body can have."""
+    digits = content_length or ""
+    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) <= _DIGITS else None

@@ -1,7 +1,8 @@
 """Serve events and ticks under gunicorn alone: `python -m retrigger.functions.gcp.serve`, the command of a bundle.
 
 PORT, HOST, WORKERS, THREADS and GUNICORN_LOG_LEVEL mean what they mean to functions-framework, which has the same
-server. RETRIGGER_COMPILED is `compiled.json` where it is not set.
+server. A request line is held to gunicorn's bound, which functions-framework lifts: no sender needs more.
+RETRIGGER_COMPILED is `compiled.json` where it is not set.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ def settings(environ: Mapping[str, str]) -> dict[str, Any]:
         "loglevel": environ.get("GUNICORN_LOG_LEVEL", "error"),
         # A way in for operators, which older gunicorns lack: here nobody can use it, and the first event waits for it.
         "control_socket_disable": True,
+        # Nobody's headers move the path or refuse a request: who asked us, and how, is read from none of them.
+        "forwarded_allow_ips": "",
     }
 
 

@@ -6,20 +6,29 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
 from retrigger.functions.auth import Call
-from retrigger.functions.gcp.dispatch import Asked, serve
+from retrigger.functions.gcp.dispatch import Asked, announced_length, serve
+from retrigger.triggers.formats.wire import MAX_BODY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from wsgiref.types import StartResponse, WSGIEnvironment
 
+_PIECE: Final = 64 * 1024
+_REST: Final = 3 * MAX_BODY
+"""Bytes: together with what was read, more than the 32 MiB that Cloud Run lets through."""
+_REFUSED: Final = frozenset({401, 403})
+
 
 def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Events and ticks, by path."""
-    body, status, headers = serve(_asked(environ))
+    asked = _asked(environ)
+    body, status, headers = serve(asked)
+    if status not in _REFUSED:
+        _read_to_the_end(asked.read)
     said = body.encode()
     start_response(f"{status} {HTTPStatus(status).phrase}", [*headers.items(), ("Content-Length", str(len(said)))])
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [said]
@@ -47,6 +56,22 @@ def _reader(environ: WSGIEnvironment) -> Callable[[int], bytes]:
     read: Callable[[int], bytes] = environ["wsgi.input"].read
     if environ.get("wsgi.input_terminated"):
         return read
-    announced = environ.get("CONTENT_LENGTH") or "0"
-    length = int(announced) if announced.isdecimal() else 0
-    return lambda size: read(min(size, length))
+    left = announced_length(environ.get("CONTENT_LENGTH")) or 0
+
+    def announced(size: int) -> bytes:
+        nonlocal left
+        came = read(min(size, left))
+        left -= len(came)
+        return came
+
+    return announced
+
+
+def _read_to_the_end(read: Callable[[int], bytes]) -> None:
+    """Whoever still writes when the connection is closed never hears the answer, and sends all of it again.
+
+    A caller who was refused is not waited for: a stranger who writes slowly would hold a thread.
+    """
+    left = _REST
+    while left > 0 and (came := read(_PIECE)):
+        left -= len(came)

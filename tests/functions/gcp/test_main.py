@@ -158,6 +158,18 @@ def test_what_is_malformed_is_acknowledged_and_kept(
     assert (letter["code"], letter["raw"]) == (code, base64.b64encode(body[: 64 * 1024]).decode())
 
 
+@pytest.mark.parametrize("body", [b"", b'{"bucket": "acme-la', json.dumps(OBJECT).encode()])
+@pytest.mark.parametrize("announced", ["500", str(3 * MAX_BODY), "9" * 30])
+def test_what_a_broken_connection_cut_short_is_delivered_again(
+    client: Client, project: Path, body: bytes, announced: str
+) -> None:
+    """As gunicorn tells it: the stream ends with what came."""
+    environ = {"wsgi.input_terminated": True, "CONTENT_LENGTH": announced}
+    response = client.post("/", headers=FINALIZED, data=body, environ_overrides=environ)
+    assert (response.status_code, response.get_json()["error"]["code"]) == (503, "body_cut_short")
+    assert dead_letters(project) == []
+
+
 def lose(project: Path) -> None:
     """A folder where the ledger should be."""
     for file in project.glob("ledger.sqlite3*"):

@@ -8,11 +8,13 @@ import socket
 import subprocess
 import sys
 import time
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING
 
 import urllib3
 
 from retrigger.functions.gcp import serve
+from retrigger.triggers.formats.wire import MAX_BODY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +29,7 @@ def test_settings_are_those_of_the_platform() -> None:
         "timeout": 0,
         "loglevel": "info",
         "control_socket_disable": True,
+        "forwarded_allow_ips": "",
     }
     assert serve.settings({})["bind"] == "0.0.0.0:8080"
     assert serve.settings({})["workers"] == 1
@@ -45,6 +48,9 @@ def test_the_server_answers_and_ends_when_it_is_asked_to(tmp_path: Path) -> None
         told = urllib3.request("POST", f"http://127.0.0.1:{port}/", body=b"{}", retries=retries)
         assert (told.status, told.json()["error"]["code"]) == (503, "not_configured")
         assert "compiled.json" in told.json()["error"]["message"]
+        proxied = {"SCRIPT_NAME": "/x", "X-Forwarded-Proto": "https", "X-Forwarded-Ssl": "off"}
+        assert urllib3.request("POST", f"http://127.0.0.1:{port}/", body=b"{}", headers=proxied).status == 503
+        assert told_to_who_writes_all(port, bytes(3 * MAX_BODY)) == 503
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
     finally:
@@ -54,6 +60,16 @@ def test_the_server_answers_and_ends_when_it_is_asked_to(tmp_path: Path) -> None
     deadline = time.monotonic() + 5
     while _listens(port):
         assert time.monotonic() < deadline
+
+
+def told_to_who_writes_all(port: int, body: bytes) -> int:
+    """The status that a client meets who listens only when all of the body is sent."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        connection.request("POST", "/", body=body)
+        return connection.getresponse().status
+    finally:
+        connection.close()
 
 
 def _listens(port: int) -> bool:

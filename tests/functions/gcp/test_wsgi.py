@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from retrigger.functions.gcp import wsgi
+from retrigger.triggers.formats.wire import MAX_BODY
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from retrigger.functions.gcp.dispatch import Asked
+    from retrigger.functions.response import Answer
 
 
 @pytest.fixture
@@ -59,6 +63,8 @@ def test_a_request_is_what_the_server_says(asked: list[tuple[Asked, bytes]]) -> 
         ({"CONTENT_LENGTH": ""}, b""),
         ({"CONTENT_LENGTH": "x"}, b""),
         ({"CONTENT_LENGTH": "-1"}, b""),
+        ({"CONTENT_LENGTH": "9" * 5_000}, b""),
+        ({"CONTENT_LENGTH": "\u0664"}, b""),
         ({"CONTENT_LENGTH": "4"}, b"body"),
         ({"wsgi.input_terminated": True}, b"body, and the next request"),
     ],
@@ -78,3 +84,45 @@ def test_a_path_that_is_no_text_has_an_answer(asked: list[tuple[Asked, bytes]]) 
 @pytest.mark.usefixtures("asked")
 def test_who_asks_for_the_head_alone_is_sent_no_body() -> None:
     assert call(REQUEST_METHOD="HEAD")[1:] == ({"Content-Type": "application/json", "Content-Length": "2"}, b"")
+
+
+class Endless:
+    """A body, and how much of it was read."""
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    def read(self, size: int) -> bytes:
+        self.given += size
+        return bytes(size)
+
+
+def answering(status: int) -> Callable[[Asked], Answer]:
+    return lambda _: ("{}", status, {})
+
+
+@pytest.mark.parametrize("status", [200, 405, 503])
+@pytest.mark.parametrize("announced", [{"CONTENT_LENGTH": "3000000"}, {"wsgi.input_terminated": True}])
+def test_a_body_is_read_to_its_end_before_the_answer(
+    monkeypatch: pytest.MonkeyPatch, status: int, announced: dict[str, Any]
+) -> None:
+    """Or else who still writes it meets a closed connection, and never hears the answer."""
+    monkeypatch.setattr(wsgi, "serve", answering(status))
+    body = io.BytesIO(bytes(3_000_000))
+    call(**announced, **{"wsgi.input": body})
+    assert body.read() == b""
+
+
+def test_a_body_without_an_end_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wsgi, "serve", answering(405))
+    body = Endless()
+    assert call(**{"wsgi.input": body, "wsgi.input_terminated": True})[0] == "405 Method Not Allowed"
+    assert body.given == 3 * MAX_BODY
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_who_is_refused_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    monkeypatch.setattr(wsgi, "serve", answering(status))
+    body = Endless()
+    call(**{"wsgi.input": body, "wsgi.input_terminated": True})
+    assert body.given == 0
