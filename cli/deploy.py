@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -12,6 +13,10 @@ from retrigger.cli.offline import offline_option, templates_of
 from retrigger.cli.render import Format, count, examples, format_option, json_line, note, say, visible
 
 _EXAMPLES = examples("retrigger deploy bundle --env prod", "retrigger deploy bundle --env prod --out build/prod.zip")
+_NEXT: Final = {
+    "gcp": "unzip it, then `gcloud run deploy NAME --source FOLDER --no-allow-unauthenticated`",
+    "azure": "`az functionapp deployment source config-zip --name NAME --src {file} --build-remote true`",
+}
 
 
 @click.group(epilog=_EXAMPLES)
@@ -62,6 +67,7 @@ def bundle(folder: Path, environment: str, out: Path | None, *, offline: bool, f
     say(f"{visible(str(path))}  {len(built.data):,} bytes  sha256 {built.sha256}")
     for name in built.files:
         say(f"  {name}")
+    note(f"next: {_NEXT[cloud].format(file=visible(str(path)))} (docs/deploy.md)")
 
 
 def _write(path: Path, data: bytes) -> None:
