@@ -1,4 +1,4 @@
-"""The same as `main` for any WSGI server, without functions-framework, which is half of a cold start (docs/adr/0017).
+"""The same as `main` for any WSGI server, without functions-framework, two fifths of a cold start (docs/adr/0017).
 
 `serve` runs it as Cloud Run does. The interface: https://peps.python.org/pep-3333/
 """
