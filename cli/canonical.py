@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from retrigger.triggers.authoring.scope import EVENT_VARIABLES
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.event import Event
-from retrigger.triggers.expressions import EVENT_VARIABLES
 
 _TYPES: Final[Mapping[str, type]] = {
     "string": str,

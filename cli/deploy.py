@@ -15,7 +15,7 @@ from retrigger.cli.render import Format, count, examples, format_option, json_li
 _EXAMPLES = examples("retrigger deploy bundle --env prod", "retrigger deploy bundle --env prod --out build/prod.zip")
 _NEXT: Final = {
     "gcp": "unzip it, then `gcloud run deploy NAME --source FOLDER --no-allow-unauthenticated`",
-    "azure": "`az functionapp deployment source config-zip --name NAME --src {file} --build-remote true`",
+    "azure": "`az functionapp deployment source config-zip -g GROUP -n NAME --src {file} --build-remote true`",
 }
 
 

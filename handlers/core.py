@@ -55,7 +55,7 @@ class Core:
         self.ledger = admission.ledger
         self.catalog = admission.catalog
         self.index = index
-        self.wait = wait
+        self._wait = wait
         self.claims = Claims(admission.ledger)
         self.direct = Direct(admission, self.claims, lambda: self.gate)
         self.outbox = Outbox(admission.ledger, publisher)
@@ -64,7 +64,7 @@ class Core:
     def gate(self) -> Gate:
         from retrigger.handlers.gate import Gate
 
-        return Gate(self.admission, self.claims, self.wait)
+        return Gate(self.admission, self.claims, self._wait)
 
     @cached_property
     def windowed(self) -> Windowed:

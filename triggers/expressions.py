@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from retrigger.triggers import expression_text
 from retrigger.triggers.errors import ExpressionError
@@ -37,45 +37,6 @@ if TYPE_CHECKING:
 
     from retrigger.triggers.expression_text import Path, Token
     from retrigger.triggers.expression_values import Json
-
-_COMMON: dict[str, str] = {
-    "event.id": "string",
-    "event.source": "string",
-    "event.type": "string",
-    "event.time": "timestamp",
-    "event.subject": "string",
-    "event.kind": "string",
-    "event.attempt": "int",
-}
-_FIELDS: dict[str, dict[str, str]] = {
-    "object": {
-        **dict.fromkeys(("store", "account", "bucket", "name", "version", "sequencer"), "string"),
-        "size": "int",
-        **dict.fromkeys(("content_type", "checksum", "change"), "string"),
-        "complete": "bool",
-        "uri": "string",
-    },
-    "message": {
-        "channel": "string",
-        "id": "string",
-        "attributes": "map",
-        "body": "bytes",
-        "json": "dyn",
-        "ordering_key": "string",
-        "published": "timestamp",
-    },
-    "schedule": {"name": "string", "scheduled_for": "timestamp", "past_due": "bool"},
-    "lifecycle": {
-        **dict.fromkeys(("platform", "resource", "name", "version", "status"), "string"),
-        "tags": "map",
-        "properties": "map",
-    },
-}
-EVENT_VARIABLES: Final[Mapping[str, Mapping[str, str]]] = {
-    kind: {**_COMMON, **{f"event.{kind}.{name}": type_ for name, type_ in fields.items()}}
-    for kind, fields in _FIELDS.items()
-}
-"""Kind of event -> dotted name -> type: what an expression may read of it."""
 
 _TIMES: Final = {
     ("event", "time"),
@@ -121,10 +82,8 @@ class Expression:
                 return plain[0]
         if meter.nul:
             self._fail("a text holds a NUL character, at which the runtime would cut it")
-        from retrigger.triggers import cel
-
         try:
-            result = cel.program(self._text).eval(data=bound)
+            result = _program(self._text).eval(data=bound)
             value, failed = result.plain_value(), result.type().name() == "ERROR"
         except (RuntimeError, ValueError) as exc:  # what cel-cpp cannot represent, and then shows in its message
             self._fail(_UNHELD, exc)
@@ -197,14 +156,21 @@ def load_expression(source: str) -> Expression:
     read = expression_text.paths(found)
     text, field = _with_times(source, read), _only_field(found, read)
     if field is None:
-        from retrigger.triggers import cel  # most expressions are a field, which it is not needed for
-
         try:
-            cel.program(text)
+            _program(text)
         except RuntimeError as exc:
+            from retrigger.triggers import cel
+
             raise cel.translated(str(exc), source, {}) from exc
     reads = _shortest(path.names for path in read)
     return Expression(source, "dyn", text, field, reads, _bounds(found, len(read)))
+
+
+def _program(text: str) -> Any:
+    """The runtime's. Most expressions are a field, and it is not imported for them."""
+    from retrigger.triggers import cel
+
+    return cel.program(text)
 
 
 def _check_zones(found: Sequence[Token]) -> None:
@@ -261,14 +227,12 @@ def _pattern_cost(found: Sequence[Token]) -> int:
     """The cost of all patterns together. Raise ExpressionError for one that is wrong, or for too much."""
     cost = 0
     for token in expression_text.patterns(found):
-        from retrigger.triggers import cel
-
         try:
-            cost += expression_text.pattern_cost(cel.program(token.text).eval(data={}).plain_value())
+            cost += expression_text.pattern_cost(_program(token.text).eval(data={}).plain_value())
             if cost > expression_text.MAX_PATTERN:
                 message = "matches() is asked for too much: write shorter patterns, with smaller counts and less \\p"
                 raise ExpressionError(message, code="too_complex", column=token.at + 1)
-            result = cel.program(f"''.matches({token.text})").eval(data={})
+            result = _program(f"''.matches({token.text})").eval(data={})
         except RuntimeError as exc:
             raise ExpressionError("this is no text", code="syntax", column=token.at + 1) from exc
         if result.type().name() == "ERROR":

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from retrigger.functions.response import Answer
     from retrigger.triggers.formats import Parsed
 
-_DIGITS: Final = 1_000
+_DIGITS: Final = 1_000  # Python reads no number of more than 4,300, and raises
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

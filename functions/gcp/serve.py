@@ -29,26 +29,33 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no ty
 
     def load_config(self) -> None:
         for name, value in settings(os.environ).items():
-            if name in self.cfg.settings:
-                self.cfg.set(name, value)
+            self.cfg.set(name, value)
+        # A way in for operators, which older gunicorns lack: here nobody can use it, and the first event waits for it.
+        if "control_socket_disable" in self.cfg.settings:
+            self.cfg.set("control_socket_disable", True)
 
     def load(self) -> WSGIApplication:
         return app
 
 
 def settings(environ: Mapping[str, str]) -> dict[str, Any]:
-    """gunicorn's, from a process's variables."""
+    """gunicorn's, from a process's variables. Raises SystemExit, with a sentence, for what is no number."""
     return {
-        "bind": f"{environ.get('HOST', '0.0.0.0')}:{environ.get('PORT', '8080')}",  # noqa: S104  # Cloud Run asks for it
-        "workers": int(environ.get("WORKERS", "1")),
-        "threads": int(environ.get("THREADS", 4 * (os.cpu_count() or 1))),
+        "bind": f"{environ.get('HOST', '0.0.0.0')}:{_whole(environ, 'PORT', 8080)}",  # noqa: S104  # Cloud Run asks for it
+        "workers": _whole(environ, "WORKERS", 1),
+        "threads": _whole(environ, "THREADS", 4 * (os.cpu_count() or 1)),
         "timeout": 0,  # the platform ends a request that takes too long
         "loglevel": environ.get("GUNICORN_LOG_LEVEL", "error"),
-        # A way in for operators, which older gunicorns lack: here nobody can use it, and the first event waits for it.
-        "control_socket_disable": True,
         # Nobody's headers move the path or refuse a request: who asked us, and how, is read from none of them.
         "forwarded_allow_ips": "",
     }
+
+
+def _whole(environ: Mapping[str, str], name: str, default: int) -> int:
+    given = environ.get(name, str(default))
+    if not (given.isascii() and given.isdecimal() and 0 < int(given) < 2**16):
+        raise SystemExit(f"{name} is {given!r}: set it to a whole number from 1 to 65535, or leave it out")
+    return int(given)
 
 
 def main() -> None:

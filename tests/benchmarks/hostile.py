@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Final
 from retrigger.handlers.validate import checks
 from retrigger.triggers import compiled
 from retrigger.triggers.authoring import files
+from retrigger.triggers.authoring.scope import EVENT_VARIABLES
 from retrigger.triggers.errors import ExpressionError, RetriggerError
 from retrigger.triggers.event import Event, Message
-from retrigger.triggers.expressions import EVENT_VARIABLES, compile_expression, load_expression
+from retrigger.triggers.expressions import compile_expression, load_expression
 from tests.benchmarks.report import Benchmark, Report, Target
 
 if TYPE_CHECKING:

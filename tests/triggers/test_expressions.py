@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrigger.triggers import expression_text
+from retrigger.triggers.authoring.scope import EVENT_VARIABLES
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.event import Event, Message, Object
-from retrigger.triggers.expressions import EVENT_VARIABLES, compile_expression, load_expression
+from retrigger.triggers.expressions import compile_expression, load_expression
 
 if TYPE_CHECKING:
     from retrigger.triggers.event import Json, Payload

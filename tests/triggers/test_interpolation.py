@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from retrigger.triggers.authoring.scope import EVENT_VARIABLES
 from retrigger.triggers.errors import ExpressionError
 from retrigger.triggers.expression_text import Hole
-from retrigger.triggers.expressions import EVENT_VARIABLES
 from retrigger.triggers.interpolation import check_value, expressions_in, render_value
 
 if TYPE_CHECKING:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from retrigger.triggers import glob
-from retrigger.triggers.expressions import EVENT_VARIABLES
 from retrigger.triggers.spec import LifecycleSource, MessageSource, ObjectSource, ScheduleSource
 
 if TYPE_CHECKING:
@@ -16,6 +15,44 @@ if TYPE_CHECKING:
     from retrigger.triggers.event import Json
     from retrigger.triggers.spec import Source, WindowRule
 
+_COMMON: dict[str, str] = {
+    "event.id": "string",
+    "event.source": "string",
+    "event.type": "string",
+    "event.time": "timestamp",
+    "event.subject": "string",
+    "event.kind": "string",
+    "event.attempt": "int",
+}
+_FIELDS: dict[str, dict[str, str]] = {
+    "object": {
+        **dict.fromkeys(("store", "account", "bucket", "name", "version", "sequencer"), "string"),
+        "size": "int",
+        **dict.fromkeys(("content_type", "checksum", "change"), "string"),
+        "complete": "bool",
+        "uri": "string",
+    },
+    "message": {
+        "channel": "string",
+        "id": "string",
+        "attributes": "map",
+        "body": "bytes",
+        "json": "dyn",
+        "ordering_key": "string",
+        "published": "timestamp",
+    },
+    "schedule": {"name": "string", "scheduled_for": "timestamp", "past_due": "bool"},
+    "lifecycle": {
+        **dict.fromkeys(("platform", "resource", "name", "version", "status"), "string"),
+        "tags": "map",
+        "properties": "map",
+    },
+}
+EVENT_VARIABLES: Final[Mapping[str, Mapping[str, str]]] = {
+    kind: {**_COMMON, **{f"event.{kind}.{name}": type_ for name, type_ in fields.items()}}
+    for kind, fields in _FIELDS.items()
+}
+"""Kind of event -> dotted name -> type: what an expression may read of it."""
 WINDOW_VARIABLES = {
     "window.uri": "string",
     "window.folder": "string",

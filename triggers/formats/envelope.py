@@ -23,7 +23,8 @@ KIND: Final = "aeg-event-type"
 ATTEMPTS: Final = "aeg-delivery-count"
 MESSAGE_ID: Final = "x-goog-pubsub-message-id"
 _MARKS: Final = frozenset({"ce-specversion", "ce-id", "ce-type", "ce-cloudeventsversion"})
-_NOTIFICATIONS: Final = frozenset({"OBJECT_FINALIZE", "OBJECT_DELETE", "OBJECT_ARCHIVE", "OBJECT_METADATA_UPDATE"})
+NOTIFICATIONS: Final = ("OBJECT_FINALIZE", "OBJECT_DELETE", "OBJECT_ARCHIVE", "OBJECT_METADATA_UPDATE")
+"""What Cloud Storage calls changes where Pub/Sub carries them; `storage` has the events, in this order."""
 _TRACEPARENT: Final = r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"
 
 
@@ -72,7 +73,7 @@ def attempt(headers: Mapping[str, str]) -> int:
 
 def is_notification(attributes: Mapping[str, str]) -> bool:
     """Whether a message's attributes are those of a storage notification."""
-    return attributes.get("eventType") in _NOTIFICATIONS and {"bucketId", "objectId"} <= attributes.keys()
+    return attributes.get("eventType") in NOTIFICATIONS and {"bucketId", "objectId"} <= attributes.keys()
 
 
 def traceparent(value: str | None) -> str | None:

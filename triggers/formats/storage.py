@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.event import Event, Object, rfc3339
+from retrigger.triggers.formats.envelope import NOTIFICATIONS
 from retrigger.triggers.formats.times import occurred, optional_instant
 from retrigger.triggers.formats.wire import count, json_bytes, json_value, mapping, required, text
 
@@ -34,12 +35,7 @@ CHANGES: Mapping[str, Change] = {
     ARCHIVED: "archived",
     METADATA_UPDATED: "metadata",
 }
-_NOTIFICATIONS: Mapping[str, str] = {
-    "OBJECT_FINALIZE": FINALIZED,
-    "OBJECT_DELETE": DELETED,
-    "OBJECT_ARCHIVE": ARCHIVED,
-    "OBJECT_METADATA_UPDATE": METADATA_UPDATED,
-}
+_NOTIFICATIONS: Mapping[str, str] = dict(zip(NOTIFICATIONS, CHANGES, strict=True))
 ATTRIBUTES = (
     "eventType",
     "eventTime",

@@ -11,6 +11,7 @@ import time
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING
 
+import pytest
 import urllib3
 
 from retrigger.functions.gcp import serve
@@ -28,17 +29,32 @@ def test_settings_are_those_of_the_platform() -> None:
         "threads": 5,
         "timeout": 0,
         "loglevel": "info",
-        "control_socket_disable": True,
         "forwarded_allow_ips": "",
     }
     assert serve.settings({})["bind"] == "0.0.0.0:8080"
     assert serve.settings({})["workers"] == 1
 
 
+@pytest.mark.parametrize("given", ["", "x", "-1", "0", "1.5", "99999", "\u0663"])
+@pytest.mark.parametrize("name", ["PORT", "WORKERS", "THREADS"])
+def test_what_is_no_number_is_told_in_a_sentence(name: str, given: str) -> None:
+    with pytest.raises(SystemExit, match=f"^{name} is .*: set it to a whole number from 1 to 65535, or leave it out$"):
+        serve.settings({name: given})
+
+
+def test_every_setting_is_one_of_gunicorns() -> None:
+    server = serve.Server()
+    assert {name: server.cfg.settings[name].get() for name in ("timeout", "control_socket_disable")} == {
+        "timeout": 0,
+        "control_socket_disable": True,
+    }
+
+
 def test_the_server_answers_and_ends_when_it_is_asked_to(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    reserved = socket.socket()  # bound and never listening: nobody else is given the port
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind(("127.0.0.1", 0))
+    port = reserved.getsockname()[1]
     environ = {**os.environ, "PORT": str(port), "HOST": "127.0.0.1", "HOME": str(tmp_path)}
     environ.pop("RETRIGGER_COMPILED", None)
     command = [sys.executable, "-m", "retrigger.functions.gcp.serve"]
@@ -60,6 +76,7 @@ def test_the_server_answers_and_ends_when_it_is_asked_to(tmp_path: Path) -> None
     deadline = time.monotonic() + 5
     while _listens(port):
         assert time.monotonic() < deadline
+    reserved.close()
 
 
 def told_to_who_writes_all(port: int, body: bytes) -> int:

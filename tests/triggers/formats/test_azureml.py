@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from retrigger.triggers.authoring.scope import EVENT_VARIABLES
 from retrigger.triggers.errors import Malformed
 from retrigger.triggers.event import Event, Lifecycle
-from retrigger.triggers.expressions import EVENT_VARIABLES, compile_expression
+from retrigger.triggers.expressions import compile_expression
 from retrigger.triggers.formats import parse
 
 WORKSPACE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
